@@ -1,0 +1,119 @@
+//! `journeyql.toml`: the rules that turn lines into journeys. Every key is optional, an unknown key is an error.
+//!
+//! ```text
+//! read at ingest     [parse] [fields] [pages] [identity] [format.*] [steps] but where      the stored row
+//! read at query      [session] [journey] [steps] where                                     what SQL shows
+//! ```
+//!
+//! Invariants: a `Config` that exists is valid; [`Config::rules_fingerprint`] changes exactly when a rule that is
+//! read at ingest changes.
+//!
+//! Deliberately not here: the meaning of the rules (each in the room that applies it).
+
+mod section;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use xxhash_rust::xxh3::xxh3_64;
+
+pub use section::{
+    Assets, Fields, Format, Identity, Journey, Label, PageRule, Pages, Parse, Query, Session, SourceIds, Steps, Visitor,
+};
+
+/// All rules of a store.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub parse: Parse,
+    pub fields: Fields,
+    pub session: Session,
+    pub pages: Pages,
+    pub steps: Steps,
+    pub journey: Journey,
+    pub identity: Identity,
+    /// `[format.NAME]`: the user's own line formats.
+    pub format: BTreeMap<String, Format>,
+}
+
+/// Why a configuration was refused.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    #[error("cannot read the configuration {path}: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path}: {message}")]
+    Invalid { path: PathBuf, message: String },
+}
+
+impl Config {
+    /// Reads and checks a configuration file.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no TOML, has an unknown key or a value that makes no sense.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text).map_err(|message| ConfigError::Invalid { path: path.to_owned(), message })
+    }
+
+    /// Reads and checks the text of a configuration.
+    ///
+    /// # Errors
+    /// What is wrong and where, as a person would say it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.session.gap_micros()?;
+        self.session.max_duration_micros()?;
+        self.parse.zone_micros()?;
+        for rule in &self.pages.rules {
+            rule.regex()
+                .map_err(|error| format!("[pages] rules: '{}' is no regular expression: {error}", rule.r#match))?;
+        }
+        for (name, format) in &self.format {
+            regex::bytes::Regex::new(&format.regex).map_err(|error| format!("[format.{name}] regex: {error}"))?;
+        }
+        Ok(())
+    }
+
+    /// A fingerprint of every rule that shapes a stored row.
+    #[must_use]
+    pub fn rules_fingerprint(&self) -> String {
+        let shaping =
+            (&self.parse, &self.fields, &self.pages, &self.identity, &self.steps.stored_rules(), &self.format);
+        let text = serde_json::to_string(&shaping).unwrap_or_default();
+        format!("{:016x}", xxh3_64(text.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_text_is_the_defaults() {
+        assert_eq!(Config::parse("").unwrap(), Config::default());
+        assert_eq!(Config::default().session.gap_micros(), Ok(crate::limits::SESSION_GAP_MICROS));
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error() {
+        let message = Config::parse("[session]\ngapp = \"5 minutes\"").unwrap_err();
+        assert!(message.contains("gapp"), "{message}");
+    }
+
+    #[test]
+    fn only_stored_rules_move_the_fingerprint() {
+        let base = Config::default().rules_fingerprint();
+        let gap = Config::parse("[session]\ngap = \"5 minutes\"").unwrap();
+        let ids = Config::parse("[pages]\nids = false").unwrap();
+        assert_eq!(gap.rules_fingerprint(), base);
+        assert_ne!(ids.rules_fingerprint(), base);
+    }
+}

@@ -1,0 +1,18 @@
+//! The record: what a parser yields for one line, and the Arrow schemas of what is stored.
+//!
+//! ```text
+//! RawEvent<'a>   slices of one input line, nothing decided yet        parse/  ─► ingest/
+//! events()       the columns of a stored event, with field ids        ingest/ ─► store/ ─► engine/
+//! quarantine()   the columns of a refused line                        ingest/ ─► store/ ─► engine/
+//! ```
+//!
+//! Invariants: column order and field ids never change once released (field id = DuckLake column id = position
+//! from 1); a column is only ever added at the end.
+//!
+//! Deliberately not here: how a label, a page or a person is derived (`normalize/`, `identity/`).
+
+mod raw;
+mod schema;
+
+pub use raw::{RawEvent, Reject, RejectReason};
+pub use schema::{Column, events, quarantine};

@@ -1,0 +1,84 @@
+//! One parsed line before any decision: slices of the input, absent where the input says nothing.
+
+/// What a parser read from one record. All text is raw bytes of the input (or of the parser's scratch where an
+/// escape had to be undone); it may be invalid UTF-8, which becomes U+FFFD when it is stored.
+///
+/// `-` and the empty string are already `None` for access logs; junk ids (SEMANTICS §1) are still there.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct RawEvent<'a> {
+    /// Microseconds since 1970-01-01 UTC.
+    pub ts: i64,
+    /// The user id as given (authuser of an access log).
+    pub user_id: Option<&'a [u8]>,
+    pub anonymous_id: Option<&'a [u8]>,
+    /// The session id as given.
+    pub session_id: Option<&'a [u8]>,
+    /// `messageId`, `insert_id`, `uuid`.
+    pub event_id: Option<&'a [u8]>,
+    /// The event's name; `None` for a request of an access log.
+    pub event: Option<&'a [u8]>,
+    /// The request target or page as written: path, absolute URL or screen name.
+    pub target: Option<&'a [u8]>,
+    pub method: Option<&'a [u8]>,
+    pub status: Option<i16>,
+    /// Response size in bytes.
+    pub bytes: Option<i64>,
+    pub referrer: Option<&'a [u8]>,
+    pub user_agent: Option<&'a [u8]>,
+    /// The client's host as written: an address or a name.
+    pub ip: Option<&'a [u8]>,
+    /// A JSON object with what no other column holds.
+    pub properties: Option<&'a [u8]>,
+    /// The line holds a request that is no `METHOD target PROTOCOL`: an event without path and no step, or a
+    /// quarantine row where `[parse] strict = true`.
+    pub odd_request: bool,
+}
+
+/// Why a line was refused and how far it was understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reject {
+    pub reason: RejectReason,
+    /// Bytes of the line that matched before it went wrong.
+    pub matched: u32,
+}
+
+/// The reasons a line is quarantined; [`RejectReason::name`] is the text of the `reason` column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RejectReason {
+    /// The line is not of the format.
+    Malformed,
+    /// A quoted field is not closed.
+    UnclosedQuote,
+    /// The time is missing or unreadable.
+    Time,
+    /// The time is before 1995 or more than 24 h after receipt.
+    Clock,
+    /// The request is no `METHOD target PROTOCOL` and `[parse] strict` is set.
+    Request,
+    /// No user, anonymous id, session id or address: nobody did it.
+    NoIdentity,
+    /// Not valid JSON, or not an object.
+    Json,
+    /// The line is longer than the limit.
+    TooLong,
+    /// The same event id with different content (SEMANTICS §1).
+    ConflictingDuplicate,
+}
+
+impl RejectReason {
+    /// The stable name that the `quarantine` table shows.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::UnclosedQuote => "unclosed_quote",
+            Self::Time => "time",
+            Self::Clock => "clock",
+            Self::Request => "request",
+            Self::NoIdentity => "no_identity",
+            Self::Json => "json",
+            Self::TooLong => "too_long",
+            Self::ConflictingDuplicate => "conflicting_duplicate",
+        }
+    }
+}

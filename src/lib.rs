@@ -1,0 +1,23 @@
+//! journeyql: an embedded database for user journeys.
+
+pub mod config;
+pub mod event;
+pub mod limits;
+pub mod time;
+
+pub mod identity;
+pub mod journey;
+pub mod normalize;
+pub mod output;
+pub mod parse;
+
+pub mod store;
+
+pub mod engine;
+pub mod ingest;
+pub mod maintain;
+
+pub mod database;
+
+pub mod cli;
+pub mod repl;

@@ -1,0 +1,26 @@
+//! Every limit of the product in one place: a number, its unit, and why it is that number.
+
+/// The default idle gap after which a session ends (SEMANTICS §2).
+pub const SESSION_GAP_MICROS: i64 = 30 * 60 * 1_000_000;
+/// Events before this are quarantined with reason `clock`: 1995-01-01, before any web log worth reading.
+pub const EARLIEST_TS: i64 = 788_918_400_000_000;
+/// Events later than receipt by more than this are quarantined with reason `clock`.
+pub const FUTURE_MICROS: i64 = 24 * 3_600 * 1_000_000;
+/// A longer line is quarantined with reason `too_long`, its first bytes kept. Ten times the longest that was seen.
+pub const LINE_BYTES: usize = 64 << 20;
+/// Rows of a row group: small enough that thirty open files stay within a few hundred megabytes.
+pub const ROW_GROUP_ROWS: usize = 128 << 10;
+/// Rows of a data page: the unit that a point lookup decodes.
+pub const PAGE_ROWS: usize = 16 << 10;
+/// Parts that one reader keeps open at a time.
+pub const OPEN_PARTS: usize = 64;
+/// Share of refused lines above which `ingest` exits with 3.
+pub const MAX_REJECTS: f64 = 0.05;
+/// Rows of a batch between operators.
+pub const BATCH_ROWS: usize = 8_192;
+/// The longest SQL text that is planned: deeper ones could exhaust the planner's stack.
+pub const SQL_BYTES: usize = 1 << 20;
+/// Conditions of one funnel.
+pub const FUNNEL_STEPS: usize = 64;
+/// Steps of a path that are spelled out; the rest is `…`.
+pub const PATH_STEPS_SHOWN: usize = 50;
