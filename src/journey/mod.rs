@@ -1,1 +1,3 @@
-//! (being built)
+//! Algorithms over plain slices of one person's events. Knows neither Arrow tables nor DataFusion.
+
+pub mod funnel;
