@@ -1,3 +1,4 @@
 //! (being built)
 
+pub mod functions;
 pub mod scan;

@@ -11,6 +11,7 @@
 //! Deliberately not here: Arrow, DataFusion, files (`engine/` has a bridge of the same name for each algorithm).
 
 pub mod collapse;
+pub mod funnel;
 pub mod path;
 pub mod sessionize;
 pub mod walk;
