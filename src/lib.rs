@@ -4,6 +4,7 @@ pub mod config;
 pub mod error;
 pub mod event;
 pub mod limits;
+pub mod terminal;
 pub mod time;
 
 pub mod demo;
@@ -21,5 +22,3 @@ pub mod maintain;
 
 pub mod database;
 
-pub mod cli;
-pub mod repl;

@@ -5,9 +5,9 @@ use std::io::Write;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::safe::neutral;
 use super::value::{Value, value};
 use super::{Look, OutputError, Sink, Writer};
+use crate::terminal::neutral;
 
 /// How one of the two writes a field.
 pub(super) struct Dialect {

@@ -8,9 +8,9 @@ use std::io::Write;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::safe::neutral;
 use super::value::{Value, is_number, value};
 use super::{OutputError, Sink, Writer};
+use crate::terminal::neutral;
 
 pub(super) struct Markdown<'a> {
     sink: Sink<'a>,

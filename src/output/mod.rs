@@ -25,7 +25,6 @@ mod json;
 mod markdown;
 mod ndjson;
 mod parquet;
-mod safe;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -43,7 +42,6 @@ use thiserror::Error;
 
 use crate::error::did_you_mean;
 
-pub use safe::neutral;
 pub use table::Measure;
 
 /// The output formats.

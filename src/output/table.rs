@@ -19,9 +19,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::safe::neutral;
 use super::value::{Value, is_number, value};
 use super::{Look, OutputError, Sink, Writer};
+use crate::terminal::neutral;
 
 /// Rows that are looked at before the columns' widths are fixed.
 const MEASURED_ROWS: usize = 1_000;

@@ -17,7 +17,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::safe::readable_bytes;
+use crate::terminal::readable_bytes;
 use crate::time;
 
 /// What a cell holds.

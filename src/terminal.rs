@@ -1,4 +1,4 @@
-//! Text from a log is hostile: what must never reach a terminal as it is.
+//! Text from a log is hostile: what must never reach a terminal, a page or a message as it is.
 //!
 //! | in the value | shown as |
 //! |---|---|
@@ -34,7 +34,7 @@ pub fn neutral(text: &str) -> Cow<'_, str> {
 }
 
 /// Controls, and format characters that show one text as another.
-pub(super) fn is_hostile(c: char) -> bool {
+fn is_hostile(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -42,7 +42,8 @@ pub(super) fn is_hostile(c: char) -> bool {
 }
 
 /// Bytes as text: what is UTF-8 as it is, every other byte as `\xHH`.
-pub(super) fn readable_bytes(bytes: &[u8]) -> Cow<'_, str> {
+#[must_use]
+pub fn readable_bytes(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
     }

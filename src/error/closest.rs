@@ -1,7 +1,4 @@
-//! What every message to a person has in common: the closest name to a mistyped one.
-//!
-//! A message reads `what – where – limit – hint`, in lower case and without a full stop; the last part names the
-//! next thing to type. The rooms own their error types; [`crate::cli`] decides exit codes and layout.
+//! The closest name to a mistyped one.
 
 /// The candidate that `name` was probably meant to be: the smallest edit distance (transpositions count as one),
 /// at most a third of the length and at least one, case ignored; or the one candidate that `name` begins.
