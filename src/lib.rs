@@ -1,10 +1,12 @@
 //! journeyql: an embedded database for user journeys.
 
 pub mod config;
+pub mod error;
 pub mod event;
 pub mod limits;
 pub mod time;
 
+pub mod demo;
 pub mod identity;
 pub mod journey;
 pub mod normalize;
