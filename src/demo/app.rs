@@ -14,7 +14,7 @@ pub(super) fn write(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     let mut dice = Dice::new(plan.seed ^ 0x0061_7070);
     let mut out = Late::new(out, plan.lines);
     let mut sent = 0;
-    for hit in Shop::new(&plan, plan.seed ^ 0x5eed).filter(|hit| !hit.robot) {
+    for hit in Shop::new(&plan, plan.seed ^ 0x5eed, 4).filter(|hit| !hit.robot) {
         if out.is_full() {
             break;
         }
@@ -45,7 +45,7 @@ fn events(hit: &Hit) -> Vec<(&'static str, i64)> {
 
 fn event(hit: &Hit, name: &str, ts: i64, sent: u64, dice: &mut Dice) -> String {
     // A clock that was never set.
-    let ts = if dice.chance(2) { 1_000 * (sent % 900).cast_signed() } else { ts / 1_000 * 1_000 };
+    let ts = if dice.chance(4) { 1_000 * (sent % 900).cast_signed() } else { ts / 1_000 * 1_000 };
     let mut line = format!("{{\"ts\":\"{}\"", time::iso(ts));
     // Half of the visitors are known, the others only by their device, until they check out.
     let known = hit.visitor.is_multiple_of(2) || matches!(hit.place, Place::Checkout | Place::Thanks);

@@ -15,8 +15,6 @@ use super::Plan;
 use super::dice::Dice;
 use crate::time::{DAY, SECOND, civil_day};
 
-/// Hits that a visit makes on average; fixes how many visits fill a file.
-const HITS_A_VISIT: u64 = 5;
 /// Visits that a visitor makes on average.
 const VISITS_A_VISITOR: u64 = 4;
 
@@ -59,9 +57,10 @@ pub(super) struct Shop {
 }
 
 impl Shop {
-    pub(super) fn new(plan: &Plan, seed: u64) -> Self {
+    /// `lines_a_visit`: how many lines a visit leaves on average, which fixes how many visits fill the file.
+    pub(super) fn new(plan: &Plan, seed: u64, lines_a_visit: u64) -> Self {
         let start = civil_day(2025, 3, 3).map_or(0, |day| day.start());
-        let visits = (plan.lines / HITS_A_VISIT).max(1);
+        let visits = (plan.lines / lines_a_visit).max(1);
         let span = u64::from(plan.days.max(1)) * DAY.unsigned_abs();
         Self {
             dice: Dice::new(seed),

@@ -26,7 +26,7 @@ const SITE: &str = "https://shop.example";
 pub(super) fn write(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     let mut dice = Dice::new(plan.seed ^ 0x0077_6562);
     let mut out = Late::new(out, plan.lines);
-    for hit in Shop::new(plan, plan.seed) {
+    for hit in Shop::new(plan, plan.seed, 6) {
         if out.is_full() {
             break;
         }
