@@ -134,11 +134,8 @@ impl TableProvider for JourneyTable {
         }
         let rows = plan.parts().iter().map(|part| part.rows).sum();
         let readers = if plan.is_about_few() { 1 } else { readers(session, rows) };
-        let facts = Facts {
-            now: self.source.now(&settings),
-            first_ts: self.source.span().map_or(0, |span| span.0),
-            settings,
-        };
+        let facts =
+            Facts { now: self.source.now(&settings), first_ts: self.source.span().map_or(0, |span| span.0), settings };
         let pass = Arc::new(SharedPass::new(plan, readers));
         let exec = JourneyExec::new(self.relation, pass, Arc::new(facts), projection);
         Ok(match limit.filter(|_| filters.is_empty()).and_then(|limit| exec.with_fetch(Some(limit))) {
@@ -160,7 +157,7 @@ fn pushdown(filters: &[&Expr], columns: BoundColumns<'_>) -> Vec<TableProviderFi
 }
 
 /// How many readers are worth it for so many rows.
-fn readers(session: &dyn Session, rows: u64) -> usize {
+pub(super) fn readers(session: &dyn Session, rows: u64) -> usize {
     let most = usize::try_from(rows.div_ceil(ROWS_PER_READER)).unwrap_or(usize::MAX);
     session.config().target_partitions().clamp(1, most.max(1))
 }
