@@ -29,6 +29,7 @@ mod names;
 mod part;
 mod plan;
 mod range;
+mod rows;
 mod runs;
 
 pub use block::{Block, Person};
@@ -37,4 +38,5 @@ pub use names::{NONE, Names};
 pub use part::{Opened, PartFile, read_schema, read_type, text_codes};
 pub use plan::{ScanPlan, columns_of};
 pub use range::{IdRange, ScanRanges};
+pub use rows::StoredRows;
 pub use runs::PersonRuns;

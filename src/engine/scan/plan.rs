@@ -138,6 +138,12 @@ impl ScanPlan {
         &self.parts
     }
 
+    /// Whether only named people are read, so that one reader is enough.
+    #[must_use]
+    pub fn is_about_few(&self) -> bool {
+        self.ids.is_some()
+    }
+
     /// Whether some day has several parts, so that equal times need the tie columns.
     pub(super) fn shares_days(&self) -> bool {
         self.parts.windows(2).any(|pair| pair[0].day == pair[1].day)
