@@ -2,6 +2,7 @@
 
 pub mod functions;
 pub mod operators;
+pub mod predicate;
 pub mod prune;
 pub mod relations;
 pub mod scan;
@@ -14,6 +15,7 @@ pub mod tables;
 pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     names
         .into_iter()
+        .filter(|name| *name != typed)
         .map(|name| (strsim::damerau_levenshtein(&typed.to_lowercase(), &name.to_lowercase()), name))
         .filter(|(distance, name)| *distance <= (name.len().max(typed.len()) / 3).max(1))
         .min()
