@@ -20,6 +20,7 @@ pub mod functions;
 pub mod header;
 pub mod operators;
 pub mod params;
+pub mod predicate;
 pub mod prune;
 pub mod relations;
 pub mod scan;
@@ -41,6 +42,7 @@ pub use settings::Settings;
 pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     names
         .into_iter()
+        .filter(|name| *name != typed)
         .map(|name| (strsim::damerau_levenshtein(&typed.to_lowercase(), &name.to_lowercase()), name))
         .filter(|(distance, name)| *distance <= (name.len().max(typed.len()) / 3).max(1))
         .min()

@@ -65,7 +65,7 @@ impl Source {
     pub fn step_filter(&self, session: &dyn Session) -> Result<Option<Arc<dyn PhysicalExpr>>> {
         let Some(expr) = &self.steps_where else { return Ok(None) };
         let schema = DFSchema::try_from(super::relations::events::schema())?;
-        session.create_physical_expr(expr.clone(), &schema).map(Some)
+        super::predicate::physical(expr.clone(), schema, session).map(Some)
     }
 
     /// A pass over the step events that the settings let through: the person of `journeyql.user`, the people in
@@ -83,6 +83,22 @@ impl Source {
         from: i64,
         whole_history: bool,
     ) -> Result<ScanPlan> {
+        let plan = self.plain_pass(session, settings, only, from, whole_history)?.with_labels(settings.label);
+        Ok(if settings.source_ids == SourceIds::Honour { plan.with_sources() } else { plan })
+    }
+
+    /// [`Source::steps_pass`] with nothing but times, every person's rows in the total order.
+    ///
+    /// # Errors
+    /// `[steps] where` cannot be planned.
+    pub fn plain_pass(
+        &self,
+        session: &dyn Session,
+        settings: &Settings,
+        only: Option<Vec<String>>,
+        from: i64,
+        whole_history: bool,
+    ) -> Result<ScanPlan> {
         // A session that begins at `from` or later depends on nothing earlier than one gap before.
         let reach = if whole_history || !settings.rules.is_local() || from == i64::MIN {
             i64::MIN
@@ -90,11 +106,9 @@ impl Source {
             from.saturating_sub(settings.rules.gap)
         };
         let parts = self.parts.iter().filter(|part| part.ts_max >= reach).cloned().collect();
-        let plan = ScanPlan::new(parts)
-            .with_labels(settings.label)
+        Ok(ScanPlan::new(parts)
             .with_filter(self.step_filter(session)?)
-            .with_ids(both(settings.user.clone(), only));
-        Ok(if settings.source_ids == SourceIds::Honour { plan.with_sources() } else { plan })
+            .with_ids(both(settings.user.clone(), only)))
     }
 }
 

@@ -160,7 +160,7 @@ fn pushdown(filters: &[&Expr], columns: BoundColumns<'_>) -> Vec<TableProviderFi
 }
 
 /// How many readers are worth it for so many rows.
-fn readers(session: &dyn Session, rows: u64) -> usize {
+pub(super) fn readers(session: &dyn Session, rows: u64) -> usize {
     let most = usize::try_from(rows.div_ceil(ROWS_PER_READER)).unwrap_or(usize::MAX);
     session.config().target_partitions().clamp(1, most.max(1))
 }

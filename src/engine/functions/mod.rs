@@ -3,19 +3,32 @@
 //! ```text
 //! window_funnel(window, [mode…,] ts, c1, …)    aggregate   how far a person came, 0..=N       journey::funnel
 //! path_agg(label, ts [, tie] [, 'repeats'])    aggregate   the labels in order, collapsed
-//! sessionize(ts, gap) OVER (…)                 window      the session number, from 1         journey::sessionize
+//! sessionize(ts, gap) OVER (…)                 window      the session number, from 1
+//! funnel(step…, option => value…)              table       a row per step                     journey::funnel
+//! replay(user, last => 5)                      table       a person's last sessions, event by event
 //! ```
-//! They work on any table; on the store's own events the table functions and views use one pass instead.
+//! The first three work on any table; the table functions read the store's own events in one pass.
 //!
 //! Invariants: no answer depends on the order in which rows arrive; a row whose time is NULL is no event.
 //!
 //! Deliberately not here: the algorithms (`journey/`), the session context (`engine/`).
 
+mod call;
+#[cfg(test)]
+mod fixture;
+mod funnel;
 mod grouped;
+mod leaf;
 mod length;
 mod path_agg;
+mod planner;
+mod replay;
 mod sessionize;
+#[cfg(test)]
+mod tests;
 mod window_funnel;
+
+pub use planner::TableFunctions;
 
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;

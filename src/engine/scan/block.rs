@@ -18,6 +18,7 @@ pub struct Block {
     pub(super) pages: Vec<u32>,
     pub(super) events: Vec<u32>,
     pub(super) sources: Vec<u64>,
+    pub(super) ranks: Vec<u32>,
     pub(super) marks: Vec<u64>,
     /// Where each row's Arrow columns are: batch in `batches`, row in it.
     pub(super) places: Vec<(u32, u32)>,
@@ -90,6 +91,12 @@ impl Block {
         &self.sources
     }
 
+    /// Place of each row in its person's total order, from 0 (`with_sources`): grouping by source session moves rows.
+    #[must_use]
+    pub fn ranks(&self) -> &[u32] {
+        &self.ranks
+    }
+
     /// The conditions each row meets, bit `n` for condition `n` (`with_marks`).
     #[must_use]
     pub fn marks(&self) -> &[u64] {
@@ -130,7 +137,7 @@ impl Block {
         self.ids.capacity()
             + (self.id_ends.capacity() + self.row_ends.capacity()) * 8
             + (self.ts.capacity() + self.sources.capacity() + self.marks.capacity() + self.places.capacity()) * 8
-            + (self.labels.capacity() + self.pages.capacity() + self.events.capacity()) * 4
+            + (self.labels.capacity() + self.pages.capacity() + self.events.capacity() + self.ranks.capacity()) * 4
     }
 
     pub(super) fn clear(&mut self) {
@@ -142,6 +149,7 @@ impl Block {
         self.pages.clear();
         self.events.clear();
         self.sources.clear();
+        self.ranks.clear();
         self.marks.clear();
         self.places.clear();
         self.batches.clear();
@@ -155,6 +163,7 @@ impl Block {
         permute(&mut self.pages, base, order);
         permute(&mut self.events, base, order);
         permute(&mut self.sources, base, order);
+        permute(&mut self.ranks, base, order);
         permute(&mut self.marks, base, order);
         permute(&mut self.places, base, order);
     }

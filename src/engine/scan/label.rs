@@ -8,6 +8,12 @@ use super::names::{NONE, Names};
 const PAGE_VIEWS: [&str; 8] =
     ["page", "pageview", "page_view", "$pageview", "view", "screen", "screen_view", "$screen"];
 
+/// The event names that count as page views.
+#[must_use]
+pub fn page_view_names() -> &'static [&'static str] {
+    &PAGE_VIEWS
+}
+
 /// Whether an event of this name is a page view, whose label is its page.
 #[must_use]
 pub fn is_page_view(event: &str) -> bool {

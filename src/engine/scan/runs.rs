@@ -205,6 +205,8 @@ impl PersonRuns {
             self.order_ties(base);
         }
         if self.pass.plan.by_source {
+            let rows = as_u32(self.block.ts.len() - base);
+            self.block.ranks.extend(0..rows);
             self.group_sources(base);
         }
         self.block.id_ends.push(self.block.ids.len());
