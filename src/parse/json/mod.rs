@@ -1,0 +1,314 @@
+//! NDJSON events and JSON access logs: one object a line, read by one scanner over a table of field names.
+//!
+//! ```text
+//! {"ts":"2026-01-05T10:04:31Z","user_id":42,"event":"login","plan":"pro"}
+//!   │                          │            │               ╰ no field of ours: extras.rs ─► properties
+//!   ╰ names.rs: the name's role and rank    ╰ value.rs: the value's extent, numbers and booleans as their text
+//! ```
+//!
+//! Rules: `null` is absent; of equal keys the last counts; of several names for one field the best-ranked counts and
+//! the others stay properties; a value that does not fit its field (an object as page, a text as status) stays a
+//! property; an object from which a field was taken stays whole; values in properties are slices of the line, never
+//! written anew.
+//!
+//! The scanner expects each line's keys in the order of the line before ([`Json::shape`]), which saves the look-up.
+
+mod extras;
+mod names;
+mod strings;
+mod value;
+
+pub(super) use names::{EVENTS, Names, Records, Role};
+
+use std::sync::Arc;
+
+use extras::Extras;
+use names::Node;
+use value::{Kind, Value};
+
+use super::clock::{self, Clock};
+use super::span::Span;
+use super::{LineParser, Outcome, refuse};
+use crate::event::{RawEvent, Reject, RejectReason};
+
+/// Keys of a line that are remembered for the next one.
+const SHAPE_KEYS: usize = 64;
+/// Objects inside objects that field names may reach into.
+const NAME_DEPTH: usize = 8;
+
+/// The parser of every JSON format; they differ in their table of names.
+#[derive(Debug, Clone)]
+pub(super) struct Json {
+    names: Arc<Names>,
+    clock: Clock,
+    /// The raw key with its quotes and what it stands for, by position in the line before.
+    shape: Vec<(Vec<u8>, Node)>,
+    /// How many leading entries of `shape` are of one and the same line.
+    known: usize,
+    /// The keys of that line may repeat.
+    may_repeat: bool,
+    found: [Option<Found>; Role::COUNT],
+    extras: Extras,
+}
+
+/// The best value for one role so far.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    rank: u8,
+    value: Value,
+    /// Offsets of the raw key at the top of the line; `None` inside an object, which stays a property anyway.
+    key: Option<(usize, usize)>,
+}
+
+impl LineParser for Json {
+    fn parse<'a>(&mut self, line: &'a [u8], scratch: &'a mut Vec<u8>) -> Outcome<'a> {
+        scratch.clear();
+        let start = value::skip_blank(line, 0);
+        if start == line.len() {
+            return Outcome::Drop("blank");
+        }
+        self.found = [None; Role::COUNT];
+        self.extras.clear();
+        match self.object(line, start).and_then(|()| self.event(line, scratch)) {
+            Ok(event) => Outcome::Event(event),
+            Err(reject) => Outcome::Reject(reject),
+        }
+    }
+
+    fn fork(&self) -> Box<dyn LineParser> {
+        Box::new(self.clone())
+    }
+}
+
+impl Json {
+    /// `zone_micros` is what a time without a zone means.
+    pub(super) fn new(names: Arc<Names>, zone_micros: i64) -> Self {
+        Self {
+            names,
+            clock: Clock::new(zone_micros),
+            shape: Vec::new(),
+            known: 0,
+            may_repeat: false,
+            found: [None; Role::COUNT],
+            extras: Extras::default(),
+        }
+    }
+
+    /// The object that is the line.
+    fn object(&mut self, line: &[u8], start: usize) -> Result<(), Reject> {
+        if line.get(start) != Some(&b'{') {
+            return Err(refuse(RejectReason::Json, start));
+        }
+        let mut at = value::skip_blank(line, start + 1);
+        if line.get(at) == Some(&b'}') {
+            return end_of_line(line, at + 1);
+        }
+        for position in 0.. {
+            let (key_end, node) = self.key(line, at, position).map_err(json_error)?;
+            let key = (at, key_end);
+            at = value::skip_colon(line, key_end).map_err(json_error)?;
+            let found = self.top_value(line, at, key, node).map_err(json_error)?;
+            at = value::skip_blank(line, found);
+            match line.get(at) {
+                Some(b',') => at = value::skip_blank(line, at + 1),
+                Some(b'}') => break,
+                _ => return Err(refuse(RejectReason::Json, at)),
+            }
+        }
+        end_of_line(line, at + 1)
+    }
+
+    /// The end of the key at `at`, quotes included, and what it stands for.
+    #[inline]
+    fn key(&mut self, line: &[u8], at: usize, position: usize) -> Result<(usize, Node), usize> {
+        if position < self.known
+            && let Some((key, node)) = self.shape.get(position)
+            && line.get(at..).is_some_and(|rest| rest.starts_with(key))
+        {
+            return Ok((at + key.len(), *node));
+        }
+        let (key, end) = value::string(line, at)?;
+        let node = self.names.top(line.get(key.from..key.to).unwrap_or_default(), key.kind == Kind::Escaped);
+        let raw = line.get(at..end).unwrap_or_default();
+        match self.shape.get_mut(position) {
+            Some(slot) => {
+                slot.0.clear();
+                slot.0.extend_from_slice(raw);
+                slot.1 = node;
+            }
+            None if position < SHAPE_KEYS => self.shape.push((raw.to_vec(), node)),
+            None => {}
+        }
+        self.known = self.shape.len().min(position + 1);
+        self.may_repeat = true;
+        Ok((end, node))
+    }
+
+    /// Takes the value at `at` to its role, its object's names or the extras; the end of the value.
+    #[inline]
+    fn top_value(&mut self, line: &[u8], at: usize, key: (usize, usize), node: Node) -> Result<usize, usize> {
+        if let Some(members) = node.members
+            && line.get(at) == Some(&b'{')
+        {
+            let end = self.members(line, at, members, 1)?;
+            self.extras.push(key, (at, end));
+            return Ok(end);
+        }
+        let (value, end) = value::value(line, at)?;
+        match node.role {
+            Some((role, rank)) => self.take(line, role, Found { rank, value, key: Some(key) }),
+            None => self.extras.push(key, (at, end)),
+        }
+        Ok(end)
+    }
+
+    /// Looks for names inside the object at `at`; the end of the object.
+    fn members(&mut self, line: &[u8], at: usize, members: usize, depth: usize) -> Result<usize, usize> {
+        let mut at = value::skip_blank(line, at + 1);
+        if line.get(at) == Some(&b'}') {
+            return Ok(at + 1);
+        }
+        loop {
+            let (key, end) = value::string(line, at)?;
+            let node =
+                self.names.member(members, line.get(key.from..key.to).unwrap_or_default(), key.kind == Kind::Escaped);
+            at = value::skip_colon(line, end)?;
+            let inner = node.members.filter(|_| depth < NAME_DEPTH && line.get(at) == Some(&b'{'));
+            let end = if let Some(inner) = inner {
+                self.members(line, at, inner, depth + 1)?
+            } else {
+                let (value, end) = value::value(line, at)?;
+                if let Some((role, rank)) = node.role {
+                    let value = value::first_of_list(line, value);
+                    self.take(line, role, Found { rank, value, key: None });
+                }
+                end
+            };
+            at = value::skip_blank(line, end);
+            match line.get(at) {
+                Some(b',') => at = value::skip_blank(line, at + 1),
+                Some(b'}') => return Ok(at + 1),
+                _ => return Err(at),
+            }
+        }
+    }
+
+    /// Keeps `new` for its role if it is the best-ranked value so far; whatever loses stays a property.
+    #[inline]
+    fn take(&mut self, line: &[u8], role: Role, new: Found) {
+        let Some(slot) = self.found.get_mut(role as usize) else { return };
+        if new.value.kind == Kind::Null {
+            *slot = slot.filter(|old| old.rank != new.rank);
+            return;
+        }
+        if !fits(line, role, new.value) {
+            return self.demote(new);
+        }
+        match *slot {
+            Some(old) if old.rank < new.rank => self.demote(new),
+            Some(old) => {
+                *slot = Some(new);
+                if old.rank > new.rank {
+                    self.demote(old);
+                }
+            }
+            None => *slot = Some(new),
+        }
+    }
+
+    fn demote(&mut self, loser: Found) {
+        if let Some(key) = loser.key {
+            self.extras.push(key, loser.value.raw());
+        }
+    }
+
+    fn event<'a>(&mut self, line: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<RawEvent<'a>, Reject> {
+        let ts = self.time(line, scratch)?;
+        let mut spans = [None; Role::COUNT];
+        for (span, found) in spans.iter_mut().zip(&self.found) {
+            *span = found.map(|found| found.value.text(line, scratch)).transpose().map_err(json_error)?;
+        }
+        if self.may_repeat {
+            self.may_repeat = self.extras.keep_last(line);
+        }
+        let properties =
+            self.extras.write(line, self.found[Role::Properties as usize].map(|found| found.value), scratch);
+        let scratch: &'a [u8] = scratch;
+        let id = |role: Role| spans[role as usize].map(|span: Span<'a>| span.read(scratch));
+        let text = |role: Role| id(role).filter(|text| !text.is_empty());
+        let mut event = RawEvent {
+            ts,
+            user_id: id(Role::UserId),
+            anonymous_id: id(Role::AnonymousId),
+            session_id: id(Role::SessionId),
+            event_id: text(Role::EventId),
+            event: text(Role::Event),
+            target: text(Role::Target),
+            method: text(Role::Method),
+            status: id(Role::Status).and_then(clock::number).and_then(|status| i16::try_from(status).ok()),
+            bytes: id(Role::Bytes).map(whole),
+            referrer: text(Role::Referrer),
+            user_agent: text(Role::UserAgent),
+            ip: text(Role::Ip),
+            properties: properties.map(|span| span.read(scratch)),
+            odd_request: false,
+        };
+        self.names.records().finish(&mut event, text(Role::Request));
+        Ok(event)
+    }
+
+    fn time(&mut self, line: &[u8], scratch: &mut Vec<u8>) -> Result<i64, Reject> {
+        let found = self.found[Role::Ts as usize].ok_or(refuse(RejectReason::Time, 0))?;
+        let (from, to) = (found.value.from, found.value.to);
+        let text = line.get(from..to).unwrap_or_default();
+        let ts = match found.value.kind {
+            Kind::Number => clock::epoch(text),
+            Kind::Escaped => {
+                let span = found.value.text(line, scratch).map_err(json_error)?;
+                self.clock.text(span.read(scratch))
+            }
+            _ => self.clock.text(text),
+        };
+        ts.ok_or(refuse(RejectReason::Time, from))
+    }
+}
+
+/// Whether a value can stand for a role; what cannot stays a property.
+fn fits(line: &[u8], role: Role, value: Value) -> bool {
+    let is_scalar = matches!(value.kind, Kind::Plain | Kind::Escaped | Kind::Number | Kind::Bool);
+    let text = || line.get(value.from..value.to).unwrap_or_default();
+    match role {
+        Role::Properties => value.kind == Kind::Object,
+        Role::Status => is_scalar && clock::number(text()).is_some_and(|status| i16::try_from(status).is_ok()),
+        Role::Bytes => is_scalar && text().len() <= 18 && !text().is_empty() && text().iter().all(u8::is_ascii_digit),
+        Role::Method => value.kind == Kind::Plain && is_method(text()),
+        Role::Ts => matches!(value.kind, Kind::Plain | Kind::Escaped | Kind::Number),
+        _ => is_scalar,
+    }
+}
+
+/// Up to 18 digits.
+fn whole(digits: &[u8]) -> i64 {
+    digits.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit & 0x0f))
+}
+
+/// A word that HTTP knows, so that `"method":"paypal"` stays a property.
+fn is_method(text: &[u8]) -> bool {
+    matches!(
+        text,
+        b"GET" | b"HEAD" | b"POST" | b"PUT" | b"DELETE" | b"CONNECT" | b"OPTIONS" | b"TRACE" | b"PATCH" | b"PROPFIND"
+    )
+}
+
+fn json_error(at: usize) -> Reject {
+    refuse(RejectReason::Json, at)
+}
+
+/// Nothing but blanks may follow the object.
+fn end_of_line(line: &[u8], at: usize) -> Result<(), Reject> {
+    let end = value::skip_blank(line, at);
+    if end == line.len() { Ok(()) } else { Err(json_error(end)) }
+}
+
+#[cfg(test)]
+mod tests;
