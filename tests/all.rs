@@ -1,3 +1,4 @@
 //! The integration tests, one binary: each binary links the engine again.
 
+mod ingest;
 mod peercases;
