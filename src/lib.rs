@@ -1,10 +1,13 @@
 //! journeyql: an embedded database for user journeys.
 
 pub mod config;
+pub mod error;
 pub mod event;
 pub mod limits;
+pub mod terminal;
 pub mod time;
 
+pub mod demo;
 pub mod identity;
 pub mod journey;
 pub mod normalize;
@@ -18,6 +21,3 @@ pub mod ingest;
 pub mod maintain;
 
 pub mod database;
-
-pub mod cli;
-pub mod repl;

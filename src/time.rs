@@ -6,7 +6,7 @@
 //! (each format in `parse/` reads its own).
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Microseconds in a second, an hour and a day.
 pub const SECOND: i64 = 1_000_000;
@@ -94,6 +94,24 @@ pub fn civil_day(year: i32, month: u8, day: u8) -> Option<Day> {
 pub fn now_micros() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Measures how long something takes: a clock that never steps back.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Seconds since the start.
+    #[must_use]
+    pub fn seconds(self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
 }
 
 /// `2026-01-05T10:00:00.123456Z`, microseconds only where there are any.

@@ -1,1 +1,3 @@
+//! The integration tests, one binary: each binary links the engine again.
 
+mod peercases;

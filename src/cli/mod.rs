@@ -1,1 +1,148 @@
-//! (being built)
+//! The command line: one file per command, and what they share.
+//!
+//! ```text
+//! args ─► context (what was typed becomes what is meant) ─► a command ─► database ─► target (stdout or a file)
+//!                                                               └──────► failure (the screen and the exit code)
+//! ```
+//! Invariants: data goes to stdout and everything else to stderr; a reader of stdout that goes away ends a command
+//! quietly; exit codes are decided in `failure.rs`; nothing here knows the files of a store.
+
+mod answer;
+mod args;
+mod config;
+mod context;
+mod demo;
+mod explain;
+mod failure;
+mod files;
+mod formats;
+mod ingest;
+mod progress;
+mod quarantine;
+mod queries;
+mod run;
+mod sql;
+mod status;
+mod target;
+mod trace;
+mod verify;
+
+use std::io::{IsTerminal, Read};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
+
+use crate::error::Explanation;
+use args::{Cli, Command};
+use context::Context;
+use failure::{Code, Failure};
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let context = Context::new(&cli.global);
+    match start(cli, &context) {
+        Ok(code) => code.into(),
+        Err(failure) => failure.report(context.color_err),
+    }
+}
+
+fn start(cli: Cli, context: &Context) -> Result<Code, Failure> {
+    let command = what_is_meant(cli)?;
+    let runtime = Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(&format!("cannot start threads – {error}")))?;
+    let outcome = match command {
+        Command::Repl => repl(context, &runtime),
+        command => {
+            let stop = listen_for_interrupt(&runtime);
+            runtime.block_on(async {
+                tokio::select! {
+                    outcome = perform(command, context) => outcome,
+                    () = stop.notified() => Err(Failure::new(Code::Interrupted, Explanation::new("interrupted"))),
+                }
+            })
+        }
+    };
+    // Whatever still computes is of no use to anybody.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// No command means SQL: of `-c`, of a pipe, or of a person at the shell.
+fn what_is_meant(cli: Cli) -> Result<Command, Failure> {
+    match (cli.command, cli.sql) {
+        (Some(_), Some(_)) => Err(Failure::usage("-c takes no command beside it – journeyql -c 'select 1'")),
+        (Some(_), None) if cli.shape.is_given() => {
+            Err(Failure::usage("--format and -o belong after the command – journeyql sql --format json 'select 1'"))
+        }
+        (Some(command), None) => Ok(command),
+        (None, None) if std::io::stdin().is_terminal() && !cli.shape.is_given() => Ok(Command::Repl),
+        (None, sql) => Ok(Command::Sql(sql::Args { sql, shape: cli.shape })),
+    }
+}
+
+async fn perform(command: Command, context: &Context) -> Result<Code, Failure> {
+    match command {
+        Command::Demo(args) => demo::run(args, context).await,
+        Command::Ingest(args) => ingest::run(args, context).await,
+        Command::Run(args) => run::run(args, context).await,
+        Command::Sql(args) => sql::run(args, context).await,
+        Command::Explain(args) => explain::run(args, context).await,
+        Command::Trace(args) => trace::run(args, context).await,
+        Command::Quarantine(command) => quarantine::run(command, context).await,
+        Command::Status(args) => status::run(args, context),
+        Command::Queries(args) => queries::run(args, context),
+        Command::Formats(args) => formats::run(args),
+        Command::Config(command) => config::run(&command, context),
+        Command::Verify(args) => verify::run(args, context).await,
+        Command::Files(args) => files::run(args, context),
+        Command::Repl => Ok(Code::Done),
+    }
+}
+
+fn repl(context: &Context, runtime: &Runtime) -> Result<Code, Failure> {
+    let face = crate::repl::Face { look: context.look(), color_err: context.color_err, quiet: context.quiet };
+    crate::repl::run(&context.open()?, runtime, face)?;
+    Ok(Code::Done)
+}
+
+/// The first Ctrl-C asks, the second insists.
+fn listen_for_interrupt(runtime: &Runtime) -> Arc<Notify> {
+    let stop = Arc::new(Notify::new());
+    let asked = Arc::clone(&stop);
+    runtime.spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            asked.notify_one();
+        }
+        if tokio::signal::ctrl_c().await.is_ok() {
+            insist();
+        }
+    });
+    stop
+}
+
+#[expect(clippy::exit, reason = "a second Ctrl-C must end the process even where a computation does not yield")]
+fn insist() {
+    std::process::exit(Code::Interrupted as i32);
+}
+
+/// Runs what blocks on a thread of its own, so that Ctrl-C is heard meanwhile.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    let outcome = tokio::task::spawn_blocking(work).await;
+    outcome.unwrap_or_else(|error| Err(Failure::failed(&format!("a thread failed – {error}"))))
+}
+
+/// All of stdin as text.
+fn stdin_text() -> Result<String, Failure> {
+    let mut text = String::new();
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::failed(&format!("cannot read SQL from stdin – {error}")))?;
+    Ok(text)
+}

@@ -15,4 +15,4 @@ mod raw;
 mod schema;
 
 pub use raw::{RawEvent, Reject, RejectReason};
-pub use schema::{Column, events, quarantine};
+pub use schema::{Column, events, quarantine, utc_micros};

@@ -1,1 +1,22 @@
-//! (being built)
+//! The algorithms of journeys on plain slices: sessions, steps, paths, funnels.
+//!
+//! ```text
+//! ts, labels of one person ─► sessionize ─► collapse ─► Walk: sessions and steps as positions
+//!                                                        ├─► dwell, paths
+//!                                                        └─► funnel (its own order over uncollapsed events)
+//! ```
+//!
+//! Invariants: nothing here allocates per event or knows where the slices come from; times are µs and rise.
+//!
+//! Deliberately not here: Arrow, DataFusion, files (`engine/` has a bridge of the same name for each algorithm).
+
+pub mod collapse;
+pub mod funnel;
+pub mod path;
+pub mod sessionize;
+pub mod walk;
+
+pub use collapse::{UNKNOWN, dwell};
+pub use path::Paths;
+pub use sessionize::{EndedBy, Rules, sessionize};
+pub use walk::{Columns, Session, Walk};

@@ -1,1 +1,267 @@
-//! (being built)
+//! The shell: statements over several lines until `;`, commands that begin with a backslash, a history.
+//!
+//! ```text
+//! readline ─► meta (\d, \timing, …) ─► acts on the shell
+//!         └─► statements ─► session ─► table on stdout │ explanation on stderr
+//! ```
+//! Ctrl-C drops the line that is being typed or the query that runs, never the shell; Ctrl-D leaves. Settings (`SET
+//! journeyql.…`) last as long as the shell; each statement sees the newest snapshot.
+//!
+//! Deliberately not here: SQL. The shell knows where a statement ends and nothing more.
+
+mod helper;
+mod meta;
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::PathBuf;
+
+use futures::StreamExt;
+use rustyline::error::ReadlineError;
+use rustyline::history::FileHistory;
+use rustyline::{CompletionType, Config, Editor};
+use thiserror::Error;
+use tokio::runtime::Runtime;
+
+use crate::database::{Database, Error, Session, literal, split_statements};
+use crate::error::{Explanation, did_you_mean};
+use crate::output::{self, Format, Look, OutputError};
+use crate::time::Stopwatch;
+
+use helper::Words;
+use meta::Meta;
+
+/// Statements that the history keeps.
+const HISTORY: usize = 2_000;
+
+/// How the shell looks.
+#[derive(Debug, Clone, Copy)]
+pub struct Face {
+    /// How stdout is looked at.
+    pub look: Look,
+    /// Colours may be written to stderr.
+    pub color_err: bool,
+    /// No greeting.
+    pub quiet: bool,
+}
+
+/// Why the shell could not go on.
+#[derive(Debug, Error)]
+pub enum ReplError {
+    #[error("cannot read from the terminal – {0}")]
+    Terminal(#[from] ReadlineError),
+    #[error(transparent)]
+    Output(#[from] OutputError),
+}
+
+/// Runs the shell until Ctrl-D or `\q`.
+///
+/// # Errors
+/// The terminal cannot be read or written to.
+pub fn run(database: Database, runtime: &Runtime, face: Face) -> Result<(), ReplError> {
+    let mut shell = Shell::new(&database, runtime, face);
+    let config = Config::builder().max_history_size(HISTORY)?.completion_type(CompletionType::List).build();
+    let mut editor: Editor<Words, FileHistory> = Editor::with_config(config)?;
+    editor.set_helper(Some(Words::new(shell.session.names())));
+    let history = history_file().filter(|_| io::stdin().is_terminal());
+    if let Some(path) = &history {
+        // A first start has no history yet.
+        _ = editor.load_history(path);
+    }
+    if !face.quiet && io::stdin().is_terminal() {
+        shell.tell(&format!("journeyql {} – \\? for help, \\q or Ctrl-D to leave", env!("CARGO_PKG_VERSION")));
+    }
+    let outcome = shell.read_and_perform(&mut editor);
+    if let Some(path) = &history
+        && let Err(error) = editor.save_history(path)
+    {
+        shell.tell(&format!("the history was not saved to {} – {error}", path.display()));
+    }
+    outcome
+}
+
+/// `$JOURNEYQL_HISTORY`, else `~/.journeyql_history`.
+fn history_file() -> Option<PathBuf> {
+    let given = std::env::var_os("JOURNEYQL_HISTORY").map(PathBuf::from);
+    given.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".journeyql_history")))
+}
+
+/// What goes on after a line.
+#[derive(PartialEq, Eq)]
+enum Flow {
+    On,
+    Leave,
+}
+
+struct Shell<'a> {
+    session: Session,
+    runtime: &'a Runtime,
+    face: Face,
+    format: Format,
+    timing: bool,
+}
+
+impl<'a> Shell<'a> {
+    fn new(database: &Database, runtime: &'a Runtime, face: Face) -> Self {
+        Self { session: database.session(), runtime, face, format: Format::Table, timing: false }
+    }
+
+    fn read_and_perform(&mut self, editor: &mut Editor<Words, FileHistory>) -> Result<(), ReplError> {
+        loop {
+            match editor.readline("journeyql> ") {
+                Ok(text) => {
+                    if text.trim().is_empty() {
+                        continue;
+                    }
+                    editor.add_history_entry(text.trim_end())?;
+                    if self.perform(&text)? == Flow::Leave {
+                        return Ok(());
+                    }
+                }
+                Err(ReadlineError::Interrupted) => {}
+                Err(ReadlineError::Eof) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn perform(&mut self, text: &str) -> Result<Flow, ReplError> {
+        let outcome = match Meta::parse(text.trim()) {
+            None => self.statements(text),
+            Some(Ok(Meta::Quit)) => return Ok(Flow::Leave),
+            Some(Ok(meta)) => self.meta(meta),
+            Some(Err(message)) => {
+                self.explain(&Explanation::new(&message));
+                Ok(())
+            }
+        };
+        match outcome {
+            Err(error) if error.is_broken_pipe() => Ok(Flow::Leave),
+            outcome => Ok(outcome.map(|()| Flow::On)?),
+        }
+    }
+
+    fn meta(&mut self, meta: Meta) -> Result<(), OutputError> {
+        match meta {
+            Meta::Help => self.say(meta::HELP),
+            Meta::List => self.list(),
+            Meta::Describe { name, with_sql } => self.describe(&name, with_sql),
+            Meta::Timing(on) => {
+                self.timing = on.unwrap_or(!self.timing);
+                self.say(if self.timing { "timing is on\n" } else { "timing is off\n" })
+            }
+            Meta::Format(format) => {
+                self.format = format.unwrap_or(self.format);
+                self.say(&format!("format is {}\n", self.format))
+            }
+            Meta::Quit => Ok(()),
+        }
+    }
+
+    fn list(&mut self) -> Result<(), OutputError> {
+        let relations = self.session.relations();
+        let width = relations.iter().map(|relation| relation.name.len()).max().unwrap_or(0);
+        let lines: String = relations
+            .iter()
+            .map(|relation| format!("{:width$}  {:8}  {}\n", relation.name, relation.kind, relation.what))
+            .collect();
+        self.say(&lines)
+    }
+
+    fn describe(&mut self, name: &str, with_sql: bool) -> Result<(), OutputError> {
+        let relations = self.session.relations();
+        let Some(relation) = relations.iter().find(|relation| relation.name.eq_ignore_ascii_case(name)) else {
+            let hint = did_you_mean(name, relations.iter().map(|relation| relation.name.as_str()));
+            let hint = hint.unwrap_or_else(|| "\\d lists all".to_owned());
+            self.explain(&Explanation::new(&format!("no table or view '{name}' – {hint}")));
+            return Ok(());
+        };
+        let sql = format!(
+            "SELECT column_name AS \"column\", data_type AS type, is_nullable AS nullable
+             FROM information_schema.columns WHERE table_name = {} ORDER BY ordinal_position",
+            literal(&relation.name)
+        );
+        self.statement(&sql)?;
+        match &relation.sql {
+            Some(text) if with_sql => self.say(&format!("\n{}\n", text.trim_end())),
+            _ => Ok(()),
+        }
+    }
+
+    fn statements(&mut self, text: &str) -> Result<(), OutputError> {
+        for statement in split_statements(text) {
+            let watch = Stopwatch::start();
+            self.statement(statement)?;
+            if self.timing {
+                self.tell(&format!("{:.3} s", watch.seconds()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs one statement; Ctrl-C gives up on it.
+    fn statement(&mut self, sql: &str) -> Result<(), OutputError> {
+        let (session, format, look) = (&mut self.session, self.format, self.face.look);
+        let outcome = self.runtime.block_on(async {
+            tokio::select! {
+                outcome = answer(session, sql, format, look) => outcome,
+                _ = tokio::signal::ctrl_c() => Err(Stop::Interrupted),
+            }
+        });
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(Stop::Output(error)) => Err(error),
+            Err(Stop::Interrupted) => {
+                self.tell("interrupted");
+                Ok(())
+            }
+            Err(Stop::Database(error)) => {
+                self.explain(&error.explain_sql("query", sql));
+                Ok(())
+            }
+        }
+    }
+
+    fn say(&self, text: &str) -> Result<(), OutputError> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        Ok(out.flush()?)
+    }
+
+    /// A remark on stderr; nobody is left to tell where it is closed.
+    fn tell(&self, text: &str) {
+        _ = writeln!(io::stderr(), "{text}");
+    }
+
+    fn explain(&self, explanation: &Explanation) {
+        _ = io::stderr().write_all(explanation.text(self.face.color_err).as_bytes());
+    }
+}
+
+/// Why a statement gave no whole answer.
+enum Stop {
+    Database(Error),
+    Output(OutputError),
+    Interrupted,
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<OutputError> for Stop {
+    fn from(error: OutputError) -> Self {
+        Self::Output(error)
+    }
+}
+
+async fn answer(session: &mut Session, sql: &str, format: Format, look: Look) -> Result<(), Stop> {
+    let mut answer = session.query(sql).await?;
+    let sink = Box::new(BufWriter::new(io::stdout()));
+    let mut writer = output::open(format, &answer.schema(), sink, look)?;
+    while let Some(batch) = answer.next().await {
+        writer.batch(&batch?)?;
+    }
+    Ok(writer.finish()?)
+}

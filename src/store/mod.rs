@@ -1,1 +1,173 @@
-//! (being built)
+//! The store: the only writer of files. `FORMAT.md` beside this page is the contract; the code follows it.
+//!
+//! ```text
+//!   Store ──snapshot──► Snapshot ──events──► Part ──open──► bytes            any number of readers
+//!     │
+//!     └────writer────► Writer ──part──► PartFile ─► PartWriter ─► NewPart    one writer
+//!                        └──begin──► Commit ──add, remove, source, audit──► commit
+//!
+//!   layout.rs   where everything lies            disk.rs     create, write, sync, rename, remove
+//!   catalog/    what is data (SQLite, DuckLake)  commit.rs   the protocol       sweep.rs  what a crash left
+//!   lock.rs     one writer                       lease.rs    who reads what     parquet.rs  rows → bytes
+//!   verify/     everything against everything    error.rs    why the store said no
+//! ```
+//!
+//! Invariants: FORMAT.md §3. Deliberately not here: what a row means (`event/`, `ingest/`), SQL (`engine/`), repair by
+//! guessing.
+
+mod catalog;
+mod commit;
+mod disk;
+mod error;
+mod layout;
+mod lease;
+mod lock;
+mod order;
+mod parquet;
+mod part;
+mod snapshot;
+mod source;
+mod sweep;
+mod writer;
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+pub use catalog::AuditRow;
+pub use commit::Commit;
+pub use error::StoreError;
+pub use layout::Table;
+pub use parquet::PartWriter;
+pub use part::{Checksum, NewPart, Part, PartFile};
+pub use snapshot::Snapshot;
+pub use source::SourceRow;
+pub use writer::Writer;
+
+use catalog::Catalog;
+use disk::Disk;
+use layout::Layout;
+
+/// An opened store. Cheap to open: no part is looked at.
+#[derive(Debug)]
+pub struct Store {
+    layout: Layout,
+    disk: Disk,
+    /// One connection, shared by the threads of this process.
+    catalog: Mutex<Catalog>,
+}
+
+/// What may lie in a folder that becomes a store: the rules, and what an interrupted creation left.
+const WELCOME: [&str; 8] = [
+    "journeyql.toml",
+    "queries",
+    "data",
+    "leases",
+    "writer.lock",
+    "catalog.sqlite",
+    "catalog.sqlite-wal",
+    "catalog.sqlite-shm",
+];
+
+impl Store {
+    /// Creates an empty store in a new or empty folder (the rules file may lie there already) and opens it.
+    ///
+    /// # Errors
+    /// There is a store already, the folder holds other files, or it cannot be written to.
+    pub fn create(dir: &Path) -> Result<Self, StoreError> {
+        Self::create_on(dir, &Disk::default())
+    }
+
+    fn create_on(dir: &Path, disk: &Disk) -> Result<Self, StoreError> {
+        let layout = make_folders(dir, disk)?;
+        let (_lock, _) = lock::WriterLock::take(&layout, disk)?;
+        if Catalog::exists(&layout) {
+            return Err(StoreError::AlreadyAStore { dir: layout.root().to_owned() });
+        }
+        let random = || RandomState::new().build_hasher().finish();
+        Catalog::create(&layout, &format!("{:016x}{:016x}", random(), random()), crate::time::now_micros())?;
+        disk.sync_dir(layout.root()).map_err(|error| StoreError::io("syncing", layout.root(), error))?;
+        Self::open_on(dir, disk)
+    }
+
+    /// Opens a store for reading; never creates anything but the lease of a snapshot.
+    ///
+    /// # Errors
+    /// It is no store, of a newer version, was written to by another program, or its catalog is damaged.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        Self::open_on(dir, &Disk::default())
+    }
+
+    fn open_on(dir: &Path, disk: &Disk) -> Result<Self, StoreError> {
+        let layout = Layout::new(absolute(dir)?);
+        let catalog = Catalog::open_reader(&layout)?;
+        Ok(Self { layout, disk: disk.clone(), catalog: Mutex::new(catalog) })
+    }
+
+    /// The store's folder, absolute.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.layout.root()
+    }
+
+    /// The catalog's file, for the ATTACH line of other tools.
+    #[must_use]
+    pub fn catalog_path(&self) -> PathBuf {
+        self.layout.catalog()
+    }
+
+    /// The current snapshot, leased.
+    ///
+    /// # Errors
+    /// The catalog cannot be read, or was written to by another program.
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        Snapshot::take(&self.layout, &self.disk, &self.catalog())
+    }
+
+    /// Becomes the one writer.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] names who writes; or the store cannot be written to.
+    pub fn writer(&self) -> Result<Writer, StoreError> {
+        Writer::open(&self.layout, &self.disk)
+    }
+
+    /// What was done to the store, oldest first.
+    ///
+    /// # Errors
+    /// The catalog cannot be read.
+    pub fn audit(&self) -> Result<Vec<AuditRow>, StoreError> {
+        self.catalog().audit()
+    }
+
+    fn catalog(&self) -> std::sync::MutexGuard<'_, Catalog> {
+        self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The absolute form of a folder that exists; the path as given where it does not, for the message that follows.
+fn absolute(dir: &Path) -> Result<PathBuf, StoreError> {
+    match dir.canonicalize() {
+        Ok(path) => Ok(path),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(dir.to_owned()),
+        Err(error) => Err(StoreError::io("opening", dir, error)),
+    }
+}
+
+/// Creates the folders of a store, parents first, each durable before the next.
+fn make_folders(dir: &Path, disk: &Disk) -> Result<Layout, StoreError> {
+    let missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir()).collect();
+    for dir in missing.into_iter().rev() {
+        disk.create_dir(dir).map_err(|error| StoreError::io("creating", dir, error))?;
+    }
+    let layout = Layout::new(absolute(dir)?);
+    let names = Disk::names(layout.root()).map_err(|error| StoreError::io("listing", layout.root(), error))?;
+    if let Some(found) = names.into_iter().find(|name| !WELCOME.contains(&name.as_str())) {
+        return Err(StoreError::NotEmpty { dir: layout.root().to_owned(), found });
+    }
+    let tables = Table::ALL.map(|table| layout.table_dir(table));
+    for dir in [layout.leases(), layout.data()].iter().chain(&tables) {
+        disk.create_dir(dir).map_err(|error| StoreError::io("creating", dir, error))?;
+    }
+    Ok(layout)
+}

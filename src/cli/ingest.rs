@@ -1,0 +1,152 @@
+//! `journeyql ingest`: logs into the store.
+
+use std::io::{IsTerminal, Write};
+
+use super::args::Json;
+use super::blocking;
+use super::context::Context;
+use super::failure::{Code, Failure};
+use super::progress::Bar;
+use super::target::print;
+use crate::ingest::{Counts, IngestReport, SourceReport};
+use crate::limits;
+use crate::output::Measure;
+use crate::terminal::neutral;
+
+/// Read logs into the store (made if missing); what is already there is recognised
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// Files, globs, folders; - or nothing: stdin. Plain, gzip or zstd
+    #[arg(value_name = "FILE|GLOB|-")]
+    inputs: Vec<String>,
+    /// auto, a name of `journeyql formats`, or a regular expression with named groups
+    #[arg(long, default_value = "auto", value_name = "FORMAT")]
+    format: String,
+    /// Exit with 3 if a larger share of the lines is quarantined: 5% or 0.05
+    #[arg(long, value_name = "SHARE", value_parser = share, default_value_t = limits::MAX_REJECTS, hide_default_value = true)]
+    max_rejects: f64,
+    #[command(flatten)]
+    json: Json,
+}
+
+/// A share between 0 and 1, also as a percentage.
+fn share(text: &str) -> Result<f64, String> {
+    let text = text.trim();
+    let number = match text.strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().map(|number| number / 100.0),
+        None => text.parse(),
+    };
+    number.ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "write a share such as 5% or 0.05".to_owned())
+}
+
+pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, Failure> {
+    let inputs = inputs(args.inputs)?;
+    let database = context.open_or_create()?;
+    let options = database.ingest_options(inputs, args.format);
+    let show_bar = !context.quiet && std::io::stderr().is_terminal();
+    let report = blocking(move || {
+        let mut bar = show_bar.then(Bar::new);
+        let report = match &mut bar {
+            Some(bar) => database.ingest(&options, bar),
+            None => database.ingest(&options, &mut crate::ingest::Quiet),
+        };
+        if let Some(bar) = bar {
+            bar.clear();
+        }
+        Ok(report?)
+    })
+    .await?;
+    if args.json.json {
+        print_json(&report)?;
+    } else if !context.quiet {
+        // The summary is no data: a script that keeps stdout keeps answers only.
+        _ = write_summary(&report, &mut std::io::stderr());
+    }
+    Ok(outcome(&report, args.max_rejects, context))
+}
+
+/// What was named, else stdin if something is piped in.
+fn inputs(named: Vec<String>) -> Result<Vec<String>, Failure> {
+    if !named.is_empty() {
+        return Ok(named);
+    }
+    if std::io::stdin().is_terminal() {
+        return Err(Failure::usage("nothing to ingest – name a file, a glob, a folder, or pipe a log in")
+            .next("journeyql ingest access.log"));
+    }
+    Ok(vec!["-".to_owned()])
+}
+
+fn outcome(report: &IngestReport, max_rejects: f64, context: &Context) -> Code {
+    for skipped in &report.skipped {
+        context.remark(&format!("{}: {}", neutral(&skipped.name), neutral(&skipped.why)));
+    }
+    if report.failed() {
+        return Code::Failed;
+    }
+    if report.too_many_rejects(max_rejects) {
+        let total = report.total();
+        context.remark(&format!(
+            "more than {}% of the lines were quarantined ({} of {})\n try: {} quarantine list",
+            max_rejects * 100.0,
+            total.quarantined,
+            total.lines - total.duplicates,
+            context.command()
+        ));
+        return Code::Rejects;
+    }
+    Code::Done
+}
+
+fn print_json(report: &IngestReport) -> Result<(), Failure> {
+    let total = report.total();
+    let mut json = serde_json::to_value(report).map_err(|error| Failure::failed(&error.to_string()))?;
+    json["total"] = serde_json::to_value(total).map_err(|error| Failure::failed(&error.to_string()))?;
+    print(|out| writeln!(out, "{json:#}"))
+}
+
+/// A line per source, the first refused lines, and the sum where there are several.
+pub(super) fn write_summary(report: &IngestReport, out: &mut dyn Write) -> std::io::Result<()> {
+    for source in &report.sources {
+        writeln!(out, "{}  {} ({})", neutral(&source.name), neutral(&source.format), neutral(&source.why))?;
+        writeln!(out, "  {}", sentence(&source.counts))?;
+        write_problems(source, out)?;
+    }
+    if report.sources.len() > 1 {
+        writeln!(out, "together\n  {}", sentence(&report.total()))?;
+    }
+    Ok(())
+}
+
+fn write_problems(source: &SourceReport, out: &mut dyn Write) -> std::io::Result<()> {
+    for problem in source.problems.iter().take(3) {
+        let text = Measure::cut(&neutral(&problem.text), 90);
+        writeln!(out, "  line {}: {} – {text}", problem.line_no, problem.reason)?;
+    }
+    Ok(())
+}
+
+/// `3000 lines = 2973 stored + 16 quarantined + 0 dropped + 11 duplicates`
+fn sentence(counts: &Counts) -> String {
+    let rules: Vec<String> = counts.dropped_by.iter().map(|(rule, count)| format!("{rule} {count}")).collect();
+    let rules = if rules.is_empty() { String::new() } else { format!(" ({})", rules.join(", ")) };
+    format!(
+        "{} lines = {} stored + {} quarantined + {} dropped{rules} + {} duplicates",
+        counts.lines, counts.stored, counts.quarantined, counts.dropped, counts.duplicates
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares() {
+        assert_eq!(share("5%"), Ok(0.05));
+        assert_eq!(share("0.2"), Ok(0.2));
+        assert_eq!(share("0"), Ok(0.0));
+        for bad in ["", "5", "-1%", "nan", "101%"] {
+            assert!(share(bad).is_err(), "{bad}");
+        }
+    }
+}

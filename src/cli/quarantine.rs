@@ -1,0 +1,60 @@
+//! `journeyql quarantine`: the refused lines.
+
+use super::answer;
+use super::args::Shape;
+use super::context::Context;
+use super::failure::{Code, Failure};
+use crate::database::literal;
+
+/// The lines that were refused
+#[derive(Debug, clap::Subcommand)]
+pub(in crate::cli) enum Command {
+    /// Count them by source and reason, with an example
+    List {
+        #[command(flatten)]
+        shape: Shape,
+    },
+    /// Show the lines themselves
+    Show {
+        /// Only of sources whose name or id contains this
+        #[arg(long, value_name = "TEXT")]
+        source: Option<String>,
+        /// Only with this reason
+        #[arg(long)]
+        reason: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+        #[command(flatten)]
+        shape: Shape,
+    },
+}
+
+pub(in crate::cli) async fn run(command: Command, context: &Context) -> Result<Code, Failure> {
+    match command {
+        Command::List { shape } => answer::write("quarantine list", LIST, &shape, context).await,
+        Command::Show { source, reason, limit, shape } => {
+            let mut wanted = Vec::new();
+            if let Some(text) = source {
+                let text = literal(&text);
+                wanted.push(format!("(strpos(s.name, {text}) > 0 OR strpos(q.source_id, {text}) > 0)"));
+            }
+            if let Some(reason) = reason {
+                wanted.push(format!("q.reason = {}", literal(&reason)));
+            }
+            let wanted = if wanted.is_empty() { "true".to_owned() } else { wanted.join(" AND ") };
+            let sql = format!(
+                "SELECT s.name AS source, q.line_no, q.source_offset, q.reason, q.matched_bytes, q.raw
+                 FROM quarantine q LEFT JOIN sources s ON s.source_id = q.source_id
+                 WHERE {wanted} ORDER BY s.name, q.source_id, q.source_offset LIMIT {limit}"
+            );
+            answer::write("quarantine show", &sql, &shape, context).await
+        }
+    }
+}
+
+const LIST: &str = "
+    SELECT s.name AS source, q.reason, count(*) AS lines, min(q.line_no) AS first_line,
+           first_value(q.raw ORDER BY q.source_offset) AS example
+    FROM quarantine q LEFT JOIN sources s ON s.source_id = q.source_id
+    GROUP BY s.name, q.reason ORDER BY lines DESC, source, reason";

@@ -1,0 +1,50 @@
+//! `journeyql verify`: the store against itself.
+
+use std::io::Write;
+
+use super::args::Json;
+use super::blocking;
+use super::context::Context;
+use super::failure::{Code, Failure};
+use super::target::print;
+use crate::database::Check;
+use crate::terminal::neutral;
+
+/// Check the catalog against the files, checksums, order, the account of every line, and the reports' invariants
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// Sizes and the catalog only: do not read the files
+    #[arg(long)]
+    quick: bool,
+    #[command(flatten)]
+    json: Json,
+}
+
+pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, Failure> {
+    let database = context.open()?;
+    let quick = args.quick;
+    let handle = database.clone();
+    let mut checks = blocking(move || Ok(handle.verify(!quick)?)).await?;
+    if checks.iter().all(|check| check.ok) {
+        checks.extend(database.verify_reports().await?);
+    }
+    if args.json.json {
+        let json = serde_json::to_string_pretty(&checks).map_err(|error| Failure::failed(&error.to_string()))?;
+        print(|out| writeln!(out, "{json}"))?;
+    } else {
+        print(|out| write_checks(&checks, out))?;
+    }
+    if checks.iter().all(|check| check.ok) {
+        return Ok(Code::Done);
+    }
+    context.remark("the store is damaged – nothing was changed; restore the named files from a copy");
+    Ok(Code::Damaged)
+}
+
+fn write_checks(checks: &[Check], out: &mut dyn Write) -> std::io::Result<()> {
+    let width = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
+    for check in checks {
+        writeln!(out, "{}  {:width$}  {}", if check.ok { "ok  " } else { "FAIL" }, check.name, neutral(&check.detail))?;
+    }
+    Ok(())
+}

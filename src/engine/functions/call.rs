@@ -1,0 +1,176 @@
+//! The arguments of a table function: values in order, options by name.
+//!
+//! `funnel('/a', page = '/b', window => INTERVAL '7 days')`: DataFusion plans such arguments against nothing and refuses
+//! names, so they are read here from the syntax.
+
+use arrow::datatypes::DataType;
+use datafusion::common::{DFSchema, ScalarValue, plan_err};
+use datafusion::error::Result;
+use datafusion::execution::context::ExecutionProps;
+use datafusion::logical_expr::expr::WindowFunction;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::planner::RelationPlannerContext;
+use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::physical_expr::create_physical_expr;
+use datafusion::sql::sqlparser::ast::{
+    Expr as SqlExpr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Value as SqlValue,
+};
+
+use super::length;
+use crate::engine::nearest;
+
+/// A call of a table function as written.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub function: &'static str,
+    pub values: Vec<SqlExpr>,
+    options: Vec<(String, SqlExpr)>,
+}
+
+impl Call {
+    /// Takes the arguments apart. `known` are the options there are.
+    pub(super) fn new(function: &'static str, args: Vec<FunctionArg>, known: &[&str]) -> Result<Self> {
+        let mut call = Self { function, values: Vec::new(), options: Vec::new() };
+        for arg in args {
+            let shown = arg.to_string();
+            let (name, value, operator) = match arg {
+                FunctionArg::Unnamed(value) => (None, value, None),
+                FunctionArg::Named { name, arg, operator } => (Some(name.value), arg, Some(operator)),
+                FunctionArg::ExprNamed { name: SqlExpr::Identifier(name), arg, operator } => {
+                    (Some(name.value), arg, Some(operator))
+                }
+                FunctionArg::ExprNamed { .. } => {
+                    return plan_err!("{function}: '{shown}' is no option – put a condition into parentheses");
+                }
+            };
+            let FunctionArgExpr::Expr(value) = value else {
+                return plan_err!("{function}: '{shown}' is no argument – name the steps one by one");
+            };
+            match (name, operator) {
+                (Some(name), Some(FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment)) => {
+                    call.add_option(name.to_ascii_lowercase(), value, known)?;
+                }
+                (Some(_), _) => {
+                    return plan_err!("{function}: '{shown}' – write an option with =>, a condition in parentheses");
+                }
+                (None, _) => call.add_value(value),
+            }
+        }
+        Ok(call)
+    }
+
+    /// A list stands for its elements.
+    fn add_value(&mut self, value: SqlExpr) {
+        match value {
+            SqlExpr::Array(list) => list.elem.into_iter().for_each(|value| self.add_value(value)),
+            SqlExpr::Tuple(list) => list.into_iter().for_each(|value| self.add_value(value)),
+            value => self.values.push(value),
+        }
+    }
+
+    fn add_option(&mut self, name: String, value: SqlExpr, known: &[&str]) -> Result<()> {
+        let function = self.function;
+        if !known.contains(&name.as_str()) {
+            return match nearest(&name, known.iter().copied()) {
+                Some(close) => plan_err!("{function}: unknown option '{name}' – did you mean '{close}'?"),
+                None => plan_err!("{function}: unknown option '{name}' – the options are {}", known.join(", ")),
+            };
+        }
+        if self.options.iter().any(|(given, _)| *given == name) {
+            return plan_err!("{function}: option '{name}' is given twice");
+        }
+        self.options.push((name, value));
+        Ok(())
+    }
+
+    /// The value of an option, if it is given.
+    pub(super) fn option(&self, name: &str, planner: &mut dyn RelationPlannerContext) -> Result<Option<ScalarValue>> {
+        let Some((_, value)) = self.options.iter().find(|(given, _)| given == name) else { return Ok(None) };
+        let what = format!("{}: option '{name}'", self.function);
+        if let SqlExpr::Identifier(word) = value {
+            return Ok(Some(ScalarValue::from(word.value.as_str())));
+        }
+        constant(value.clone(), &what, planner).map(Some)
+    }
+
+    /// The text value of an option that is one of `choices`, each beside its meaning.
+    pub(super) fn choice<T: Copy>(
+        &self,
+        name: &str,
+        choices: &[(&str, T)],
+        planner: &mut dyn RelationPlannerContext,
+    ) -> Result<Option<T>> {
+        let Some(value) = self.option(name, planner)? else { return Ok(None) };
+        let (text, words) = (text_of(&value), choices.iter().map(|(word, _)| *word));
+        let found = text.as_ref().and_then(|text| choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)));
+        match found {
+            Some((_, meaning)) => Ok(Some(*meaning)),
+            None => {
+                let all: Vec<String> = words.map(|word| format!("'{word}'")).collect();
+                plan_err!("{}: option '{name}' is {}, not {value}", self.function, all.join(" or "))
+            }
+        }
+    }
+}
+
+/// The text of a text value.
+pub(super) fn text_of(value: &ScalarValue) -> Option<String> {
+    value.try_as_str().flatten().map(str::to_owned)
+}
+
+/// The text of a quoted text.
+pub(super) fn quoted(value: &SqlExpr) -> Option<&str> {
+    match value {
+        SqlExpr::Nested(inner) => quoted(inner),
+        SqlExpr::Value(value) => match &value.value {
+            SqlValue::SingleQuotedString(text)
+            | SqlValue::NationalStringLiteral(text)
+            | SqlValue::EscapedStringLiteral(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The value of an argument that must not depend on any row.
+pub(super) fn constant(value: SqlExpr, what: &str, planner: &mut dyn RelationPlannerContext) -> Result<ScalarValue> {
+    let nothing = DFSchema::empty();
+    let planned = planner.sql_to_expr(value, &nothing)?;
+    refuse_subqueries(&planned, what)?;
+    let physical =
+        create_physical_expr(&planned, &nothing, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
+    length::constant(&physical, what)
+}
+
+/// A condition over the columns of `schema`.
+pub(super) fn condition(
+    value: SqlExpr,
+    what: &str,
+    schema: &DFSchema,
+    planner: &mut dyn RelationPlannerContext,
+) -> Result<Expr> {
+    let planned = planner.sql_to_expr(value, schema)?;
+    refuse_subqueries(&planned, what)?;
+    match planned.get_type(schema)? {
+        DataType::Boolean => Ok(planned),
+        other => plan_err!("{what} must be a label in quotes or a condition, is of type {other}"),
+    }
+}
+
+/// DataFusion would drop a subquery in silence; an aggregate has no rows here.
+fn refuse_subqueries(expr: &Expr, what: &str) -> Result<()> {
+    use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+    expr.apply(|node| match node {
+        Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) => {
+            plan_err!("{what}: a subquery cannot stand here – write its result, or join with the answer")
+        }
+        Expr::AggregateFunction(_) => plan_err!("{what}: an aggregate cannot stand here – a condition sees one event"),
+        Expr::WindowFunction(function) => refuse_window(function, what),
+        _ => Ok(TreeNodeRecursion::Continue),
+    })?;
+    Ok(())
+}
+
+fn refuse_window<T>(function: &WindowFunction, what: &str) -> Result<T> {
+    plan_err!("{what}: the window function {} cannot stand here – a condition sees one event", function.fun)
+}

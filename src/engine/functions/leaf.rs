@@ -1,0 +1,120 @@
+//! A physical operator without inputs: the rows of a table function, computed when they are asked for.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{exec_err, internal_err};
+use datafusion::error::Result;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use futures::future::BoxFuture;
+
+/// What a table function does: one future that yields all its rows, in the columns of the leaf's schema.
+pub(super) trait Answer: fmt::Debug + Send + Sync {
+    /// The operator's name in a plan.
+    fn name(&self) -> &'static str;
+    /// What the plan shows of it.
+    fn shown(&self) -> String;
+    /// The rows. Work beyond a moment belongs into blocking tasks that end soon after `stop` is raised.
+    fn rows(&self, context: Arc<TaskContext>, stop: Stop) -> BoxFuture<'static, Result<RecordBatch>>;
+}
+
+/// Raised when nobody waits for the answer any more.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    pub(super) fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Raises the flag when it is dropped.
+struct OnDrop(Stop);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What a task found; its panic goes on here.
+pub(super) async fn joined<T: Send + 'static>(task: SpawnedTask<Result<T>>) -> Result<T> {
+    match task.join_unwind().await {
+        Ok(found) => found,
+        Err(error) => exec_err!("the work was stopped: {error}"),
+    }
+}
+
+/// The operator.
+#[derive(Debug)]
+pub(super) struct Leaf {
+    answer: Arc<dyn Answer>,
+    schema: SchemaRef,
+    properties: Arc<PlanProperties>,
+}
+
+impl Leaf {
+    /// An operator whose rows have this schema.
+    pub(super) fn new(answer: Arc<dyn Answer>, schema: SchemaRef) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(&schema)),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        Self { answer, schema, properties: Arc::new(properties) }
+    }
+}
+
+impl DisplayAs for Leaf {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.answer.name(), self.answer.shown())
+    }
+}
+
+impl ExecutionPlan for Leaf {
+    fn name(&self) -> &str {
+        self.answer.name()
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() { Ok(self) } else { internal_err!("{} takes no input", self.answer.name()) }
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        if partition != 0 {
+            return internal_err!("{} has one partition, not {partition}", self.answer.name());
+        }
+        let guard = OnDrop(Stop::default());
+        let rows = self.answer.rows(context, guard.0.clone());
+        let once = futures::stream::once(async move {
+            let _raised_when_dropped = guard;
+            rows.await
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), once)))
+    }
+}

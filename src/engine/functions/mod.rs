@@ -1,0 +1,50 @@
+//! The SQL functions of journeys.
+//!
+//! ```text
+//! window_funnel(window, [mode…,] ts, c1, …)    aggregate   how far a person came, 0..=N       journey::funnel
+//! path_agg(label, ts [, tie] [, 'repeats'])    aggregate   the labels in order, collapsed
+//! sessionize(ts, gap) OVER (…)                 window      the session number, from 1
+//! funnel(step…, option => value…)              table       a row per step                     journey::funnel
+//! replay(user, last => 5)                      table       a person's last sessions, event by event
+//! ```
+//! The first three work on any table; the table functions read the store's own events in one pass.
+//!
+//! Invariants: no answer depends on the order in which rows arrive; a row whose time is NULL is no event.
+//!
+//! Deliberately not here: the algorithms (`journey/`), the session context (`engine/`).
+
+mod call;
+#[cfg(test)]
+mod fixture;
+mod funnel;
+mod grouped;
+mod leaf;
+mod length;
+mod path_agg;
+mod planner;
+mod replay;
+mod sessionize;
+#[cfg(test)]
+mod tests;
+mod window_funnel;
+
+pub use planner::TableFunctions;
+
+use datafusion::error::Result;
+use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::{AggregateUDF, DocSection, WindowUDF};
+
+/// Where the documentation of these functions stands.
+const JOURNEYS: DocSection =
+    DocSection { include: true, label: "Journey Functions", description: Some("sessions, paths and funnels") };
+
+/// Makes every function known to a session.
+///
+/// # Errors
+/// The registry takes no functions.
+pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
+    registry.register_udaf(AggregateUDF::new_from_impl(window_funnel::WindowFunnel::new()).into())?;
+    registry.register_udaf(AggregateUDF::new_from_impl(path_agg::PathAgg::new()).into())?;
+    registry.register_udwf(WindowUDF::new_from_impl(sessionize::Sessionize::new()).into())?;
+    Ok(())
+}

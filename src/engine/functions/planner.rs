@@ -1,0 +1,50 @@
+//! Recognises the table functions in FROM, before DataFusion plans their arguments against nothing.
+
+use std::sync::Arc;
+
+use datafusion::datasource::provider_as_source;
+use datafusion::error::Result;
+use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
+use datafusion::sql::sqlparser::ast::TableFactor;
+
+use super::{funnel, replay};
+use crate::engine::source::Source;
+
+/// Plans `funnel(…)` and `replay(…)` over one snapshot.
+#[derive(Debug)]
+pub struct TableFunctions {
+    source: Arc<Source>,
+}
+
+impl TableFunctions {
+    /// The table functions over these events.
+    #[must_use]
+    pub fn new(source: Arc<Source>) -> Self {
+        Self { source }
+    }
+}
+
+impl RelationPlanner for TableFunctions {
+    fn plan_relation(
+        &self,
+        relation: TableFactor,
+        planner: &mut dyn RelationPlannerContext,
+    ) -> Result<RelationPlanning> {
+        let (name, args, alias) = match &relation {
+            TableFactor::Table { name, args: Some(args), alias, .. } => (name, &args.args, alias),
+            TableFactor::Function { name, args, alias, .. } => (name, args, alias),
+            _ => return Ok(RelationPlanning::Original(Box::new(relation))),
+        };
+        let name = name.to_string().to_ascii_lowercase();
+        let (args, alias) = (args.clone(), alias.clone());
+        let source = Arc::clone(&self.source);
+        let table = match name.as_str() {
+            "funnel" => funnel::plan(args, source, planner)?,
+            "replay" => replay::plan(args, source, planner)?,
+            _ => return Ok(RelationPlanning::Original(Box::new(relation))),
+        };
+        let plan = LogicalPlanBuilder::scan(name, provider_as_source(table), None)?.build()?;
+        Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
+    }
+}

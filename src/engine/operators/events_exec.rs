@@ -1,0 +1,198 @@
+//! The physical operator of `events`: stored rows, as they lie in the parts.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{ColumnStatistics, DataFusionError, Result, ScalarValue, Statistics, internal_err};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::statistics::StatisticsArgs;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+    ReplaceChildrenOptions,
+};
+
+use crate::engine::relations::events;
+use crate::engine::scan::{PartFile, StoredRows};
+use crate::event::Column;
+
+use super::stream::blocking_stream;
+
+/// The operator. `projection` are columns of the table `events`.
+#[derive(Debug, Clone)]
+pub struct EventsExec {
+    parts: Vec<Arc<PartFile>>,
+    projection: Vec<usize>,
+    ids: Option<Arc<[String]>>,
+    fetch: Option<usize>,
+    readers: usize,
+    rows: Arc<OnceLock<Result<StoredRows, Arc<DataFusionError>>>>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl EventsExec {
+    /// An operator over these parts; `ids` allows it to leave out pages without these people.
+    ///
+    /// # Errors
+    /// The projection names a column that is not there.
+    pub fn new(
+        parts: Vec<Arc<PartFile>>,
+        projection: Vec<usize>,
+        ids: Option<Vec<String>>,
+        fetch: Option<usize>,
+        readers: usize,
+    ) -> Result<Self> {
+        let schema: SchemaRef = Arc::new(events::schema().project(&projection)?);
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(readers),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        let sorted = ids.map(|mut ids| {
+            ids.sort();
+            ids.into()
+        });
+        Ok(Self {
+            parts,
+            projection,
+            ids: sorted,
+            fetch,
+            readers,
+            rows: Arc::default(),
+            properties: Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative)),
+            metrics: ExecutionPlanMetricsSet::new(),
+        })
+    }
+
+    fn stored(&self) -> Vec<Column> {
+        let mut columns: Vec<Column> = self.projection.iter().map(|&at| events::stored(at)).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        columns
+    }
+
+    fn open(&self) -> Result<&StoredRows> {
+        let opened = self.rows.get_or_init(|| {
+            StoredRows::open(&self.parts, self.stored(), self.ids.as_deref(), self.readers).map_err(Arc::new)
+        });
+        opened.as_ref().map_err(|error| DataFusionError::Shared(Arc::clone(error)))
+    }
+
+    /// The batch of stored columns as rows of the table.
+    fn project(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let columns = self.stored();
+        let at = |at: &usize| columns.iter().position(|&it| it == events::stored(*at)).unwrap_or(0);
+        let arrays = self.projection.iter().map(|it| Arc::clone(batch.column(at(it)))).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(self.schema(), arrays, &options)?)
+    }
+}
+
+impl DisplayAs for EventsExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let schema = self.schema();
+        let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        write!(f, "EventsExec: columns=[{}], parts={}", columns.join(", "), self.parts.len())?;
+        if let Some(ids) = &self.ids {
+            write!(f, ", people={}", ids.len())?;
+        }
+        match self.fetch {
+            Some(fetch) => write!(f, ", fetch={fetch}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ExecutionPlan for EventsExec {
+    fn name(&self) -> &'static str {
+        "EventsExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() { Ok(self) } else { internal_err!("a scan has no children") }
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let exec = self.clone();
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
+        Ok(blocking_stream(self.schema(), move |sink| {
+            let _timer = metrics.elapsed_compute().timer();
+            let mut left = exec.fetch.unwrap_or(usize::MAX);
+            exec.open()?.read(partition, |batch| {
+                let batch = exec.project(&if batch.num_rows() > left { batch.slice(0, left) } else { batch })?;
+                left -= batch.num_rows();
+                metrics.record_output(batch.num_rows());
+                Ok(sink.send(&batch) && left > 0)
+            })
+        }))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn supports_limit_pushdown(&self) -> bool {
+        true
+    }
+
+    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
+        Some(Arc::new(Self { fetch: limit, ..self.clone() }))
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        self.fetch
+    }
+
+    /// Rows and the span of `ts` are known from the catalog, so that counting reads nothing.
+    fn statistics_from_inputs(&self, _: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        let schema = self.schema();
+        if args.partition().is_some() || self.ids.is_some() || self.fetch.is_some() {
+            return Ok(Arc::new(Statistics::new_unknown(&schema)));
+        }
+        let rows: u64 = self.parts.iter().map(|part| part.rows).sum();
+        let mut known = Statistics::new_unknown(&schema);
+        known.num_rows = usize::try_from(rows).map_or(Precision::Absent, Precision::Exact);
+        let span = (self.parts.iter().map(|it| it.ts_min).min(), self.parts.iter().map(|it| it.ts_max).max());
+        for (&at, column) in self.projection.iter().zip(&mut known.column_statistics) {
+            if events::stored(at) == Column::Ts {
+                let bound = |ts| Precision::Exact(ScalarValue::TimestampMicrosecond(ts, Some("UTC".into())));
+                *column = ColumnStatistics::new_unknown()
+                    .with_min_value(bound(span.0))
+                    .with_max_value(bound(span.1))
+                    .with_null_count(Precision::Exact(0));
+            }
+        }
+        Ok(Arc::new(known))
+    }
+}

@@ -1,0 +1,349 @@
+//! The physical operator of `steps`, `edges`, `sessions` and `journeys`: one pass, one range of people per partition.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result, internal_err};
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+    ReplaceChildrenOptions,
+};
+
+use crate::engine::relations::Relation;
+use crate::engine::relations::tape::{CodeSet, Facts, Tape};
+use crate::engine::scan::{Names, PersonRuns, ScanPlan, ScanRanges};
+use crate::journey::{Columns, Paths, Walk};
+
+use super::stream::{Sink, blocking_stream};
+
+/// Blocks between two looks at the memory in use.
+const BLOCKS_PER_CHECK: usize = 16;
+/// Stamps of one reader; readers count apart.
+const STAMPS: u64 = 1 << 48;
+
+/// What the numbers of a coded column mean, left behind by a reader that has finished.
+#[derive(Debug, Default)]
+pub struct Legend {
+    pub names: Names,
+    pub paths: Paths,
+}
+
+/// A pass that is opened once, by whoever runs first, and shared by its readers.
+#[derive(Debug)]
+pub struct SharedPass {
+    plan: ScanPlan,
+    readers: usize,
+    opened: OnceLock<Result<Arc<ScanRanges>, Arc<DataFusionError>>>,
+}
+
+impl SharedPass {
+    /// A pass for this many readers, not opened yet.
+    #[must_use]
+    pub fn new(plan: ScanPlan, readers: usize) -> Self {
+        Self { plan, readers, opened: OnceLock::new() }
+    }
+
+    /// Number of readers.
+    #[must_use]
+    pub fn readers(&self) -> usize {
+        self.readers
+    }
+
+    /// What is read.
+    #[must_use]
+    pub fn plan(&self) -> &ScanPlan {
+        &self.plan
+    }
+
+    /// The runs of one reader. Blocks on files: call it in a blocking thread.
+    ///
+    /// # Errors
+    /// A part is missing or damaged.
+    pub fn runs(&self, reader: usize) -> Result<PersonRuns> {
+        let opened = self.opened.get_or_init(|| self.plan.clone().open(self.readers).map_err(Arc::new));
+        match opened {
+            Ok(ranges) => ranges.runs(reader),
+            Err(error) => Err(DataFusionError::Shared(Arc::clone(error))),
+        }
+    }
+}
+
+/// The operator. `projection` are columns of the relation, `coded` those that come as numbers.
+#[derive(Debug, Clone)]
+pub struct JourneyExec {
+    relation: Relation,
+    pass: Arc<SharedPass>,
+    facts: Arc<Facts>,
+    projection: Vec<usize>,
+    coded: Vec<bool>,
+    /// Rows after which a partition may stop.
+    fetch: Option<usize>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+    legends: Arc<Vec<Mutex<Legend>>>,
+}
+
+impl JourneyExec {
+    /// An operator that yields these columns of the relation.
+    #[must_use]
+    pub fn new(relation: Relation, pass: Arc<SharedPass>, facts: Arc<Facts>, projection: Vec<usize>) -> Self {
+        let coded = vec![false; projection.len()];
+        let readers = pass.readers();
+        Self {
+            properties: properties(schema(relation, &projection, &coded), readers),
+            legends: Arc::new((0..readers).map(|_| Mutex::default()).collect()),
+            relation,
+            pass,
+            facts,
+            projection,
+            coded,
+            fetch: None,
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
+    }
+
+    /// The relation.
+    #[must_use]
+    pub fn relation(&self) -> Relation {
+        self.relation
+    }
+
+    /// The name of output column `at`.
+    #[must_use]
+    pub fn column_name(&self, at: usize) -> String {
+        self.schema().field(at).name().clone()
+    }
+
+    /// The same operator with these output columns as numbers; `None` if one of them has no number.
+    #[must_use]
+    pub fn with_coded(&self, columns: &[usize]) -> Option<Self> {
+        let mut coded = self.coded.clone();
+        for &at in columns {
+            self.relation.codes(&self.column_name(at))?;
+            coded[at] = true;
+        }
+        let properties = properties(schema(self.relation, &self.projection, &coded), self.pass.readers());
+        Some(Self {
+            properties,
+            coded,
+            legends: Arc::new((0..self.pass.readers()).map(|_| Mutex::default()).collect()),
+            metrics: ExecutionPlanMetricsSet::new(),
+            ..self.clone()
+        })
+    }
+
+    /// What a finished reader's numbers mean; taken once.
+    #[must_use]
+    pub fn take_legend(&self, reader: usize) -> Legend {
+        match self.legends.get(reader).map(Mutex::lock) {
+            Some(Ok(mut legend)) => std::mem::take(&mut legend),
+            _ => Legend::default(),
+        }
+    }
+}
+
+fn schema(relation: Relation, projection: &[usize], coded: &[bool]) -> SchemaRef {
+    let whole = relation.schema();
+    let fields: Vec<Field> = projection
+        .iter()
+        .zip(coded)
+        .map(|(&at, &coded)| {
+            let field = whole.field(at).clone();
+            match relation.codes(field.name()) {
+                Some(kind) if coded => field.with_data_type(kind),
+                _ => field,
+            }
+        })
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+fn properties(schema: SchemaRef, readers: usize) -> Arc<PlanProperties> {
+    // Ranges of ids, not DataFusion's hash: never declared as anything its planner could pair with another side.
+    let properties = PlanProperties::new(
+        EquivalenceProperties::new(schema),
+        Partitioning::UnknownPartitioning(readers),
+        EmissionType::Incremental,
+        Boundedness::Bounded,
+    );
+    Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative))
+}
+
+impl DisplayAs for JourneyExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let schema = self.schema();
+        let columns: Vec<String> = schema
+            .fields()
+            .iter()
+            .zip(&self.coded)
+            .map(|(field, &coded)| if coded { format!("#{}", field.name()) } else { field.name().clone() })
+            .collect();
+        let parts = self.pass.plan().parts().len();
+        write!(f, "JourneyExec: {}, columns=[{}], parts={parts}", self.relation.name(), columns.join(", "))?;
+        match self.fetch {
+            Some(fetch) => write!(f, ", fetch={fetch}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ExecutionPlan for JourneyExec {
+    fn name(&self) -> &'static str {
+        "JourneyExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() { Ok(self) } else { internal_err!("a pass has no children") }
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let exec = self.clone();
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
+        Ok(blocking_stream(self.schema(), move |sink| exec.run(partition, &context, &metrics, sink)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn supports_limit_pushdown(&self) -> bool {
+        true
+    }
+
+    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
+        Some(Arc::new(Self { fetch: limit, ..self.clone() }))
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        self.fetch
+    }
+}
+
+impl JourneyExec {
+    fn run(&self, reader: usize, context: &TaskContext, metrics: &BaselineMetrics, sink: &Sink) -> Result<()> {
+        let _timer = metrics.elapsed_compute().timer();
+        let memory = MemoryConsumer::new(format!("{}[{reader}]", self.relation.name())).register(context.memory_pool());
+        let mut runs = self.pass.runs(reader)?;
+        let mut state = State::new(&self.facts, reader as u64);
+        let mut left = self.fetch.unwrap_or(usize::MAX);
+        let mut blocks = 0usize;
+        while left > 0 && runs.next_block()? {
+            if sink.is_closed() {
+                return Ok(());
+            }
+            if blocks.is_multiple_of(BLOCKS_PER_CHECK) {
+                memory.try_resize(runs.size() + state.size())?;
+            }
+            blocks += 1;
+            let batch = state.batch(self, &mut runs)?;
+            let batch = if batch.num_rows() > left { batch.slice(0, left) } else { batch };
+            left -= batch.num_rows();
+            metrics.record_output(batch.num_rows());
+            if !sink.send(&batch) {
+                return Ok(());
+            }
+        }
+        if let Some(Ok(mut legend)) = self.legends.get(reader).map(Mutex::lock) {
+            *legend = Legend { names: std::mem::take(runs.names_mut()), paths: state.paths };
+        }
+        Ok(())
+    }
+}
+
+/// What one reader carries from block to block.
+struct State {
+    facts: Arc<Facts>,
+    walk: Walk,
+    paths: Paths,
+    terminal: CodeSet,
+    enders: CodeSet,
+    ends: Vec<bool>,
+    people: u64,
+    sessions: u64,
+}
+
+impl State {
+    fn new(facts: &Arc<Facts>, reader: u64) -> Self {
+        Self {
+            terminal: CodeSet::new(&facts.settings.terminal_pages),
+            enders: CodeSet::new(&facts.settings.end_events),
+            facts: Arc::clone(facts),
+            walk: Walk::default(),
+            paths: Paths::default(),
+            ends: Vec::new(),
+            people: reader * STAMPS,
+            sessions: reader * STAMPS,
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.walk.size() + self.paths.size()
+    }
+
+    fn batch(&mut self, exec: &JourneyExec, runs: &mut PersonRuns) -> Result<RecordBatch> {
+        let (block, names) = runs.block_and_names();
+        self.terminal.follow(names);
+        self.ends.clear();
+        if !self.enders.is_empty() {
+            self.enders.follow(names);
+            let events = block.events().iter().copied().chain(std::iter::repeat(crate::engine::scan::NONE));
+            let closes = |(&label, event)| self.enders.has(label) || self.enders.has(event);
+            self.ends.extend(block.labels().iter().zip(events).map(closes));
+        }
+        let settings = &self.facts.settings;
+        self.walk.clear();
+        let columns = Columns { ts: block.ts(), labels: block.labels(), sources: block.sources(), ends: &self.ends };
+        for (number, person) in (0..).zip(block.people()) {
+            self.walk.person(number, person.rows, columns, settings.rules, settings.collapse, settings.within());
+        }
+        let bases = (self.people, self.sessions);
+        self.people += block.len() as u64;
+        self.sessions += self.walk.sessions.len() as u64;
+        let mut tape = Tape::new(block, names, &self.walk, &self.facts, &self.terminal, &mut self.paths, bases);
+        let schema = exec.schema();
+        let options = RecordBatchOptions::new().with_row_count(Some(exec.relation.rows(&tape)));
+        let mut arrays = Vec::with_capacity(exec.projection.len());
+        for (field, &coded) in schema.fields().iter().zip(&exec.coded) {
+            arrays.push(exec.relation.column(field.name(), coded, &mut tape)?);
+        }
+        let batch = RecordBatch::try_new_with_options(schema, arrays, &options)?;
+        Ok(batch)
+    }
+}
+
+/// The type of the numbers of a coded column, for those who read them.
+#[must_use]
+pub fn is_stamp(kind: &DataType) -> bool {
+    kind == &DataType::UInt64
+}

@@ -1,0 +1,11 @@
+//! Physical operators of our own.
+//!
+//! Deliberately not here: what their columns are (`relations/`), the reading of parts (`scan/`).
+
+pub mod events_exec;
+pub mod journey_exec;
+pub mod stream;
+
+pub use events_exec::EventsExec;
+pub use journey_exec::{JourneyExec, Legend, SharedPass};
+pub use stream::{Sink, blocking_stream};

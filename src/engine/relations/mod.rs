@@ -1,0 +1,131 @@
+//! The native relations: one pass over the events, seen as steps, moves, sessions or journeys.
+//!
+//! ```text
+//! Block ─► Walk (journey/) ─► Tape ─┬─► steps      a row per step
+//!                                   ├─► edges      a row per move, START and EXIT included
+//!                                   ├─► sessions   a row per session
+//!                                   └─► journeys   a row per session with its path
+//! ```
+//!
+//! Invariants: the rows of a session lie together and those of a person too, in every relation and every reader; only
+//! the columns that a query asks for are built.
+//!
+//! Deliberately not here: what the columns mean (SEMANTICS), aggregation (`operators/`), plain `events` rows' reading
+//! order (there is none).
+
+pub mod arrays;
+pub mod edges;
+pub mod events;
+pub mod journeys;
+pub mod sessions;
+pub mod steps;
+pub mod tape;
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::{Result, internal_err};
+
+use crate::event::Column;
+
+use self::tape::Tape;
+
+/// A relation over the pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Relation {
+    Steps,
+    Edges,
+    Sessions,
+    Journeys,
+}
+
+/// A column of a relation: name, type, whether it can be NULL.
+pub type ColumnDef = (&'static str, DataType, bool);
+
+impl Relation {
+    /// Every relation.
+    pub const ALL: [Self; 4] = [Self::Steps, Self::Edges, Self::Sessions, Self::Journeys];
+
+    /// The table's name in SQL.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Steps => "steps",
+            Self::Edges => "edges",
+            Self::Sessions => "sessions",
+            Self::Journeys => "journeys",
+        }
+    }
+
+    /// All columns.
+    #[must_use]
+    pub fn schema(self) -> SchemaRef {
+        let columns = match self {
+            Self::Steps => steps::columns(),
+            Self::Edges => edges::columns(),
+            Self::Sessions => sessions::columns(),
+            Self::Journeys => journeys::columns(),
+        };
+        let fields: Vec<Field> =
+            columns.into_iter().map(|(name, kind, nullable)| Field::new(name, kind, nullable)).collect();
+        Arc::new(Schema::new(fields))
+    }
+
+    /// The name of the column that holds a session's start.
+    #[must_use]
+    pub const fn start_column(self) -> &'static str {
+        match self {
+            Self::Steps | Self::Edges => "session_start",
+            Self::Sessions | Self::Journeys => "started_at",
+        }
+    }
+
+    /// Rows of the relation on the tape.
+    pub(super) fn rows(self, tape: &Tape<'_>) -> usize {
+        match self {
+            Self::Steps => tape.walk.steps.len(),
+            Self::Edges => tape.walk.steps.len() + tape.walk.sessions.len(),
+            Self::Sessions | Self::Journeys => tape.walk.sessions.len(),
+        }
+    }
+
+    /// One column of the relation; `coded` asks for the number instead of the text (see [`Relation::codes`]).
+    pub(super) fn column(self, name: &str, coded: bool, tape: &mut Tape<'_>) -> Result<ArrayRef> {
+        let built = match self {
+            Self::Steps => steps::column(name, coded, tape)?,
+            Self::Edges => edges::column(name, coded, tape)?,
+            Self::Sessions => sessions::column(name, coded, tape)?,
+            Self::Journeys => journeys::column(name, coded, tape)?,
+        };
+        match built {
+            Some(array) => Ok(array),
+            None => internal_err!("no column {name} in {}", self.name()),
+        }
+    }
+
+    /// The type of the number that can stand for a column's text: unique among people (`user_id`), sessions
+    /// (`session_id`) or paths of one reader. `None`: the column has no such number.
+    #[must_use]
+    pub fn codes(self, name: &str) -> Option<DataType> {
+        match name {
+            "user_id" | "session_id" => Some(DataType::UInt64),
+            "path" | "path_id" if self == Self::Journeys => Some(DataType::UInt32),
+            _ => None,
+        }
+    }
+
+    /// The stored columns that must stay reachable per row for `name`.
+    #[must_use]
+    pub fn needs(self, name: &str) -> &'static [Column] {
+        match name {
+            "session_id" => &[Column::SourceSessionId, Column::EventId, Column::SourceId, Column::SourceOffset],
+            "source_session_id" => &[Column::SourceSessionId],
+            "method" => &[Column::Method],
+            "status" => &[Column::Status],
+            "referrer" => &[Column::Referrer],
+            "properties" => &[Column::Properties],
+            _ => &[],
+        }
+    }
+}

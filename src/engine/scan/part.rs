@@ -1,0 +1,236 @@
+//! One stored part as the engine opens it: footer, page index, and which physical column is which.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::{DataFusionError, Result};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::file::metadata::{PageIndexPolicy, RowGroupMetaData};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::statistics::Statistics;
+
+use crate::event::Column;
+use crate::time::Day;
+
+/// What the engine needs to know of a part before it opens it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartFile {
+    /// Absolute path of the Parquet file.
+    pub path: PathBuf,
+    pub day: Day,
+    pub rows: u64,
+    /// Size of the whole file in bytes; a file of another size is damaged.
+    pub bytes: u64,
+    /// Least and greatest `ts` of the part (µs).
+    pub ts_min: i64,
+    pub ts_max: i64,
+}
+
+/// The Arrow type a stored column is read as: text that repeats comes as dictionary codes, text that does not as views.
+#[must_use]
+pub fn read_type(column: Column, stored: &DataType) -> DataType {
+    match (column, stored) {
+        (
+            Column::DistinctId
+            | Column::Event
+            | Column::Page
+            | Column::Method
+            | Column::SourceId
+            | Column::SourceSessionId,
+            DataType::Utf8,
+        ) => text_codes(),
+        (_, DataType::Utf8) => DataType::Utf8View,
+        (_, other) => other.clone(),
+    }
+}
+
+/// `Dictionary(Int32, Utf8)`: the type of every column whose text repeats.
+#[must_use]
+pub fn text_codes() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+}
+
+/// The schema of `columns` as [`super::ScanPlan`] reads them, in the given order.
+#[must_use]
+pub fn read_schema(columns: &[Column]) -> SchemaRef {
+    let stored = crate::event::events();
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|&column| {
+            let field = stored.field(column as usize);
+            Field::new(field.name(), read_type(column, field.data_type()), field.is_nullable())
+        })
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// One data page of `distinct_id`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IdPage<'a> {
+    pub row_group: usize,
+    /// First row of the page inside its row group.
+    pub row: usize,
+    pub rows: usize,
+    /// Bounds of the page's ids: nothing below `min`, nothing above `max` (absent: unknown).
+    pub min: &'a [u8],
+    pub max: Option<&'a [u8]>,
+}
+
+/// A part with its footer read. Cheap to clone; holds no open file.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    pub file: Arc<PartFile>,
+    metadata: ArrowReaderMetadata,
+    /// Leaf of each [`Column`], `None` where the file is older than the column.
+    leaves: [Option<usize>; Column::ALL.len()],
+}
+
+impl Opened {
+    /// Reads the footer and the page index.
+    ///
+    /// # Errors
+    /// The file is missing, has another size than committed, or is no Parquet file of ours.
+    pub fn open(file: &Arc<PartFile>) -> Result<Self> {
+        let handle = open_checked(&file.path, file.bytes)?;
+        let options =
+            ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional).with_skip_arrow_metadata(true);
+        let plain = ArrowReaderMetadata::load(&handle, options.clone()).map_err(|error| damaged(&file.path, &error))?;
+        let fields: Vec<Field> = plain
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| {
+                let column = Column::ALL.into_iter().find(|column| column.name() == field.name());
+                let kind = column.map_or_else(|| field.data_type().clone(), |it| read_type(it, field.data_type()));
+                field.as_ref().clone().with_data_type(kind)
+            })
+            .collect();
+        let metadata = ArrowReaderMetadata::try_new(
+            Arc::clone(plain.metadata()),
+            options.with_schema(Arc::new(Schema::new(fields))),
+        )
+        .map_err(|error| damaged(&file.path, &error))?;
+        let leaves = Column::ALL.map(|column| metadata.schema().index_of(column.name()).ok());
+        for needed in [Column::DistinctId, Column::Ts] {
+            if leaves[needed as usize].is_none() {
+                return Err(damaged(&file.path, &format!("it has no column {}", needed.name())));
+            }
+        }
+        Ok(Self { file: Arc::clone(file), metadata, leaves })
+    }
+
+    pub(super) fn metadata(&self) -> &ArrowReaderMetadata {
+        &self.metadata
+    }
+
+    /// A fresh handle for reading; every reader seeks on its own.
+    pub(super) fn handle(&self) -> Result<File> {
+        open_checked(&self.file.path, self.file.bytes)
+    }
+
+    pub(super) fn row_groups(&self) -> &[RowGroupMetaData] {
+        self.metadata.metadata().row_groups()
+    }
+
+    pub(super) fn has(&self, column: Column) -> bool {
+        self.leaves[column as usize].is_some()
+    }
+
+    /// The mask of the columns that the file has.
+    pub(super) fn projection(&self, columns: &[Column]) -> ProjectionMask {
+        let leaves = columns.iter().filter_map(|&column| self.leaves[column as usize]);
+        ProjectionMask::leaves(self.metadata.parquet_schema(), leaves)
+    }
+
+    fn statistics(&self, column: Column) -> impl Iterator<Item = (usize, Option<&Statistics>)> {
+        let leaf = self.leaves[column as usize];
+        self.row_groups().iter().map(move |group| {
+            let rows = usize::try_from(group.num_rows()).unwrap_or(0);
+            (rows, leaf.and_then(|leaf| group.column(leaf).statistics()))
+        })
+    }
+
+    /// Whether the column surely has no NULL.
+    pub(super) fn never_null(&self, column: Column) -> bool {
+        self.has(column)
+            && self.statistics(column).all(|(_, known)| known.and_then(Statistics::null_count_opt) == Some(0))
+    }
+
+    /// Whether the column surely has nothing but NULL.
+    pub(super) fn always_null(&self, column: Column) -> bool {
+        !self.has(column)
+            || self
+                .statistics(column)
+                .all(|(rows, known)| known.and_then(Statistics::null_count_opt) == Some(rows as u64))
+    }
+
+    /// Whether a Boolean column is surely `true` in every row.
+    pub(super) fn always_true(&self, column: Column) -> bool {
+        self.has(column)
+            && self.statistics(column).all(|(_, known)| match known {
+                Some(Statistics::Boolean(known)) => known.min_opt() == Some(&true) && known.null_count_opt() == Some(0),
+                _ => false,
+            })
+    }
+
+    /// The pages of `distinct_id` in file order. A file without a page index counts each row group as one page.
+    pub(super) fn pages(&self) -> Vec<IdPage<'_>> {
+        let mut pages = Vec::new();
+        for (group, meta) in self.row_groups().iter().enumerate() {
+            let rows = usize::try_from(meta.num_rows()).unwrap_or(0);
+            if rows > 0 && !self.indexed_pages(group, rows, &mut pages) {
+                let leaf = self.leaves[Column::DistinctId as usize].unwrap_or_default();
+                let min = meta.column(leaf).statistics().and_then(Statistics::min_bytes_opt).unwrap_or_default();
+                let max = meta.column(leaf).statistics().and_then(Statistics::max_bytes_opt);
+                pages.push(IdPage { row_group: group, row: 0, rows, min, max });
+            }
+        }
+        pages
+    }
+
+    fn indexed_pages<'a>(&'a self, group: usize, rows: usize, pages: &mut Vec<IdPage<'a>>) -> bool {
+        let leaf = self.leaves[Column::DistinctId as usize].unwrap_or_default();
+        let whole = self.metadata.metadata();
+        let index = whole.column_index().and_then(|index| index.get(group)?.get(leaf));
+        let offsets = whole.offset_index().and_then(|index| index.get(group)?.get(leaf));
+        let (Some(ColumnIndexMetaData::BYTE_ARRAY(index)), Some(offsets)) = (index, offsets) else { return false };
+        let starts: Vec<usize> = offsets
+            .page_locations()
+            .iter()
+            .map(|page| usize::try_from(page.first_row_index).unwrap_or(0))
+            .chain([rows])
+            .collect();
+        if index.num_pages() as usize + 1 != starts.len() {
+            return false;
+        }
+        pages.extend(starts.windows(2).enumerate().map(|(at, edge)| IdPage {
+            row_group: group,
+            row: edge[0],
+            rows: edge[1].saturating_sub(edge[0]),
+            min: index.min_value(at).unwrap_or_default(),
+            max: index.max_value(at),
+        }));
+        true
+    }
+}
+
+/// Opens a part and refuses one that is gone or not the committed size.
+fn open_checked(path: &Path, bytes: u64) -> Result<File> {
+    let file = File::open(path).map_err(|error| damaged(path, &error))?;
+    let found = file.metadata().map_err(|error| damaged(path, &error))?.len();
+    if bytes != 0 && found != bytes {
+        return Err(damaged(path, &format!("it has {found} bytes, {bytes} were committed")));
+    }
+    Ok(file)
+}
+
+/// The error of a part that cannot be read as committed.
+pub(super) fn damaged(path: &Path, why: &dyn std::fmt::Display) -> DataFusionError {
+    DataFusionError::Execution(format!(
+        "cannot read the part {}: {why}; run `journeyql verify` to see what else is damaged",
+        path.display()
+    ))
+}

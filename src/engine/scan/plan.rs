@@ -1,0 +1,219 @@
+//! What a pass over the events reads: columns, row filter, conditions; and how parts are cut into ranges.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result, plan_err};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column as ColumnExpr;
+
+use crate::config::Label;
+use crate::event::Column;
+
+use super::part::{PartFile, read_schema};
+
+/// A pass over the events of some parts, person by person. Build it with the setters, then open ranges of it.
+///
+/// Expressions are over the columns of [`crate::event::events`] by **name** (`user_id` is read as `distinct_id`); the
+/// indices of their columns are ignored.
+#[derive(Debug, Clone)]
+pub struct ScanPlan {
+    pub(super) parts: Vec<Arc<PartFile>>,
+    pub(super) steps_only: bool,
+    pub(super) filter: Option<Arc<dyn PhysicalExpr>>,
+    pub(super) marks: Vec<Arc<dyn PhysicalExpr>>,
+    pub(super) label: Label,
+    pub(super) labels: bool,
+    pub(super) pages: bool,
+    pub(super) events: bool,
+    pub(super) by_source: bool,
+    /// Columns that the block keeps as Arrow rows.
+    pub(super) rows: Vec<Column>,
+    /// Only these `distinct_id`s (sorted), all if absent.
+    pub(super) ids: Option<Arc<[String]>>,
+}
+
+impl ScanPlan {
+    /// A pass over step events with nothing but `ts`.
+    #[must_use]
+    pub fn new(mut parts: Vec<Arc<PartFile>>) -> Self {
+        parts.sort_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
+        Self {
+            parts,
+            steps_only: true,
+            filter: None,
+            marks: Vec::new(),
+            label: Label::Auto,
+            labels: false,
+            pages: false,
+            events: false,
+            by_source: false,
+            rows: Vec::new(),
+            ids: None,
+        }
+    }
+
+    /// Rows that are no steps too.
+    #[must_use]
+    pub fn with_all_events(mut self) -> Self {
+        self.steps_only = false;
+        self
+    }
+
+    /// Only rows for which the predicate is true.
+    #[must_use]
+    pub fn with_filter(mut self, filter: Option<Arc<dyn PhysicalExpr>>) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Conditions evaluated per row: bit `n` of [`super::Block::marks`] says whether condition `n` is true.
+    ///
+    /// # Errors
+    /// More than 64 conditions.
+    pub fn with_marks(mut self, marks: Vec<Arc<dyn PhysicalExpr>>) -> Result<Self> {
+        if marks.len() > 64 {
+            return plan_err!("{} conditions in one pass, at most 64 fit", marks.len());
+        }
+        self.marks = marks;
+        Ok(self)
+    }
+
+    /// Label codes by this rule.
+    #[must_use]
+    pub fn with_labels(mut self, rule: Label) -> Self {
+        self.label = rule;
+        self.labels = true;
+        self
+    }
+
+    /// Page codes.
+    #[must_use]
+    pub fn with_pages(mut self) -> Self {
+        self.pages = true;
+        self
+    }
+
+    /// Event-name codes.
+    #[must_use]
+    pub fn with_events(mut self) -> Self {
+        self.events = true;
+        self
+    }
+
+    /// Each person's rows come grouped by source session id (groups in order of their first row, rows of a group in
+    /// the total order) and [`super::Block::sources`] numbers the groups.
+    #[must_use]
+    pub fn with_sources(mut self) -> Self {
+        self.by_source = true;
+        self
+    }
+
+    /// Columns that stay reachable per row through [`super::Block::take`].
+    #[must_use]
+    pub fn with_rows(mut self, columns: &[Column]) -> Self {
+        for &column in columns {
+            if !self.rows.contains(&column) {
+                self.rows.push(column);
+            }
+        }
+        self
+    }
+
+    /// Only these people; anything else is pruned by statistics where possible and skipped for certain.
+    #[must_use]
+    pub fn with_ids(mut self, ids: Option<Vec<String>>) -> Self {
+        self.ids = ids.map(|mut ids| {
+            ids.sort();
+            ids.dedup();
+            ids.into()
+        });
+        self
+    }
+
+    /// The parts of the pass in day order.
+    #[must_use]
+    pub fn parts(&self) -> &[Arc<PartFile>] {
+        &self.parts
+    }
+
+    /// Whether only named people are read, so that one reader is enough.
+    #[must_use]
+    pub fn is_about_few(&self) -> bool {
+        self.ids.is_some()
+    }
+
+    /// Whether some day has several parts, so that equal times need the tie columns.
+    pub(super) fn shares_days(&self) -> bool {
+        self.parts.windows(2).any(|pair| pair[0].day == pair[1].day)
+    }
+
+    /// The columns to decode, in file order, and their schema.
+    pub(super) fn columns(&self) -> Result<Vec<Column>> {
+        let mut columns = vec![Column::DistinctId, Column::Ts];
+        let mut want = |wanted: bool, column: Column| {
+            if wanted && !columns.contains(&column) {
+                columns.push(column);
+            }
+        };
+        want(self.steps_only, Column::IsStep);
+        want(self.labels || self.pages, Column::Page);
+        want(self.labels || self.events, Column::Event);
+        want(self.by_source, Column::SourceSessionId);
+        for column in [Column::SourceId, Column::SourceOffset, Column::EventId] {
+            want(self.shares_days(), column);
+        }
+        for &column in &self.rows {
+            want(true, column);
+        }
+        for expr in self.marks.iter().chain(&self.filter) {
+            for column in columns_of(expr)? {
+                want(true, column);
+            }
+        }
+        columns.sort_unstable();
+        Ok(columns)
+    }
+}
+
+/// The stored columns an expression reads.
+///
+/// # Errors
+/// It names a column that `events` has not.
+pub fn columns_of(expr: &Arc<dyn PhysicalExpr>) -> Result<Vec<Column>> {
+    let mut found = Vec::new();
+    expr.apply(|node| {
+        if let Some(column) = node.downcast_ref::<ColumnExpr>() {
+            found.push(stored_column(column.name())?);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(found)
+}
+
+fn stored_column(name: &str) -> Result<Column> {
+    let name = if name == "user_id" { Column::DistinctId.name() } else { name };
+    match Column::ALL.into_iter().find(|column| column.name() == name) {
+        Some(column) => Ok(column),
+        None => plan_err!("no column {name} in events"),
+    }
+}
+
+/// The expression with its columns bound to their places in `columns`.
+pub(super) fn bind(expr: &Arc<dyn PhysicalExpr>, columns: &[Column]) -> Result<Arc<dyn PhysicalExpr>> {
+    let bound = Arc::clone(expr).transform_up(|node| {
+        let Some(column) = node.downcast_ref::<ColumnExpr>() else { return Ok(Transformed::no(node)) };
+        let stored = stored_column(column.name())?;
+        let Some(at) = columns.iter().position(|&it| it == stored) else {
+            return plan_err!("column {} is not read", stored.name());
+        };
+        Ok(Transformed::yes(Arc::new(ColumnExpr::new(stored.name(), at)) as Arc<dyn PhysicalExpr>))
+    })?;
+    Ok(bound.data)
+}
+
+/// The schema of a batch with these columns, as a filter sees it.
+pub(super) fn schema_of(columns: &[Column]) -> SchemaRef {
+    read_schema(columns)
+}

@@ -1,0 +1,167 @@
+//! Ranges of `distinct_id`: how a pass is cut for parallel readers, and which pages of a part a range needs.
+//!
+//! A range is any half-open interval of ids; where it is cut changes who does the work, never the answer. Cut points
+//! are page bounds taken from statistics, so that readers get equal numbers of rows whatever the ids look like.
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use parquet::arrow::arrow_reader::RowSelection;
+
+use crate::limits;
+
+use super::part::{IdPage, Opened};
+use super::plan::ScanPlan;
+use super::runs::PersonRuns;
+
+/// Rows that one slice holds in memory where a range has more parts than may be open at a time.
+const SLICE_ROWS: u64 = 2 << 20;
+
+/// The ids of one reader: `from <= id < to`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IdRange {
+    pub from: Option<Vec<u8>>,
+    pub to: Option<Vec<u8>>,
+}
+
+impl IdRange {
+    pub(super) fn is_before(&self, id: &[u8]) -> bool {
+        self.to.as_deref().is_some_and(|to| id >= to)
+    }
+
+    pub(super) fn is_after(&self, id: &[u8]) -> bool {
+        self.from.as_deref().is_some_and(|from| id < from)
+    }
+}
+
+/// A [`ScanPlan`] with its parts' footers read, cut into ranges that can be read in parallel.
+#[derive(Debug)]
+pub struct ScanRanges {
+    pub(super) plan: ScanPlan,
+    pub(super) parts: Vec<Opened>,
+    /// Per reader the slices it reads one after the other.
+    readers: Vec<Vec<IdRange>>,
+    /// Whether slices are read into memory part by part instead of with all parts open.
+    pub(super) sliced: bool,
+}
+
+impl ScanPlan {
+    /// Reads the footers and cuts the pass for at most `readers` parallel readers.
+    ///
+    /// # Errors
+    /// A part is missing or damaged.
+    pub fn open(self, readers: usize) -> Result<Arc<ScanRanges>> {
+        let parts = self.parts.iter().map(Opened::open).collect::<Result<Vec<_>>>()?;
+        let sliced = parts.len() > limits::OPEN_PARTS;
+        let rows: u64 = parts.iter().map(|part| part.file.rows).sum();
+        let per_reader = if sliced { rows.div_ceil(SLICE_ROWS).div_ceil(readers.max(1) as u64).max(1) } else { 1 };
+        let readers = if self.ids.is_some() { 1 } else { readers.max(1) };
+        let slices = usize::try_from(per_reader).unwrap_or(1) * readers;
+        let cuts = if self.ids.is_some() { Vec::new() } else { cut_points(&parts, slices) };
+        let mut ranges: Vec<IdRange> = Vec::with_capacity(cuts.len() + 1);
+        let mut from = None;
+        for cut in cuts {
+            ranges.push(IdRange { from: from.take(), to: Some(cut.clone()) });
+            from = Some(cut);
+        }
+        ranges.push(IdRange { from, to: None });
+        let chunk = ranges.len().div_ceil(readers).max(1);
+        let readers = ranges.chunks(chunk).map(<[IdRange]>::to_vec).collect();
+        Ok(Arc::new(ScanRanges { plan: self, parts, readers, sliced }))
+    }
+}
+
+impl ScanRanges {
+    /// How many readers there are; at most as many as asked for.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.readers.len()
+    }
+
+    /// Never: there is at least one reader, even of nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.readers.is_empty()
+    }
+
+    /// Starts reader `at`; one past the last reads nothing.
+    ///
+    /// # Errors
+    /// A part cannot be opened.
+    pub fn runs(self: &Arc<Self>, at: usize) -> Result<PersonRuns> {
+        PersonRuns::new(Arc::clone(self), self.readers.get(at).cloned().unwrap_or_default())
+    }
+
+    /// How many first bytes all ids of the pass have in common, by the statistics.
+    pub(super) fn shared_prefix(&self) -> usize {
+        let mut bounds: Option<(&[u8], &[u8])> = None;
+        for page in self.parts.iter().flat_map(Opened::pages) {
+            let Some(max) = page.max else { return 0 };
+            bounds = Some(match bounds {
+                None => (page.min, max),
+                Some((low, high)) => (low.min(page.min), high.max(max)),
+            });
+        }
+        bounds.map_or(0, |(low, high)| low.iter().zip(high).take_while(|(a, b)| a == b).count())
+    }
+
+    /// The whole pass by one reader.
+    ///
+    /// # Errors
+    /// A part cannot be opened.
+    pub fn all_runs(self: &Arc<Self>) -> Result<PersonRuns> {
+        PersonRuns::new(Arc::clone(self), self.readers.iter().flatten().cloned().collect())
+    }
+}
+
+/// Ids that cut all rows into about `slices` equal shares, ascending and distinct.
+fn cut_points(parts: &[Opened], slices: usize) -> Vec<Vec<u8>> {
+    if slices < 2 {
+        return Vec::new();
+    }
+    let mut pages: Vec<(&[u8], u64)> =
+        parts.iter().flat_map(|part| part.pages().into_iter().map(|page| (page.min, page.rows as u64))).collect();
+    pages.sort_unstable();
+    let total: u64 = pages.iter().map(|page| page.1).sum();
+    let mut cuts: Vec<Vec<u8>> = Vec::new();
+    let mut seen = 0;
+    for (min, rows) in pages {
+        let share = (cuts.len() as u64 + 1) * total / slices as u64;
+        if seen >= share
+            && cuts.len() + 1 < slices
+            && cuts.last().is_none_or(|last| last.as_slice() < min)
+            && !min.is_empty()
+        {
+            cuts.push(min.to_vec());
+        }
+        seen += rows;
+    }
+    cuts
+}
+
+/// The row groups of a part that may hold ids of the range (or of `ids`), each with its rows if not all are needed.
+pub(super) fn needed(part: &Opened, range: &IdRange, ids: Option<&[String]>) -> Vec<(usize, Option<RowSelection>)> {
+    let pages = part.pages();
+    let mut groups = Vec::new();
+    for group in pages.chunk_by(|a, b| a.row_group == b.row_group) {
+        let total: usize = group.iter().map(|page| page.rows).sum();
+        let kept: Vec<std::ops::Range<usize>> =
+            group.iter().filter(|page| touches(page, range, ids)).map(|page| page.row..page.row + page.rows).collect();
+        let selected: usize = kept.iter().map(std::ops::Range::len).sum();
+        if selected > 0 {
+            let selection = (selected < total).then(|| RowSelection::from_consecutive_ranges(kept.into_iter(), total));
+            groups.push((group[0].row_group, selection));
+        }
+    }
+    groups
+}
+
+fn touches(page: &IdPage<'_>, range: &IdRange, ids: Option<&[String]>) -> bool {
+    if range.is_before(page.min) || page.max.is_some_and(|max| range.is_after(max)) {
+        return false;
+    }
+    ids.is_none_or(|ids| {
+        let first = ids.partition_point(|id| id.as_bytes() < page.min);
+        ids.get(first).is_some_and(|id| page.max.is_none_or(|max| id.as_bytes() <= max))
+    })
+}

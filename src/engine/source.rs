@@ -1,0 +1,121 @@
+//! What every native relation reads from: the parts of one snapshot and the rules of the store.
+
+use std::sync::Arc;
+
+use datafusion::catalog::Session;
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::Expr;
+use datafusion::physical_expr::PhysicalExpr;
+
+use crate::config::{Config, SourceIds};
+
+use super::scan::{PartFile, ScanPlan};
+use super::settings::Settings;
+
+/// One snapshot as the engine sees it. Shared by all relations of an engine.
+#[derive(Debug)]
+pub struct Source {
+    pub config: Arc<Config>,
+    /// Number of the snapshot.
+    pub snapshot: i64,
+    parts: Vec<Arc<PartFile>>,
+    /// `[steps] where`, planned over `events`.
+    steps_where: Option<Expr>,
+}
+
+impl Source {
+    /// A snapshot with these event parts. `steps_where` is `[steps] where` as an expression over `events`.
+    #[must_use]
+    pub fn new(config: Arc<Config>, snapshot: i64, parts: Vec<PartFile>, steps_where: Option<Expr>) -> Self {
+        let mut parts: Vec<Arc<PartFile>> = parts.into_iter().map(Arc::new).collect();
+        parts.sort_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
+        Self { config, snapshot, parts, steps_where }
+    }
+
+    /// The event parts in day order.
+    #[must_use]
+    pub fn parts(&self) -> &[Arc<PartFile>] {
+        &self.parts
+    }
+
+    /// Stored events.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.parts.iter().map(|part| part.rows).sum()
+    }
+
+    /// Earliest and latest event, µs; `None` for an empty store.
+    #[must_use]
+    pub fn span(&self) -> Option<(i64, i64)> {
+        let first = self.parts.iter().map(|part| part.ts_min).min()?;
+        let last = self.parts.iter().map(|part| part.ts_max).max()?;
+        Some((first, last))
+    }
+
+    /// The time at which open sessions are judged: the setting, else the latest event.
+    #[must_use]
+    pub fn now(&self, settings: &Settings) -> i64 {
+        settings.now.or_else(|| self.span().map(|span| span.1)).unwrap_or(0)
+    }
+
+    /// The extra predicate that a step must meet, over the columns of `events`.
+    ///
+    /// # Errors
+    /// The predicate cannot be planned.
+    pub fn step_filter(&self, session: &dyn Session) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let Some(expr) = &self.steps_where else { return Ok(None) };
+        let schema = DFSchema::try_from(super::relations::events::schema())?;
+        super::predicate::physical(expr.clone(), schema, session).map(Some)
+    }
+
+    /// A pass over the step events that the settings let through: the person of `journeyql.user`, the people in
+    /// `only` (both if both), and no part that ends too early to matter for sessions beginning at `from`.
+    ///
+    /// `whole_history` keeps those early parts (needed to number sessions).
+    ///
+    /// # Errors
+    /// `[steps] where` cannot be planned.
+    pub fn steps_pass(
+        &self,
+        session: &dyn Session,
+        settings: &Settings,
+        only: Option<Vec<String>>,
+        from: i64,
+        whole_history: bool,
+    ) -> Result<ScanPlan> {
+        let plan = self.plain_pass(session, settings, only, from, whole_history)?.with_labels(settings.label);
+        Ok(if settings.source_ids == SourceIds::Honour { plan.with_sources() } else { plan })
+    }
+
+    /// [`Source::steps_pass`] with nothing but times, every person's rows in the total order.
+    ///
+    /// # Errors
+    /// `[steps] where` cannot be planned.
+    pub fn plain_pass(
+        &self,
+        session: &dyn Session,
+        settings: &Settings,
+        only: Option<Vec<String>>,
+        from: i64,
+        whole_history: bool,
+    ) -> Result<ScanPlan> {
+        // A session that begins at `from` or later depends on nothing earlier than one gap before.
+        let reach = if whole_history || !settings.rules.is_local() || from == i64::MIN {
+            i64::MIN
+        } else {
+            from.saturating_sub(settings.rules.gap)
+        };
+        let parts = self.parts.iter().filter(|part| part.ts_max >= reach).cloned().collect();
+        Ok(ScanPlan::new(parts).with_filter(self.step_filter(session)?).with_ids(both(settings.user.clone(), only)))
+    }
+}
+
+/// The people that both conditions allow.
+#[must_use]
+pub fn both(user: Option<String>, only: Option<Vec<String>>) -> Option<Vec<String>> {
+    match (user, only) {
+        (None, only) => only,
+        (Some(user), None) => Some(vec![user]),
+        (Some(user), Some(only)) => Some(if only.contains(&user) { vec![user] } else { Vec::new() }),
+    }
+}

@@ -1,0 +1,78 @@
+//! Steps of one session: consecutive equal labels become one (SEMANTICS §3), and how long each was looked at.
+
+/// Appends the first event of each step to `steps`, as `base + n` for event `n` of the session.
+///
+/// `labels` are the session's label codes in order; with `collapse` off every event is a step.
+pub fn collapse(labels: &[u32], collapse: bool, base: u32, steps: &mut Vec<u32>) {
+    if !collapse {
+        steps.extend((base..).take(labels.len()));
+        return;
+    }
+    let mut last = None;
+    for (at, &label) in (base..).zip(labels) {
+        if last != Some(label) {
+            steps.push(at);
+            last = Some(label);
+        }
+    }
+}
+
+/// The dwell of a step that has none: the last of its session, or an event among page views.
+pub const UNKNOWN: i64 = -1;
+
+/// Appends the dwell of each step of one session in µs, [`UNKNOWN`] where there is none (SEMANTICS §4).
+///
+/// `ts` are the steps' times, `views` whether each is a page view. In a session with page views dwell runs from view
+/// to view and what is none has no dwell; a session without any counts every step. `counted` receives whether the
+/// step is one that dwell is about.
+pub fn dwell(ts: &[i64], views: impl Fn(usize) -> bool, out: &mut Vec<i64>, counted: &mut Vec<bool>) {
+    let any = (0..ts.len()).any(&views);
+    let from = out.len();
+    out.resize(from + ts.len(), UNKNOWN);
+    let mut last: Option<usize> = None;
+    for at in 0..ts.len() {
+        let counts = !any || views(at);
+        counted.push(counts);
+        if counts {
+            if let Some(last) = last {
+                out[from + last] = ts[at].saturating_sub(ts[last]);
+            }
+            last = Some(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn v5_repeats_become_one_step() {
+        let mut steps = Vec::new();
+        collapse(&[1, 1, 2], true, 10, &mut steps);
+        assert_eq!(steps, [10, 12]);
+        collapse(&[1, 1], false, 0, &mut steps);
+        assert_eq!(steps, [10, 12, 0, 1]);
+    }
+
+    #[test]
+    fn v5_dwell_runs_to_the_next_step_and_the_last_is_unknown() {
+        let (mut out, mut counted) = (Vec::new(), Vec::new());
+        dwell(&[0, 9], |_| true, &mut out, &mut counted);
+        assert_eq!(out, [9, UNKNOWN]);
+    }
+
+    #[test]
+    fn events_among_page_views_have_no_dwell() {
+        let (mut out, mut counted) = (Vec::new(), Vec::new());
+        dwell(&[0, 4, 9], |at| at != 1, &mut out, &mut counted);
+        assert_eq!((out, counted), (vec![9, UNKNOWN, UNKNOWN], vec![true, false, true]));
+    }
+
+    #[test]
+    fn a_session_without_page_views_counts_its_events() {
+        let (mut out, mut counted) = (Vec::new(), Vec::new());
+        dwell(&[0, 4, 9], |_| false, &mut out, &mut counted);
+        assert_eq!((out, counted), (vec![4, 5, UNKNOWN], vec![true; 3]));
+    }
+}

@@ -1,0 +1,294 @@
+//! Every rule against a search that has no idea of levels: attempt by attempt, order by order.
+//!
+//! The search and the product share the words of `funnel.rs` and nothing else.
+
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+
+use super::{Chains, Entry, Levels, Mode, Modes, Rules, Ties};
+
+/// The slices of equal time stamps, or single events where the order counts.
+fn groups(ts: &[i64], ties: Ties) -> Vec<std::ops::Range<usize>> {
+    let mut out: Vec<std::ops::Range<usize>> = Vec::new();
+    for at in 0..ts.len() {
+        match out.last_mut() {
+            Some(last) if ties == Ties::Any && ts[last.start] == ts[at] => last.end = at + 1,
+            _ => out.push(at..at + 1),
+        }
+    }
+    out
+}
+
+/// What one attempt can still be: its level and which events of the present tie it has seen.
+type State = (usize, u64);
+
+/// All levels an attempt may have after a tie, and the highest on the way. An event of the tie is consumed in any
+/// order, and again if an event may fill several steps.
+fn through(rules: &Rules, masks: &[u64], from: usize, in_time: bool) -> (HashSet<usize>, usize) {
+    let has = |mode| rules.modes.has(mode);
+    let meets = |event: usize, step: usize| step >= 1 && masks[event] >> (step - 1) & 1 == 1;
+    let (mut after, mut best) = (HashSet::new(), from);
+    let mut seen: HashSet<State> = HashSet::new();
+    let mut open = vec![(from, 0_u64)];
+    while let Some((level, consumed)) = open.pop() {
+        if !seen.insert((level, consumed)) {
+            continue;
+        }
+        best = best.max(level);
+        if consumed == (1 << masks.len()) - 1 {
+            after.insert(level);
+        }
+        for event in 0..masks.len() {
+            let (fresh, now) = (consumed >> event & 1 == 0, consumed | 1 << event);
+            let again = fresh || (!has(Mode::StrictOnce) && level > 0);
+            let slow = !has(Mode::StrictIncrease) || level == from;
+            if again && slow && in_time && level < rules.steps && meets(event, level + 1) {
+                open.push((level + 1, now));
+            }
+            let repeat = (1..=level + 1).any(|step| meets(event, step));
+            let exempt = has(Mode::AllowReentry) && meets(event, 1);
+            let passes = level == 0
+                || exempt
+                || match (has(Mode::StrictOrder), has(Mode::StrictDeduplication)) {
+                    (false, false) => true,
+                    (true, false) => meets(event, level),
+                    (false, true) => !repeat,
+                    (true, true) => false,
+                };
+            if fresh && passes {
+                open.push((level, now));
+            }
+        }
+    }
+    (after, best)
+}
+
+/// The longest chain by trying every entry, every order of every tie, every choice.
+fn brute(rules: &Rules, ts: &[i64], masks: &[u64]) -> usize {
+    if rules.modes.has(Mode::Unordered) {
+        let distinct = |from: usize| {
+            let inside = ts[from..].iter().take_while(|&&t| t - ts[from] <= rules.window).count();
+            masks[from..from + inside].iter().fold(0, |all, mask| all | mask).count_ones() as usize
+        };
+        return (0..ts.len()).map(distinct).max().unwrap_or(0);
+    }
+    let groups = groups(ts, rules.ties);
+    let mut best = 0;
+    for (at, first) in groups.iter().enumerate() {
+        if !masks[first.clone()].iter().any(|mask| mask & 1 == 1) {
+            continue;
+        }
+        let entry = ts[first.start];
+        let mut levels = HashSet::from([0]);
+        for (later, group) in groups[at..].iter().enumerate() {
+            let mut next = HashSet::new();
+            for &level in &levels {
+                let (after, reached) =
+                    through(rules, &masks[group.clone()], level, ts[group.start] - entry <= rules.window);
+                best = best.max(reached);
+                next.extend(after.into_iter().filter(|&level| later > 0 || level > 0));
+            }
+            levels = next;
+        }
+        if rules.entry == Entry::First {
+            break;
+        }
+    }
+    best
+}
+
+/// The longest chain straight from its definition, for the modes that do not look between the steps: events that meet
+/// the conditions with time stamps that do not decrease.
+fn by_definition(rules: &Rules, ts: &[i64], masks: &[u64]) -> usize {
+    fn extend(rules: &Rules, ts: &[i64], masks: &[u64], chain: &mut Vec<usize>) -> usize {
+        let mut best = chain.len();
+        if best == rules.steps {
+            return best;
+        }
+        for event in 0..ts.len() {
+            let in_order = chain.last().is_none_or(|&last| match rules.ties {
+                _ if rules.modes.has(Mode::StrictIncrease) => ts[event] > ts[last],
+                Ties::Any => ts[event] >= ts[last],
+                Ties::Order => event >= last,
+            });
+            let distinct = !rules.modes.has(Mode::StrictOnce) || !chain.contains(&event);
+            let in_time = chain.first().is_none_or(|&first| ts[event] - ts[first] <= rules.window);
+            if in_order && distinct && in_time && masks[event] >> chain.len() & 1 == 1 {
+                chain.push(event);
+                best = best.max(extend(rules, ts, masks, chain));
+                chain.pop();
+            }
+        }
+        best
+    }
+    extend(rules, ts, masks, &mut Vec::new())
+}
+
+/// The reported chain by trying all: longest, earliest entry, then each next step earliest.
+fn brute_chain(rules: &Rules, ts: &[i64], masks: &[u64], length: usize) -> Vec<i64> {
+    fn all(rules: &Rules, ts: &[i64], masks: &[u64], chain: &mut Vec<usize>, length: usize, out: &mut Vec<Vec<i64>>) {
+        if chain.len() == length {
+            out.push(chain.iter().map(|&event| ts[event]).collect());
+            return;
+        }
+        for event in 0..ts.len() {
+            let in_order = chain.last().is_none_or(|&last| match rules.ties {
+                _ if rules.modes.has(Mode::StrictIncrease) => ts[event] > ts[last],
+                Ties::Any => ts[event] >= ts[last],
+                Ties::Order => event >= last,
+            });
+            let distinct = !rules.modes.has(Mode::StrictOnce) || !chain.contains(&event);
+            let in_time = chain.first().is_none_or(|&first| ts[event] - ts[first] <= rules.window);
+            if in_order && distinct && in_time && masks[event] >> chain.len() & 1 == 1 {
+                chain.push(event);
+                all(rules, ts, masks, chain, length, out);
+                chain.pop();
+            }
+        }
+    }
+    let mut chains = Vec::new();
+    all(rules, ts, masks, &mut Vec::new(), length, &mut chains);
+    chains.into_iter().min().unwrap_or_default()
+}
+
+/// All sets of modes that may stand together.
+fn mode_sets() -> Vec<Modes> {
+    let modes =
+        [Mode::StrictOnce, Mode::StrictIncrease, Mode::StrictDeduplication, Mode::StrictOrder, Mode::AllowReentry];
+    let subsets = (0..32_u32).map(|set| {
+        modes.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1).fold(Modes::default(), |all, (_, &m)| all.with(m))
+    });
+    let alone = std::iter::once(Modes::default().with(Mode::Unordered));
+    subsets.chain(alone).filter(|&modes| Rules::new(1, 0, modes).is_ok()).collect()
+}
+
+fn person(steps: usize, most: usize) -> impl Strategy<Value = (Vec<i64>, Vec<u64>)> {
+    let event = (0_i64..6, 0_u64..1 << steps, any::<bool>());
+    proptest::collection::vec(event, 0..=most).prop_map(move |mut events| {
+        events.sort_by_key(|event| event.0);
+        // Half of the masks thinned, so that long chains are not the rule.
+        events.into_iter().map(|(t, mask, thin)| (t, if thin { mask & mask >> 1 } else { mask })).unzip()
+    })
+}
+
+fn every_rule(steps: usize, window: i64) -> impl Iterator<Item = Rules> {
+    mode_sets().into_iter().flat_map(move |modes| {
+        let rules = Rules::new(steps, window, modes).unwrap();
+        let orders = [rules.clone().ties(Ties::Any), rules.ties(Ties::Order)];
+        orders.into_iter().flat_map(|rules| {
+            [Entry::Any, Entry::First].into_iter().filter_map(move |entry| rules.clone().entry(entry).ok())
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn every_mode_equals_the_search(
+        (steps, window, (ts, masks)) in (1_usize..=4, 0_i64..=5).prop_flat_map(|(k, w)| (Just(k), Just(w), person(k, 7)))
+    ) {
+        for rules in every_rule(steps, window) {
+            let found = Levels::new(rules.clone()).run(&ts, &masks);
+            prop_assert_eq!(found, brute(&rules, &ts, &masks), "{:?} over {:?} {:?}", rules, ts, masks);
+            let plain = !rules.modes.strict_between() && !rules.modes.has(Mode::Unordered);
+            if plain && rules.entry == Entry::Any {
+                prop_assert_eq!(found, by_definition(&rules, &ts, &masks), "{:?}", rules);
+            }
+        }
+    }
+
+    #[test]
+    fn the_reported_chain_is_the_earliest_of_the_longest(
+        (steps, window, (ts, masks)) in (1_usize..=4, 0_i64..=5).prop_flat_map(|(k, w)| (Just(k), Just(w), person(k, 7)))
+    ) {
+        for rules in every_rule(steps, window) {
+            let Ok(mut chains) = Chains::new(rules.clone()) else { continue };
+            let length = Levels::new(rules.clone()).run(&ts, &masks);
+            let mut found = Vec::new();
+            chains.find(&ts, &masks, length, &mut found);
+            prop_assert_eq!(found.len(), length);
+            if rules.entry == Entry::Any && length > 0 {
+                prop_assert_eq!(&found, &brute_chain(&rules, &ts, &masks, length), "{:?} {:?} {:?}", rules, ts, masks);
+            }
+            prop_assert!(found.is_sorted());
+        }
+    }
+}
+
+fn funnel(modes: &[Mode], steps: usize, window: i64, events: &[(i64, u64)]) -> usize {
+    let modes = modes.iter().fold(Modes::default(), |all, &mode| all.with(mode));
+    let (ts, masks): (Vec<i64>, Vec<u64>) = events.iter().copied().unzip();
+    Levels::new(Rules::new(steps, window, modes).unwrap()).run(&ts, &masks)
+}
+
+/// Letters as events one time unit apart: `A` meets the first condition, `D` none.
+fn letters(text: &str) -> Vec<(i64, u64)> {
+    let mask = |letter| match letter {
+        'A' => 1,
+        'B' => 2,
+        'C' => 4,
+        _ => 0,
+    };
+    text.chars().enumerate().map(|(at, letter)| (i64::try_from(at).unwrap(), mask(letter))).collect()
+}
+
+#[test]
+fn v14_the_longest_chain_of_all_entries() {
+    let minute = |h: i64, m: i64| h * 60 + m;
+    let events = [(minute(1, 0), 1), (minute(1, 30), 1), (minute(1, 45), 2), (minute(2, 15), 4)];
+    let (ts, masks): (Vec<i64>, Vec<u64>) = events.into_iter().unzip();
+    let rules = Rules::new(3, 60, Modes::default()).unwrap();
+    assert_eq!(Levels::new(rules.clone()).run(&ts, &masks), 3);
+    assert_eq!(Levels::new(rules.clone().entry(Entry::First).unwrap()).run(&ts, &masks), 2);
+    let mut chain = Vec::new();
+    Chains::new(rules).unwrap().find(&ts, &masks, 3, &mut chain);
+    assert_eq!(chain, [90, 105, 135]);
+}
+
+#[test]
+fn v16_strict_increase_skips_an_equal_time_stamp() {
+    assert_eq!(funnel(&[Mode::StrictIncrease], 3, 10, &[(0, 1), (1, 2), (2, 2), (2, 4)]), 3);
+}
+
+#[test]
+fn v17_strict_order() {
+    let day = 86_400;
+    let longest = |text| funnel(&[Mode::StrictOrder], 3, day, &letters(text));
+    assert_eq!(["ABC", "ADBC", "AABBCC", "AAAABBCC", "AABBDCC", "BBCCAA"].map(longest), [3, 1, 3, 3, 2, 1]);
+}
+
+#[test]
+fn v18_strict_order_counts_a_later_attempt() {
+    assert_eq!(funnel(&[Mode::StrictOrder], 3, 100, &letters("ABDABC")), 3);
+}
+
+#[test]
+fn v19_one_event_that_meets_two_conditions() {
+    assert_eq!(funnel(&[], 2, 10, &[(0, 3)]), 2);
+    assert_eq!(funnel(&[Mode::StrictOnce], 2, 10, &[(0, 3)]), 1);
+}
+
+#[test]
+fn v20_the_window_is_inclusive() {
+    assert_eq!(funnel(&[], 2, 10, &[(0, 1), (10, 2)]), 2);
+    assert_eq!(funnel(&[], 2, 10, &[(0, 1), (11, 2)]), 1);
+}
+
+#[test]
+fn a_large_tie_is_no_trap() {
+    let events: Vec<(i64, u64)> = (0..20_000).map(|at| (0, 1 << (at % 8))).collect();
+    for modes in [&[Mode::StrictOnce][..], &[Mode::StrictOrder], &[Mode::StrictDeduplication]] {
+        assert_eq!(funnel(modes, 8, 10, &events), 8);
+    }
+}
+
+#[test]
+fn sixty_four_conditions() {
+    let events: Vec<(i64, u64)> = (0..64).map(|at| (at, 1 << at)).collect();
+    for modes in [&[][..], &[Mode::StrictOnce], &[Mode::StrictIncrease], &[Mode::StrictOrder], &[Mode::Unordered]] {
+        assert_eq!(funnel(modes, 64, 63, &events), 64);
+    }
+    assert_eq!(funnel(&[], 64, 62, &events), 63);
+}

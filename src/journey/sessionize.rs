@@ -1,0 +1,140 @@
+//! Sessions of one person: where the next one begins (SEMANTICS §2).
+
+use crate::time::DAY;
+
+/// When a session ends. Zero switches `max_duration` and `max_events` off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Idle time in µs; a strictly longer one ends the session.
+    pub gap: i64,
+    /// Longest session in µs, from its first event.
+    pub max_duration: i64,
+    /// Most events of a session.
+    pub max_events: u64,
+    /// Whether midnight (UTC) ends a session.
+    pub split_at_midnight: bool,
+}
+
+impl Rules {
+    /// Only the gap.
+    #[must_use]
+    pub const fn gap(gap: i64) -> Self {
+        Self { gap, max_duration: 0, max_events: 0, split_at_midnight: false }
+    }
+
+    /// Whether a session's end depends on nothing but neighbouring events, so that a reader may begin anywhere one
+    /// gap before the range it is asked for.
+    #[must_use]
+    pub const fn is_local(&self) -> bool {
+        self.max_duration == 0 && self.max_events == 0
+    }
+}
+
+/// What ended a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndedBy {
+    /// The data stops here; the gap may or may not have passed.
+    Nothing,
+    Gap,
+    EndEvent,
+    MaxDuration,
+    MaxEvents,
+    Midnight,
+}
+
+impl EndedBy {
+    /// The text of the column `ended_by`; `None` while nothing ended it.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Nothing => None,
+            Self::Gap => Some("gap"),
+            Self::EndEvent => Some("end_event"),
+            Self::MaxDuration => Some("max_duration"),
+            Self::MaxEvents => Some("max_events"),
+            Self::Midnight => Some("midnight"),
+        }
+    }
+}
+
+/// Cuts events into sessions and calls `emit(first, end, ended_by)` for each, `end` being one past its last event.
+///
+/// `ts` rises (µs) and belongs to one person and one source session id; `ends(n)` says whether event `n` closes the
+/// session it belongs to.
+pub fn sessionize(ts: &[i64], rules: Rules, ends: impl Fn(usize) -> bool, mut emit: impl FnMut(usize, usize, EndedBy)) {
+    let mut first = 0;
+    for at in 1..ts.len() {
+        let by = border(ts, first, at, rules, ends(at - 1));
+        if by != EndedBy::Nothing {
+            emit(first, at, by);
+            first = at;
+        }
+    }
+    if let Some(last) = ts.len().checked_sub(1) {
+        emit(first, ts.len(), if ends(last) { EndedBy::EndEvent } else { EndedBy::Nothing });
+    }
+}
+
+/// What, if anything, ends the session that began at `first` before event `at`.
+#[inline]
+fn border(ts: &[i64], first: usize, at: usize, rules: Rules, ended: bool) -> EndedBy {
+    if ended {
+        EndedBy::EndEvent
+    } else if ts[at].saturating_sub(ts[at - 1]) > rules.gap {
+        EndedBy::Gap
+    } else if rules.max_duration > 0 && ts[at].saturating_sub(ts[first]) > rules.max_duration {
+        EndedBy::MaxDuration
+    } else if rules.max_events > 0 && (at - first) as u64 >= rules.max_events {
+        EndedBy::MaxEvents
+    } else if rules.split_at_midnight && ts[at].div_euclid(DAY) != ts[at - 1].div_euclid(DAY) {
+        EndedBy::Midnight
+    } else {
+        EndedBy::Nothing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::SECOND;
+
+    const GAP: i64 = 30 * 60 * SECOND;
+
+    fn sessions(ts: &[i64], rules: Rules) -> Vec<(usize, usize, EndedBy)> {
+        let mut found = Vec::new();
+        sessionize(ts, rules, |_| false, |first, end, by| found.push((first, end, by)));
+        found
+    }
+
+    #[test]
+    fn v1_an_equal_gap_stays_a_longer_one_splits() {
+        assert_eq!(sessions(&[0, GAP], Rules::gap(GAP)), [(0, 2, EndedBy::Nothing)]);
+        assert_eq!(sessions(&[0, GAP + 1], Rules::gap(GAP)), [(0, 1, EndedBy::Gap), (1, 2, EndedBy::Nothing)]);
+    }
+
+    #[test]
+    fn v2_midnight_does_not_split_unless_asked() {
+        let ts = [DAY - 10 * 60 * SECOND, DAY + 10 * 60 * SECOND];
+        assert_eq!(sessions(&ts, Rules::gap(GAP)).len(), 1);
+        let split = Rules { split_at_midnight: true, ..Rules::gap(GAP) };
+        assert_eq!(sessions(&ts, split), [(0, 1, EndedBy::Midnight), (1, 2, EndedBy::Nothing)]);
+    }
+
+    #[test]
+    fn v7_an_end_event_belongs_to_the_session_it_closes() {
+        let ts = [0, 60 * SECOND, 90 * SECOND];
+        let mut found = Vec::new();
+        sessionize(&ts, Rules::gap(GAP), |at| at == 1, |first, end, by| found.push((first, end, by)));
+        assert_eq!(found, [(0, 2, EndedBy::EndEvent), (2, 3, EndedBy::Nothing)]);
+    }
+
+    #[test]
+    fn limits_cut_where_they_are_passed() {
+        let ts = [0, 10, 20, 30];
+        let long = Rules { max_duration: 15, ..Rules::gap(GAP) };
+        assert_eq!(sessions(&ts, long), [(0, 2, EndedBy::MaxDuration), (2, 4, EndedBy::Nothing)]);
+        let many = Rules { max_events: 3, ..Rules::gap(GAP) };
+        assert_eq!(sessions(&ts, many), [(0, 3, EndedBy::MaxEvents), (3, 4, EndedBy::Nothing)]);
+        assert_eq!(sessions(&[], long), []);
+    }
+}

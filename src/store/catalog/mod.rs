@@ -1,0 +1,133 @@
+//! The catalog: `catalog.sqlite`, read and written only here.
+//!
+//! ```text
+//! ddl.rs     the tables and the rows of an empty store
+//! read.rs    head, listing of a snapshot, checks against foreign writers
+//! write.rs   one commit's rows, inside one transaction
+//! totals.rs  the statistics of a table over its live parts
+//! stats.rs   statistics of one column: footer → text → totals
+//! ```
+//!
+//! Invariants: every read that must be consistent is one read transaction; every change is one `IMMEDIATE` transaction
+//! that first looks whether the world is still as planned.
+//!
+//! Deliberately not here: files. A row may be written only about a file that is already in its place and synced.
+
+mod ddl;
+mod read;
+pub(super) mod stats;
+mod totals;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+pub use read::AuditRow;
+pub(super) use read::Listing;
+pub(super) use write::{Change, CommitFailure};
+
+use super::StoreError;
+use super::layout::Layout;
+use crate::time::{DAY, Day, SECOND};
+
+/// How long a statement waits for another connection's lock: a checkpoint, or a foreign reader's start.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// An open connection to the catalog.
+#[derive(Debug)]
+pub(super) struct Catalog {
+    connection: Connection,
+    layout: Layout,
+    path: PathBuf,
+}
+
+impl Catalog {
+    /// Opens for reading; refuses what is no store of ours (FORMAT.md §9).
+    pub(super) fn open_reader(layout: &Layout) -> Result<Self, StoreError> {
+        Self::require(layout)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let catalog = Self::connect(layout, flags)?;
+        catalog.check_format()?;
+        Ok(catalog)
+    }
+
+    /// Opens for writing; the caller holds the writer lock.
+    pub(super) fn open_writer(layout: &Layout) -> Result<Self, StoreError> {
+        Self::require(layout)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let catalog = Self::connect(layout, flags)?;
+        catalog.check_format()?;
+        catalog.durable()?;
+        catalog.correct_data_path()?;
+        Ok(catalog)
+    }
+
+    /// Creates the tables of an empty store in one transaction. A catalog that a killed creation left empty is finished.
+    pub(super) fn create(layout: &Layout, store_id: &str, now: i64) -> Result<(), StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut catalog = Self::connect(layout, flags)?;
+        let path = catalog.path.clone();
+        let fail = |error| StoreError::catalog("creating", &path, error);
+        let mode: String =
+            catalog.connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(fail)?;
+        if mode != "wal" {
+            let detail = format!("its journal mode is {mode}, not WAL: the file system cannot hold a store");
+            return Err(StoreError::DamagedCatalog { catalog: path, detail });
+        }
+        catalog.durable()?;
+        let tx = catalog.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+        ddl::create(&tx, layout, store_id, now).map_err(fail)?;
+        tx.commit().map_err(fail)
+    }
+
+    /// There is a catalog file with tables in it: a finished store, of whatever version.
+    pub(super) fn exists(layout: &Layout) -> bool {
+        layout.catalog().metadata().is_ok_and(|file| file.len() > 0)
+            && Self::connect(layout, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+                .and_then(|catalog| catalog.count("sqlite_master", "looking for tables"))
+                .map_or(true, |tables| tables > 0)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn require(layout: &Layout) -> Result<(), StoreError> {
+        let why = if !layout.root().is_dir() {
+            "there is no such folder"
+        } else if !layout.catalog().is_file() {
+            "it has no catalog.sqlite"
+        } else {
+            return Ok(());
+        };
+        Err(StoreError::NotAStore { dir: layout.root().to_owned(), why })
+    }
+
+    fn connect(layout: &Layout, flags: OpenFlags) -> Result<Self, StoreError> {
+        let path = layout.catalog();
+        let fail = |error| StoreError::catalog("opening", &path, error);
+        let connection = Connection::open_with_flags(&path, flags).map_err(fail)?;
+        connection.busy_timeout(BUSY).map_err(fail)?;
+        Ok(Self { connection, layout: layout.clone(), path })
+    }
+
+    /// What a committed transaction promises: on the disk before COMMIT returns, and no old bytes left in free pages.
+    fn durable(&self) -> Result<(), StoreError> {
+        let settings = "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;";
+        self.connection.execute_batch(settings).map_err(|error| StoreError::catalog("opening", &self.path, error))
+    }
+
+    fn fail(&self, doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
+        let path = self.path.clone();
+        move |error| StoreError::catalog(doing, &path, error)
+    }
+}
+
+/// `2026-01-05 10:00:00.123456+00`, as DuckLake spells an instant.
+pub(super) fn sql_time(ts: i64) -> String {
+    let (day, rest) = (Day::of(ts), ts.rem_euclid(DAY));
+    let (seconds, micros) = (rest / SECOND, rest % SECOND);
+    format!("{day} {:02}:{:02}:{:02}.{micros:06}+00", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}

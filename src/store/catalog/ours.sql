@@ -1,0 +1,49 @@
+-- Our tables beside DuckLake's; FORMAT.md section 2 says what a row is.
+
+CREATE TABLE jq_meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE jq_parts(
+    data_file_id INTEGER PRIMARY KEY,
+    table_id     INTEGER NOT NULL,
+    day          INTEGER NOT NULL,
+    checksum     TEXT NOT NULL,
+    rules        TEXT NOT NULL,
+    ts_min       INTEGER NOT NULL,
+    ts_max       INTEGER NOT NULL,
+    event_ids    INTEGER NOT NULL
+);
+
+CREATE TABLE jq_sources(
+    source_id     TEXT PRIMARY KEY,
+    name          TEXT NOT NULL,
+    format        TEXT NOT NULL,
+    offset        INTEGER NOT NULL,
+    lines         INTEGER NOT NULL,
+    stored        INTEGER NOT NULL,
+    quarantined   INTEGER NOT NULL,
+    dropped       INTEGER NOT NULL,
+    duplicates    INTEGER NOT NULL,
+    dropped_by    TEXT NOT NULL,
+    digest        BLOB NOT NULL,
+    first_seen_ts INTEGER NOT NULL,
+    updated_ts    INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE jq_audit(
+    id          INTEGER PRIMARY KEY,
+    snapshot_id INTEGER NOT NULL,
+    at          INTEGER NOT NULL,
+    what        TEXT NOT NULL,
+    detail      TEXT NOT NULL
+);
+
+CREATE TABLE jq_removed(
+    data_file_id   INTEGER PRIMARY KEY,
+    table_id       INTEGER NOT NULL,
+    path           TEXT NOT NULL,
+    begin_snapshot INTEGER NOT NULL,
+    end_snapshot   INTEGER NOT NULL
+);
+
+CREATE INDEX jq_file_column_stats_by_file ON ducklake_file_column_stats(data_file_id);
+CREATE INDEX jq_file_partition_value_by_file ON ducklake_file_partition_value(data_file_id);

@@ -1,0 +1,146 @@
+//! The commit: from written parts to the next snapshot.
+//!
+//! ```text
+//!              add(NewPart)* remove(id)* source(row)* audit(..)*
+//!  Writer ─begin─► Commit ──────────────────────────────────────► commit()
+//!                                                                    │ announce: names into writer.lock, fsync
+//!                                                                    │ publish:  rename .tmp, fsync the day folders
+//!             ┌──────────── error: names undone ◄────────────────────┤ BEGIN IMMEDIATE, head as planned, rows
+//!             ▼                                                      ▼
+//!        snapshot n                                               COMMIT ──error──► unknown: the writer is spent,
+//!                                                                    │              the next one looks and sweeps
+//!                                                                    ▼
+//!                                              snapshot n + 1: clear, unlink what nobody leases, forget
+//! ```
+//!
+//! Invariants: before COMMIT no reader of the catalog sees anything; after it every reader sees all of it. Dropping a
+//! `Commit` does nothing and takes the temporary files of its parts with it.
+
+use std::collections::BTreeSet;
+
+use super::StoreError;
+use super::catalog::{Change, CommitFailure};
+use super::part::NewPart;
+use super::source::SourceRow;
+use super::sweep;
+use super::writer::Writer;
+use crate::time::now_micros;
+
+/// A commit being put together.
+#[derive(Debug)]
+pub struct Commit<'a> {
+    writer: &'a mut Writer,
+    planned: i64,
+    add: Vec<NewPart>,
+    remove: Vec<i64>,
+    sources: Vec<SourceRow>,
+    audit: Vec<(String, String)>,
+}
+
+impl<'a> Commit<'a> {
+    pub(super) fn new(writer: &'a mut Writer) -> Self {
+        let planned = writer.head;
+        Self { writer, planned, add: Vec::new(), remove: Vec::new(), sources: Vec::new(), audit: Vec::new() }
+    }
+
+    /// Adds a part. One without rows is dropped: an empty file says nothing.
+    pub fn add(&mut self, part: NewPart) {
+        if part.rows > 0 {
+            self.add.push(part);
+        }
+    }
+
+    /// Takes a live part out; with [`Self::add`] of its new form this replaces a day. Older snapshots end here.
+    pub fn remove(&mut self, file_id: i64) {
+        self.remove.push(file_id);
+    }
+
+    /// Sets the row of a source, new or known.
+    pub fn source(&mut self, row: SourceRow) {
+        self.sources.push(row);
+    }
+
+    /// Records what was done.
+    pub fn audit(&mut self, what: impl Into<String>, detail: impl Into<String>) {
+        self.audit.push((what.into(), detail.into()));
+    }
+
+    /// Makes everything true at once and returns the new snapshot. With nothing to change, the old one.
+    ///
+    /// # Errors
+    /// The disk is full, the catalog was changed by another program, a source's counters do not add up, …; the store is
+    /// as it was before. [`StoreError::Unknown`] follows when COMMIT itself failed: reopen the store.
+    pub fn commit(mut self) -> Result<i64, StoreError> {
+        if self.writer.spent {
+            return Err(StoreError::Unknown);
+        }
+        if self.add.is_empty() && self.remove.is_empty() && self.sources.is_empty() && self.audit.is_empty() {
+            return Ok(self.planned);
+        }
+        self.writer.lock.announce(self.add.iter().map(|part| &part.file.place))?;
+        if let Err(error) = self.publish() {
+            self.take_back();
+            return Err(error);
+        }
+        let change = Change {
+            planned: self.planned,
+            add: &self.add,
+            remove: &self.remove,
+            sources: &self.sources,
+            audit: &self.audit,
+            now: now_micros(),
+        };
+        let disk = self.writer.disk.clone();
+        match self.writer.catalog_mut().apply(&change, &disk) {
+            Ok(id) => {
+                self.writer.head = id;
+                self.tidy()?;
+                Ok(id)
+            }
+            Err(CommitFailure::Nothing(error)) => {
+                self.take_back();
+                Err(error)
+            }
+            Err(CommitFailure::Unknown(error)) => {
+                self.writer.spent = true;
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives every part its final name, durably. A rename is no commit: no row names the file yet.
+    fn publish(&mut self) -> Result<(), StoreError> {
+        let (layout, disk) = (&self.writer.layout, &self.writer.disk);
+        let mut dirs = BTreeSet::new();
+        for part in &mut self.add {
+            let to = layout.part(&part.file.place);
+            disk.rename(&part.file.tmp.path, &to).map_err(|error| StoreError::io("publishing", &to, error))?;
+            part.file.tmp.published = true;
+            dirs.insert(layout.day_dir(part.table(), part.day()));
+        }
+        for dir in &dirs {
+            disk.sync_dir(dir).map_err(|error| StoreError::io("syncing", dir, error))?;
+        }
+        Ok(())
+    }
+
+    /// Removes published names after a failure that certainly committed nothing. Best effort: they are announced, so
+    /// the next writer's sweep gets what is left.
+    fn take_back(&mut self) {
+        let (layout, disk) = (&self.writer.layout, &self.writer.disk);
+        let clean = self
+            .add
+            .iter()
+            .filter(|part| part.file.tmp.published)
+            .all(|part| disk.remove(&layout.part(&part.file.place)).is_ok());
+        // The announcement may only go when every name is gone; a writer that cannot clean up is spent.
+        self.writer.spent = !(clean && self.writer.lock.clear().is_ok());
+    }
+
+    fn tidy(&mut self) -> Result<(), StoreError> {
+        self.writer.lock.clear()?;
+        let Writer { layout, disk, .. } = &*self.writer;
+        let (layout, disk) = (layout.clone(), disk.clone());
+        sweep::replaced(&layout, &disk, self.writer.catalog_mut())
+    }
+}

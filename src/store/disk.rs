@@ -1,0 +1,130 @@
+//! The only functions of the crate that change a folder: create, write, sync, rename, remove.
+//!
+//! Every one is a *step*. In tests a fuse counts the steps, blows at the n-th and from then on refuses all of them,
+//! which is what a killed process looks like to the disk (`fuse.rs`; it also forgets what was not synced, which is
+//! what a power cut looks like).
+#![expect(clippy::disallowed_methods, reason = "this is the one place that the lint points to")]
+
+#[cfg(test)]
+pub(super) mod fuse;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// What a step is about to do; only the fuse of the tests looks at it.
+#[cfg_attr(not(test), expect(dead_code, reason = "only the tests' fuse reads the paths"))]
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Step<'a> {
+    Create(&'a Path),
+    Write(&'a Path),
+    SyncFile(&'a Path),
+    Rename(&'a Path, &'a Path),
+    SyncDir(&'a Path),
+    CreateDir(&'a Path),
+    Remove(&'a Path),
+    /// Before and after the catalog's COMMIT, which is SQLite's own business.
+    Commit,
+}
+
+/// The hand that touches the disk.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Disk {
+    #[cfg(test)]
+    pub(super) fuse: Option<std::sync::Arc<fuse::Fuse>>,
+}
+
+impl Disk {
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the tests' twin uses both")]
+    #[inline]
+    pub(super) fn step(&self, _: Step<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn step(&self, step: Step<'_>) -> io::Result<()> {
+        self.fuse.as_ref().map_or(Ok(()), |fuse| fuse.step(step))
+    }
+
+    /// Creates a file that must not exist yet.
+    pub(super) fn create(&self, path: &Path) -> io::Result<File> {
+        self.step(Step::Create(path))?;
+        OpenOptions::new().write(true).create_new(true).open(path)
+    }
+
+    /// Opens a file for reading and writing, creating it empty when it is not there.
+    pub(super) fn open_or_create(&self, path: &Path) -> io::Result<File> {
+        self.step(Step::Create(path))?;
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+    }
+
+    /// Appends bytes to an open file.
+    pub(super) fn write_all(&self, mut file: &File, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.step(Step::Write(path))?;
+        file.write_all(bytes)
+    }
+
+    /// Replaces the content of a small open file.
+    pub(super) fn rewrite(&self, mut file: &File, path: &Path, text: &str) -> io::Result<()> {
+        use std::io::{Seek, SeekFrom};
+        self.step(Step::Write(path))?;
+        file.set_len(0)?;
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(text.as_bytes())
+    }
+
+    /// Makes the bytes of a file durable.
+    pub(super) fn sync_file(&self, file: &File, path: &Path) -> io::Result<()> {
+        self.step(Step::SyncFile(path))?;
+        file.sync_all()
+    }
+
+    /// Makes the names in a folder durable.
+    pub(super) fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.step(Step::SyncDir(dir))?;
+        File::open(dir)?.sync_all()
+    }
+
+    pub(super) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step(Step::Rename(from, to))?;
+        fs::rename(from, to)
+    }
+
+    /// Creates a folder and makes its name durable. It being there already is fine.
+    pub(super) fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        if dir.is_dir() {
+            return Ok(());
+        }
+        self.step(Step::CreateDir(dir))?;
+        match fs::create_dir(dir) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => dir.parent().map_or(Ok(()), |parent| self.sync_dir(parent)),
+        }
+    }
+
+    /// Removes a file. It being gone already is fine; `true` when it was there.
+    pub(super) fn remove(&self, path: &Path) -> io::Result<bool> {
+        self.step(Step::Remove(path))?;
+        match fs::remove_file(path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The file names in a folder, sorted; none when the folder is not there.
+    pub(super) fn names(dir: &Path) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+}

@@ -1,0 +1,87 @@
+//! `writer.lock`: one writer at a time, and the names it is about to publish.
+//!
+//! ```text
+//! 4711 journeyql ingest                     who: process id, program, verb
+//! events/day=2026-01-05/part-….parquet      announced: published by a rename, not yet committed
+//! ```
+//!
+//! The lock is the kernel's (`flock`), not the text: a text that a dead writer left means nothing but the announced
+//! names, which the next writer may sweep.
+
+use std::fs::{File, TryLockError};
+use std::io::Read;
+use std::path::PathBuf;
+
+use super::StoreError;
+use super::disk::Disk;
+use super::layout::{Layout, PartPath};
+
+/// Held for as long as a writer lives.
+#[derive(Debug)]
+pub(super) struct WriterLock {
+    file: File,
+    path: PathBuf,
+    disk: Disk,
+}
+
+impl WriterLock {
+    /// Takes the lock and returns what the last writer announced and did not clear.
+    pub(super) fn take(layout: &Layout, disk: &Disk) -> Result<(Self, Vec<PartPath>), StoreError> {
+        let path = layout.writer_lock();
+        let fail = |error| StoreError::io("locking", &path, error);
+        let mut file = disk.open_or_create(&path).map_err(fail)?;
+        let mut text = String::new();
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                let holder = match file.read_to_string(&mut text) {
+                    Ok(_) => text.lines().next().map(describe),
+                    Err(_) => None,
+                };
+                let holder = holder.unwrap_or_else(|| "another journeyql".to_owned());
+                return Err(StoreError::InUse { dir: layout.root().to_owned(), holder });
+            }
+            Err(TryLockError::Error(error)) => return Err(fail(error)),
+            Ok(()) => {}
+        }
+        file.read_to_string(&mut text).map_err(fail)?;
+        let announced = text.lines().skip(1).filter_map(PartPath::parse).collect();
+        Ok((Self { file, path, disk: disk.clone() }, announced))
+    }
+
+    /// Names the parts that are about to be published, durably.
+    pub(super) fn announce<'a>(&self, parts: impl Iterator<Item = &'a PartPath>) -> Result<(), StoreError> {
+        let mut text = identity();
+        for part in parts {
+            text.push_str(&part.to_string());
+            text.push('\n');
+        }
+        let fail = |error| StoreError::io("writing", &self.path, error);
+        self.disk.rewrite(&self.file, &self.path, &text).map_err(fail)?;
+        self.disk.sync_file(&self.file, &self.path).map_err(fail)
+    }
+
+    /// Leaves only who holds the lock. Need not be durable: a committed name that is announced is no orphan.
+    pub(super) fn clear(&self) -> Result<(), StoreError> {
+        self.disk
+            .rewrite(&self.file, &self.path, &identity())
+            .map_err(|error| StoreError::io("writing", &self.path, error))
+    }
+}
+
+/// Process id, program and verb. No further arguments: they may name a person that the store must forget.
+fn identity() -> String {
+    let mut words = std::env::args_os().take(2).map(|word| word.to_string_lossy().into_owned());
+    let program = words.next().unwrap_or_default();
+    let program = program.rsplit('/').next().unwrap_or_default();
+    let verb = words.next().filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'));
+    let command = verb.map_or_else(|| program.to_owned(), |verb| format!("{program} {verb}"));
+    format!("{} {}\n", std::process::id(), command.replace(char::is_control, " "))
+}
+
+/// `4711 journeyql ingest x` as a person would say it.
+fn describe(line: &str) -> String {
+    match line.split_once(' ') {
+        Some((pid, command)) => format!("process {pid} (`{command}`)"),
+        None => format!("process {line}"),
+    }
+}

@@ -1,0 +1,297 @@
+//! Rows to bytes: the one writer of Parquet parts.
+//!
+//! ```text
+//! write(batch)*  ─► rows of one row group ─► a chunk per column ─► file     checks: schema, order
+//!                     coded text by text.rs, the rest by parquet's writers
+//! finish()       ─► footer, fsync          ─► NewPart with statistics        checks: day
+//! ```
+//!
+//! Encodings (FORMAT.md §4) are the ones that were measured to be a quarter smaller and twice as fast to decode as the
+//! defaults. Statistics are taken from the footer that was written, never from what should have been.
+
+mod hybrid;
+mod text;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ::parquet::arrow::ArrowSchemaConverter;
+use ::parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use ::parquet::basic::{Compression, Encoding, ZstdLevel};
+use ::parquet::errors::ParquetError;
+use ::parquet::file::metadata::{RowGroupMetaData, SortingColumn};
+use ::parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
+use ::parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use ::parquet::schema::types::ColumnPath;
+use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, RecordBatch};
+use arrow::compute::{cast, concat};
+use arrow::datatypes::{DataType, Field, Int32Type};
+
+use self::text::TextEncoder;
+use super::StoreError;
+use super::catalog::stats::{ColumnStats, of_row_groups};
+use super::layout::Table;
+use super::order::OrderCheck;
+use super::part::{NewPart, PartFile};
+use crate::event::Column;
+use crate::limits::{PAGE_ROWS, ROW_GROUP_ROWS};
+use crate::time::{Day, iso};
+
+/// A dictionary of a row group that grows beyond this is given up for plain text: it no longer saves anything.
+const DICTIONARY_BYTES: usize = 4 << 20;
+/// Pages are cut by rows; this only bounds a page of huge texts.
+const PAGE_BYTES: usize = 8 << 20;
+/// One in a hundred lookups of an unknown event id reads a page in vain.
+const BLOOM_FPP: f64 = 0.01;
+
+/// Encodes sorted rows of one day into a part.
+pub struct PartWriter {
+    file: SerializedFileWriter<PartFile>,
+    table: Table,
+    day: Day,
+    path: PathBuf,
+    rules: Arc<str>,
+    /// Rows that do not fill a row group yet.
+    pending: Vec<RecordBatch>,
+    pending_rows: usize,
+    order: OrderCheck,
+    /// Per column, what writes its codes; `None` for columns that are not text.
+    text: Vec<Option<TextEncoder>>,
+}
+
+impl std::fmt::Debug for PartWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PartWriter")
+            .field("path", &self.path)
+            .field("pending_rows", &self.pending_rows)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartWriter {
+    /// `rules` is the fingerprint of the rules that shaped the rows.
+    ///
+    /// # Errors
+    /// The file cannot be written to.
+    pub fn new(file: PartFile, rules: &str) -> Result<Self, StoreError> {
+        let (table, day, path) = (file.table(), file.day(), file.path().to_owned());
+        let fail = |error| StoreError::encode(&path, error);
+        let schema = ArrowSchemaConverter::new().schema_root("schema").convert(&table.schema()).map_err(fail)?;
+        let file = SerializedFileWriter::new(file, schema.root_schema_ptr(), properties(table)).map_err(fail)?;
+        let order = OrderCheck::new(table);
+        let encoder = |(at, field): (usize, &Arc<Field>)| {
+            let bounds = table.sort_key().first() == Some(&at);
+            (*field.data_type() == DataType::Utf8).then(|| TextEncoder::new(schema.column(at), bounds)).transpose()
+        };
+        let text = table.schema().fields().iter().enumerate().map(encoder).collect::<Result<_, _>>().map_err(fail)?;
+        Ok(Self { file, table, day, path, rules: rules.into(), pending: Vec::new(), pending_rows: 0, order, text })
+    }
+
+    /// Adds rows. Text columns may be `Utf8` or `Dictionary(Int32, Utf8)`, differently in every batch; everything else
+    /// is as in the table's schema. Rows must continue the sort order.
+    ///
+    /// # Errors
+    /// [`StoreError::Rows`] when the rows are not of the table or out of order; or the disk is full.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
+        self.check_schema(batch)?;
+        self.order.check(batch).map_err(|detail| self.refuse(detail))?;
+        let mut from = 0;
+        while from < batch.num_rows() {
+            let take = (ROW_GROUP_ROWS - self.pending_rows).min(batch.num_rows() - from);
+            self.pending.push(batch.slice(from, take));
+            self.pending_rows += take;
+            from += take;
+            if self.pending_rows == ROW_GROUP_ROWS {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the footer, makes the bytes durable and measures what was written.
+    ///
+    /// # Errors
+    /// [`StoreError::Rows`] when a row belongs to another day; or the disk is full.
+    pub fn finish(mut self) -> Result<NewPart, StoreError> {
+        self.flush()?;
+        let fail = |error| StoreError::encode(&self.path, error);
+        let row_groups = self.file.flushed_row_groups().to_vec();
+        let file = self.file.into_inner().map_err(fail)?;
+        let sealed = file.seal()?;
+        let Measured { rows, ts, event_ids, columns } = measure(self.table, self.day, &row_groups)
+            .map_err(|detail| StoreError::Rows { path: self.path.clone(), detail })?;
+        Ok(NewPart { file: sealed, rows, ts, event_ids, rules: self.rules, columns })
+    }
+
+    fn check_schema(&self, batch: &RecordBatch) -> Result<(), StoreError> {
+        let (wanted, given) = (self.table.schema(), batch.schema());
+        if wanted.fields().len() != given.fields().len() {
+            let detail = format!("{} columns instead of {}", given.fields().len(), wanted.fields().len());
+            return Err(self.refuse(detail));
+        }
+        for (at, (wanted, given)) in wanted.fields().iter().zip(given.fields()).enumerate() {
+            let coded = matches!(given.data_type(), DataType::Dictionary(key, value)
+                if **key == DataType::Int32 && **value == DataType::Utf8 && *wanted.data_type() == DataType::Utf8);
+            if wanted.name() != given.name() || !(coded || wanted.data_type() == given.data_type()) {
+                let detail = format!(
+                    "column {at} is {} {} instead of {} {}",
+                    given.name(),
+                    given.data_type(),
+                    wanted.name(),
+                    wanted.data_type()
+                );
+                return Err(self.refuse(detail));
+            }
+            if !wanted.is_nullable() && batch.column(at).logical_null_count() > 0 {
+                return Err(self.refuse(format!("column {} holds NULL", wanted.name())));
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, detail: String) -> StoreError {
+        StoreError::Rows { path: self.path.clone(), detail }
+    }
+
+    /// Encodes the pending rows as one row group.
+    fn flush(&mut self) -> Result<(), StoreError> {
+        if self.pending_rows == 0 {
+            return Ok(());
+        }
+        let pending = std::mem::take(&mut self.pending);
+        self.pending_rows = 0;
+        self.row_group(&pending).map_err(|error| StoreError::encode(&self.path, error))
+    }
+
+    /// One row group. A text column that arrives as codes is written from its codes; `event_id` is spelled out where it
+    /// has values, for its bloom filter.
+    fn row_group(&mut self, batches: &[RecordBatch]) -> Result<(), ParquetError> {
+        let schema = self.table.schema();
+        let ordinal = self.file.flushed_row_groups().len();
+        let factory = ArrowRowGroupWriterFactory::new(&self.file, Arc::clone(&schema));
+        let writers = factory.create_column_writers(ordinal)?;
+        let mut group = self.file.next_row_group()?;
+        for ((at, field), writer) in schema.fields().iter().enumerate().zip(writers) {
+            let pieces: Vec<ArrayRef> = batches.iter().map(|batch| Arc::clone(batch.column(at))).collect();
+            let filtered = field.name() == Column::EventId.name()
+                && pieces.iter().any(|piece| piece.logical_null_count() < piece.len());
+            match (&mut self.text[at], if filtered { None } else { coded(&pieces)? }) {
+                (Some(encoder), Some(codes)) => {
+                    let (bytes, close) = encoder.encode(&codes)?;
+                    group.append_column(&bytes, close)?;
+                }
+                _ => plain_column(field, &pieces, writer, &mut group)?,
+            }
+        }
+        group.close()?;
+        Ok(())
+    }
+}
+
+/// One column of one row group, spelled out by parquet's own writer.
+fn plain_column(
+    field: &Field,
+    pieces: &[ArrayRef],
+    mut writer: ArrowColumnWriter,
+    group: &mut SerializedRowGroupWriter<'_, PartFile>,
+) -> Result<(), ParquetError> {
+    let mut values = 0;
+    for piece in pieces {
+        let array = cast(piece, field.data_type())?;
+        values += array.len() - array.null_count();
+        for leaf in compute_leaves(field, &array)? {
+            writer.write(&leaf)?;
+        }
+    }
+    let mut chunk = writer.close()?;
+    if values == 0 {
+        chunk.close_mut().bloom_filter = None;
+    }
+    chunk.append_to_row_group(group)
+}
+
+/// The column as one array of codes, `None` where a piece is not coded.
+fn coded(pieces: &[ArrayRef]) -> Result<Option<DictionaryArray<Int32Type>>, ParquetError> {
+    if !pieces.iter().all(|piece| piece.as_dictionary_opt::<Int32Type>().is_some()) {
+        return Ok(None);
+    }
+    let one = match pieces {
+        [one] => Arc::clone(one),
+        _ => concat(&pieces.iter().map(AsRef::as_ref).collect::<Vec<_>>())?,
+    };
+    Ok(one.as_dictionary_opt::<Int32Type>().cloned())
+}
+
+/// How a table's columns are encoded.
+fn properties(table: Table) -> WriterPropertiesPtr {
+    let schema = table.schema();
+    let column = |at: usize| ColumnPath::from(schema.field(at).name().clone());
+    let sorting = table
+        .sort_key()
+        .iter()
+        .filter_map(|&at| i32::try_from(at).ok())
+        .map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: false })
+        .collect();
+    let mut builder = WriterProperties::builder()
+        .set_created_by(concat!("journeyql version ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_data_page_size_limit(PAGE_BYTES)
+        .set_write_batch_size(PAGE_ROWS)
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
+        .set_sorting_columns(Some(sorting));
+    for (at, field) in schema.fields().iter().enumerate() {
+        let delta = matches!(field.data_type(), DataType::Timestamp(_, _)) || field.name() == "source_offset";
+        if delta || field.name() == "line_no" {
+            builder = builder
+                .set_column_dictionary_enabled(column(at), false)
+                .set_column_encoding(column(at), Encoding::DELTA_BINARY_PACKED);
+        }
+        if field.data_type() == &DataType::Binary {
+            builder = builder.set_column_dictionary_enabled(column(at), false);
+        }
+    }
+    if table == Table::Events {
+        let event_id = column(Column::EventId as usize);
+        builder = builder
+            .set_column_dictionary_enabled(event_id.clone(), false)
+            .set_column_bloom_filter_enabled(event_id.clone(), true)
+            .set_column_bloom_filter_fpp(event_id, BLOOM_FPP);
+    }
+    Arc::new(builder.build())
+}
+
+/// What the footer says was written.
+struct Measured {
+    rows: u64,
+    ts: (i64, i64),
+    event_ids: u64,
+    columns: Vec<ColumnStats>,
+}
+
+/// Takes the part's figures from its footer, and checks that its rows are of its day.
+fn measure(table: Table, day: Day, row_groups: &[RowGroupMetaData]) -> Result<Measured, String> {
+    let schema = table.schema();
+    let kinds: Vec<DataType> = schema.fields().iter().map(|field| field.data_type().clone()).collect();
+    let columns = of_row_groups(row_groups, &kinds).ok_or("the footer lacks statistics")?;
+    let rows: i64 = row_groups.iter().map(RowGroupMetaData::num_rows).sum();
+    let rows = u64::try_from(rows).map_err(|error| error.to_string())?;
+    let event_ids = match table {
+        Table::Events => u64::try_from(columns[Column::EventId as usize].values).unwrap_or_default(),
+        Table::Quarantine => 0,
+    };
+    if rows == 0 {
+        return Ok(Measured { rows, ts: (day.start(), day.start()), event_ids, columns });
+    }
+    let days = columns[Column::Day as usize].range.ok_or("the footer lacks the bounds of day")?;
+    let ts = columns[table.time_column()].range.ok_or("the footer lacks the bounds of the time")?;
+    let day_number = i64::from(day.0);
+    if days != (day_number, day_number) {
+        return Err(format!("they are not all of day {day}"));
+    }
+    if Day::of(ts.0) != day || Day::of(ts.1) != day {
+        return Err(format!("their times {} to {} are not of day {day}", iso(ts.0), iso(ts.1)));
+    }
+    Ok(Measured { rows, ts, event_ids, columns })
+}

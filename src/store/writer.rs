@@ -1,0 +1,68 @@
+//! The one writer: holds `writer.lock` for as long as it lives.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::StoreError;
+use super::catalog::Catalog;
+use super::commit::Commit;
+use super::disk::Disk;
+use super::layout::{Layout, Table};
+use super::lock::WriterLock;
+use super::part::PartFile;
+use super::snapshot::Snapshot;
+use super::sweep;
+use crate::time::Day;
+
+/// Writes parts and commits them. Shared references may be used from several threads to write parts at once.
+#[derive(Debug)]
+pub struct Writer {
+    pub(super) layout: Layout,
+    pub(super) disk: Disk,
+    pub(super) lock: WriterLock,
+    catalog: Mutex<Catalog>,
+    /// The last snapshot.
+    pub(super) head: i64,
+    /// A commit failed in a way that only a reopened catalog can tell the outcome of.
+    pub(super) spent: bool,
+}
+
+impl Writer {
+    /// Takes the lock, then removes what a killed writer left behind.
+    pub(super) fn open(layout: &Layout, disk: &Disk) -> Result<Self, StoreError> {
+        let (lock, announced) = WriterLock::take(layout, disk)?;
+        let mut catalog = Catalog::open_writer(layout)?;
+        let head = catalog.listing()?.head;
+        sweep::temporary(layout, disk)?;
+        sweep::uncommitted(layout, disk, &catalog, &announced)?;
+        lock.clear()?;
+        sweep::replaced(layout, disk, &mut catalog)?;
+        Ok(Self { layout: layout.clone(), disk: disk.clone(), lock, catalog: Mutex::new(catalog), head, spent: false })
+    }
+
+    /// A new part file of a day, empty.
+    ///
+    /// # Errors
+    /// The disk is full, or the folder cannot be written to.
+    pub fn part(&self, table: Table, day: Day) -> Result<PartFile, StoreError> {
+        PartFile::create(&self.disk, &self.layout, table, day)
+    }
+
+    /// Starts a commit on the current snapshot.
+    pub fn begin(&mut self) -> Commit<'_> {
+        Commit::new(self)
+    }
+
+    /// The current snapshot. It counts as a reader: parts that a commit replaces stay on the disk until it is dropped
+    /// and the next commit or writer sweeps them.
+    ///
+    /// # Errors
+    /// The catalog cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let catalog = self.catalog.lock().unwrap_or_else(PoisonError::into_inner);
+        Snapshot::take(&self.layout, &self.disk, &catalog)
+    }
+
+    pub(super) fn catalog_mut(&mut self) -> &mut Catalog {
+        self.catalog.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}

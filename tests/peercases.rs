@@ -1,0 +1,154 @@
+//! Facts that other engines state about funnels and sessions, as far as we agree with them.
+//!
+//! The cases lie beside the repository (`$JOURNEYQL_SHARED`, else `../shared`); without them nothing is checked and the
+//! test says so. Tier `core` must agree. Where the modes of ClickHouse's versions differ among themselves
+//! (`version-dependent`) or a peer means something of its own (`peer-specific`), SEMANTICS decides.
+
+use std::path::PathBuf;
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::prelude::SessionContext;
+use serde_json::Value;
+
+/// The cases of one file, or none when they are not at hand.
+fn cases(file: &str) -> Vec<Value> {
+    let shared = std::env::var_os("JOURNEYQL_SHARED")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let path = shared.join("peercases").join(file);
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        println!("not run: {} is not there (set JOURNEYQL_SHARED)", path.display());
+        return Vec::new();
+    };
+    serde_json::from_str(&text).unwrap()
+}
+
+fn is_core(case: &Value) -> bool {
+    case["tier"] == "core"
+}
+
+/// A context that knows our functions and nothing of a store.
+fn context() -> SessionContext {
+    let mut state = SessionStateBuilder::new().with_default_features().build();
+    journeyql::engine::functions::register(&mut state).unwrap();
+    SessionContext::new_with_state(state)
+}
+
+/// Rows of (group, number), the group as text.
+fn rows(sql: &str) -> Vec<(String, i64)> {
+    let run = async {
+        let context = context();
+        let plan = context.state().create_logical_plan(sql).await?;
+        context.execute_logical_plan(plan).await?.collect().await
+    };
+    let batches =
+        tokio::runtime::Runtime::new().unwrap().block_on(run).unwrap_or_else(|error| panic!("{sql}\n{error}"));
+    let mut rows = Vec::new();
+    for batch in batches {
+        let (groups, numbers) = (batch.column(0).as_string_view(), batch.column(1).as_primitive::<Int64Type>());
+        rows.extend((0..batch.num_rows()).map(|row| (groups.value(row).to_owned(), numbers.value(row))));
+    }
+    rows.sort();
+    rows
+}
+
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        Value::String(text) => format!("'{}'", text.replace('\'', "''")),
+        other => other.to_string(),
+    }
+}
+
+/// The case's rows as a relation `t` of `columns` and, in front, `"row"`.
+fn relation(case: &Value) -> String {
+    let columns: Vec<String> =
+        case["columns"].as_array().unwrap().iter().map(|name| format!("\"{}\"", name.as_str().unwrap())).collect();
+    let mut rows: Vec<String> = case["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .enumerate()
+        .map(|(no, row)| {
+            let values: Vec<String> = row.as_array().unwrap().iter().map(literal).collect();
+            format!("({no}, {})", values.join(", "))
+        })
+        .collect();
+    let none = rows.is_empty();
+    if none {
+        rows.push(format!("(0, {})", vec!["'0'"; columns.len()].join(", ")));
+    }
+    let filter = if none { "WHERE false" } else { "" };
+    format!("(SELECT * FROM (VALUES {}) AS v(\"row\", {}) {filter}) AS t", rows.join(", "), columns.join(", "))
+}
+
+fn condition(step: &Value) -> String {
+    if let Some(parts) = step["and"].as_array() {
+        return parts.iter().map(condition).collect::<Vec<_>>().join(" AND ");
+    }
+    let column = format!("\"{}\"", step["col"].as_str().unwrap());
+    match step["op"].as_str().unwrap() {
+        "is_null" => format!("{column} IS NULL"),
+        op => format!("{column} {op} {}", literal(&step["value"])),
+    }
+}
+
+/// The window and the time column as our arguments.
+fn window_and_ts(case: &Value) -> (String, String) {
+    let params = &case["params"];
+    let (window, column) = (&params["window"], format!("\"{}\"", params["ts"].as_str().unwrap()));
+    let at = case["columns"].as_array().unwrap().iter().position(|name| *name == params["ts"]).unwrap();
+    let text = case["rows"].as_array().unwrap().first().is_none_or(|row| row[at].is_string());
+    match (params["window_unit"].as_str().unwrap(), text) {
+        (_, false) => (window.to_string(), column),
+        ("days", true) => (window.to_string(), format!("CAST({column} AS DATE)")),
+        ("us", true) => (format!("INTERVAL '{window} microseconds'"), format!("CAST({column} AS TIMESTAMP)")),
+        (_, true) => (format!("INTERVAL '{window} seconds'"), format!("CAST({column} AS TIMESTAMP)")),
+    }
+}
+
+fn window_funnel_sql(case: &Value) -> String {
+    let params = &case["params"];
+    let (window, ts) = window_and_ts(case);
+    let modes: String = params["modes"].as_array().unwrap().iter().map(|mode| format!("{}, ", literal(mode))).collect();
+    let conditions: Vec<String> = params["steps"].as_array().unwrap().iter().map(condition).collect();
+    let call = format!("window_funnel({window}, {modes}{ts}, {})", conditions.join(", "));
+    match params["group_by"].as_str() {
+        Some(group) => {
+            format!("SELECT arrow_cast(\"{group}\", 'Utf8View'), {call} FROM {} GROUP BY \"{group}\"", relation(case))
+        }
+        None => format!("SELECT arrow_cast('', 'Utf8View'), {call} FROM {}", relation(case)),
+    }
+}
+
+#[test]
+fn window_funnel_agrees_with_the_core_cases() {
+    let mut checked = 0;
+    for case in cases("window_funnel.json").iter().filter(|case| is_core(case)) {
+        let expected: Vec<(String, i64)> = match &case["expected"] {
+            Value::Object(groups) => {
+                let mut groups: Vec<_> = groups.iter().map(|(k, v)| (k.clone(), v.as_i64().unwrap())).collect();
+                groups.sort();
+                groups
+            }
+            number => vec![(String::new(), number.as_i64().unwrap())],
+        };
+        assert_eq!(rows(&window_funnel_sql(case)), expected, "{}: {}", case["id"], window_funnel_sql(case));
+        checked += 1;
+    }
+    println!("{checked} cases of window_funnel agree");
+}
+
+#[test]
+fn sessionize_agrees_with_the_core_cases() {
+    for case in cases("sessionize.json").iter().filter(|case| is_core(case) && case["params"]["separator"].is_null()) {
+        let (ts, gap) = (case["columns"][1].as_str().unwrap(), &case["params"]["inactivity"]);
+        let sql = format!(
+            "SELECT arrow_cast('', 'Utf8View'), max(n) FROM (SELECT sessionize(\"{ts}\", {gap}) OVER (PARTITION BY \
+             \"user\" ORDER BY \"{ts}\") AS n FROM {})",
+            relation(case)
+        );
+        assert_eq!(rows(&sql), [(String::new(), case["expected"]["sessions"].as_i64().unwrap())], "{}", case["id"]);
+    }
+}
