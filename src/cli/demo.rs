@@ -2,6 +2,7 @@
 
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -10,11 +11,11 @@ use super::context::{Context, command_on};
 use super::failure::{Code, Failure};
 use super::ingest::write_summary;
 use super::target::{NewFile, make_folder, print};
-use super::{blocking, progress};
+use super::blocking;
 use crate::config::Config;
-use crate::database::{Database, Report, reports};
+use crate::database::{Database, report};
 use crate::demo::{self, Plan};
-use crate::ingest::IngestReport;
+use crate::ingest::{IngestReport, Quiet};
 use crate::output::{self, Format, Writer};
 
 /// Where the demo's store goes unless `--store` names one.
@@ -89,15 +90,12 @@ async fn ingest(context: &Context) -> Result<(Database, IngestReport), Failure> 
     logs.push("-logs");
     let logs = PathBuf::from(logs);
     let [web, app, _] = blocking(move || generate(&Plan::default(), &logs)).await?;
-    let rules = match context.given_config()? {
-        Some(config) => config,
-        None => Config::parse(RULES).map_err(|error| Failure::failed(&error))?,
-    };
-    let database = context.open_or_create_with(Some(rules))?;
+    let rules = Config::parse(RULES).map_err(|error| Failure::failed(&error))?;
+    let database = context.open_or_create(Some(rules))?;
     let inputs = [web, app].map(|path| path.display().to_string()).to_vec();
-    let options = database.ingest_options(inputs, "auto".to_owned());
+    let options = database.ingest_options(inputs, "auto".to_owned(), Arc::clone(&context.stop));
     let handle = database.clone();
-    let report = blocking(move || Ok(handle.ingest(&options, &mut progress::quiet())?)).await?;
+    let report = blocking(move || Ok(handle.ingest(&options, &mut Quiet)?)).await?;
     Ok((database, report))
 }
 
@@ -132,9 +130,9 @@ async fn tell(database: &Database, report: &IngestReport, context: &Context) -> 
 
 /// A bundled report with its defaults.
 fn report_sql(name: &str) -> Result<String, Failure> {
-    let text = reports().iter().find(|(report, _)| *report == name).map_or("", |(_, text)| text);
-    let report = Report::parse(text).and_then(|report| report.with(&std::collections::BTreeMap::new()));
-    report.map_err(|error| Failure::failed(&format!("{name}: {error}")))
+    let wrong = |error: crate::database::Error| Failure::of_sql(&error, name, "");
+    let found = report(name).ok_or_else(|| Failure::failed(&format!("no bundled report '{name}'")))?;
+    found.sql(&std::collections::BTreeMap::new()).map_err(wrong)
 }
 
 async fn table(database: &Database, name: &str, sql: &str, context: &Context) -> Result<String, Failure> {

@@ -1,13 +1,13 @@
 //! `journeyql run`: a saved report with its parameters.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::answer;
 use super::args::Shape;
 use super::context::Context;
 use super::failure::{Code, Failure};
-use crate::database::{Report, reports};
+use crate::database::{Report, report, reports};
 use crate::error::did_you_mean;
 
 /// Run a saved report: a file, or one of `journeyql queries`
@@ -29,29 +29,38 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, Failure> {
-    let (name, text) = load(&args.report)?;
-    let wrong = |message: String| Failure::usage(&format!("{name}: {message}"));
-    let report = Report::parse(&text).map_err(wrong)?;
-    let values: BTreeMap<String, String> = args.param.into_iter().collect();
-    let sql = report.with(&values).map_err(wrong)?;
-    answer::write(&name, &sql, &args.shape, context).await
+    let report = load(&args.report)?;
+    let mut values: BTreeMap<String, String> = args.param.into_iter().collect();
+    if !values.is_empty() && report.header().is_ok_and(|header| header.parameters.is_empty()) {
+        // A loop over reports may pass one to all: those that take none run the same with every value.
+        context.remark(&format!("{} takes no parameters", report.name));
+        values.clear();
+    }
+    let sql = report.sql(&values).map_err(|error| Failure::of_sql(&error, &report.name, &report.text))?;
+    answer::write(&report.name, &sql, &args.shape, context).await
 }
 
-/// The report's name for messages, and its text: from the file, else the bundled report of that name.
-fn load(path: &std::path::Path) -> Result<(String, String), Failure> {
+/// The report in the file, else the bundled one of that name.
+fn load(path: &Path) -> Result<Report, Failure> {
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {
-        Ok(text) => return Ok((name, text)),
+        Ok(text) => return Ok(Report { name, text: text.into() }),
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(Failure::usage(&format!("cannot read {name} – {error}")));
         }
         Err(_) => {}
     }
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    if let Some((found, text)) = reports().iter().find(|(report, _)| *report == stem) {
-        return Ok((format!("{found}.sql"), (*text).to_owned()));
-    }
-    let hint = did_you_mean(stem, reports().iter().map(|(report, _)| *report));
-    let hint = hint.map(|hint| format!(" – {hint}")).unwrap_or_default();
-    Err(Failure::usage(&format!("no file and no bundled report '{name}'{hint}")).next("journeyql queries"))
+    bundled(stem)
+}
+
+/// The bundled report of a name.
+pub(in crate::cli) fn bundled(name: &str) -> Result<Report, Failure> {
+    let stem = name.strip_suffix(".sql").unwrap_or(name);
+    report(stem).ok_or_else(|| {
+        let known = reports();
+        let hint = did_you_mean(stem, known.iter().map(|report| report.name.as_str()));
+        let hint = hint.map(|hint| format!(" – {hint}")).unwrap_or_default();
+        Failure::usage(&format!("no file and no bundled report '{name}'{hint}")).next("journeyql queries")
+    })
 }

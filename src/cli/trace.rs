@@ -21,7 +21,7 @@ pub(in crate::cli) struct Args {
 
 pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, Failure> {
     let trace = context.open()?.trace(&args.user).await?;
-    if trace.visits.is_empty() {
+    if trace.sessions.is_empty() {
         let failure = Failure::failed(&format!("no journeys of '{}' in {}", args.user, context.store.display()));
         let failure = match &trace.closest {
             Some(closest) => failure.next(format!("{} trace '{closest}'", context.command())),
@@ -40,9 +40,9 @@ pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, F
 }
 
 fn write_trace(trace: &Trace, out: &mut dyn Write) -> std::io::Result<()> {
-    let sessions = trace.visits.len();
+    let sessions = trace.sessions.len();
     writeln!(out, "{}: {sessions} session{}", neutral(&trace.user_id), if sessions == 1 { "" } else { "s" })?;
-    for visit in &trace.visits {
+    for visit in &trace.sessions {
         writeln!(out)?;
         write_visit(visit, out)?;
     }
