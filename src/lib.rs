@@ -20,5 +20,5 @@ pub mod engine;
 pub mod ingest;
 pub mod maintain;
 
-pub mod database;
+// pub mod database;
 
