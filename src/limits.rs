@@ -20,6 +20,12 @@ pub const MAX_REJECTS: f64 = 0.05;
 pub const BATCH_ROWS: usize = 8_192;
 /// The longest SQL text that is planned: deeper ones could exhaust the planner's stack.
 pub const SQL_BYTES: usize = 1 << 20;
+/// Operators in a row of one expression: each is a level of the tree that planning and evaluation walk.
+pub const SQL_OPERATORS: usize = 500;
+/// Levels of brackets and subqueries.
+pub const SQL_NESTING: usize = 64;
+/// Stack of the thread that plans a statement, in bytes; a page is only taken when it is touched.
+pub const PLANNING_STACK: usize = 256 << 20;
 /// Conditions of one funnel.
 pub const FUNNEL_STEPS: usize = 64;
 /// Steps of a path that are spelled out; the rest is `…`.

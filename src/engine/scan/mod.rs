@@ -35,7 +35,7 @@ mod runs;
 pub use block::{Block, Person};
 pub use label::{is_page_view, page_view_names};
 pub use names::{NONE, Names};
-pub use part::{Opened, PartFile, read_schema, read_type, text_codes};
+pub use part::{Damage, Opened, PartFile, read_schema, read_type, text_codes};
 pub use plan::{ScanPlan, columns_of};
 pub use range::{IdRange, ScanRanges};
 pub use rows::StoredRows;

@@ -227,10 +227,15 @@ fn open_checked(path: &Path, bytes: u64) -> Result<File> {
     Ok(file)
 }
 
+/// A part that cannot be read as it was committed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the part {path} – {why} – run `journeyql verify` to see what else is damaged")]
+pub struct Damage {
+    pub path: PathBuf,
+    pub why: String,
+}
+
 /// The error of a part that cannot be read as committed.
 pub(super) fn damaged(path: &Path, why: &dyn std::fmt::Display) -> DataFusionError {
-    DataFusionError::Execution(format!(
-        "cannot read the part {}: {why}; run `journeyql verify` to see what else is damaged",
-        path.display()
-    ))
+    DataFusionError::External(Box::new(Damage { path: path.to_owned(), why: why.to_string() }))
 }
