@@ -1,127 +1,297 @@
 //! Which format a source has: the one that was named, or the one that its first lines speak.
 //!
 //! ```text
-//! requested   "auto"      every candidate reads the first lines; the most telling of the best wins
+//! requested   "auto"      every candidate reads the first records; the most telling of the best wins
 //!             a name      built-in, or [format.NAME] of the configuration
 //!             a regex     with named groups
 //! ```
+//! A record counts for a candidate if it reads it and knows who did it; where no candidate knows anybody, reading it
+//! is enough.
 
 use std::sync::Arc;
 
+use super::csv::{self, Csv, Header};
 use super::error::{Attempt, FormatError};
+use super::formats::{self, Reader};
 use super::json::{self, Json, Names};
-use super::ncsa::{Ncsa, Shape};
-use super::{Choice, Chosen, Framing, LineParser, Outcome, formats};
-use crate::config::Config;
+use super::ncsa::Ncsa;
+use super::pattern::{Pattern, Rules};
+use super::row::Records;
+use super::w3c::W3c;
+use super::{Choice, Chosen, Framing, LineParser, Outcome};
+use crate::config::{Config, Format};
 
-/// Lines that `auto` tries.
-const LINES: usize = 200;
-/// `auto` takes a format that reads at least one line in this many.
+/// Records that `auto` tries.
+const RECORDS: usize = 200;
+/// `auto` takes a format that reads at least one record in this many.
 const LEAST_SHARE: usize = 5;
+/// Candidates that an error names.
+const SHOWN: usize = 3;
 /// Bytes of a line that an error shows.
 const SHOWN_BYTES: usize = 120;
+/// What a Parquet file begins with.
+const PARQUET: &[u8] = b"PAR1";
 
 /// Finds the parser for a source. `requested`: `auto`, a name, or a regular expression with named groups; `head`: the
 /// first ≤ 256 KiB of plain text (decompressed, BOM cut), cut at any byte.
 ///
 /// # Errors
-/// An unknown name, or with `auto` an empty, binary or foreign head; the error names the closest candidates and how
-/// far they understood the lines.
+/// An unknown name, a format that cannot be used, or with `auto` an empty, binary or foreign head; the error names
+/// the closest candidates and how far they understood the records.
 pub fn choose(requested: &str, head: &[u8], config: &Config) -> Result<Choice, FormatError> {
-    if requested == "auto" {
-        return auto(head, config);
+    let builder = Builder::new(requested, head, config)?;
+    if requested.eq_ignore_ascii_case("auto") {
+        return builder.auto();
     }
-    let parser = build(requested, config)?.ok_or_else(|| FormatError::Unknown {
-        name: requested.to_owned(),
-        suggestion: suggestion(requested, config),
-    })?;
-    Ok(Choice::Text(Chosen { name: requested.to_owned(), framing: Framing::Lines, why: "named".to_owned(), parser }))
+    if let Some(format) = config.format.get(requested) {
+        return builder.own(requested, format).map(Choice::Text);
+    }
+    if let Some(format) = formats::format(requested) {
+        return builder.named(format);
+    }
+    if requested.contains("(?<") || requested.contains("(?P<") {
+        return builder.expression(requested, requested, None).map(|parser| {
+            let why = "a regular expression".to_owned();
+            Choice::Text(Chosen { name: requested.to_owned(), framing: Framing::Lines, why, parser })
+        });
+    }
+    Err(FormatError::Unknown { name: requested.to_owned(), suggestion: suggestion(requested, config) })
 }
 
-/// The parser of a name, `None` where there is no such format.
-fn build(name: &str, config: &Config) -> Result<Option<Box<dyn LineParser>>, FormatError> {
-    let strict = config.parse.strict;
-    let zone = config.parse.zone_micros().map_err(|message| FormatError::Invalid { name: name.to_owned(), message })?;
-    let events = || Arc::new(Names::new(json::Records::Events, json::EVENTS, &config.fields));
-    Ok(Some(match name {
-        "common" => Box::new(Ncsa::new(Shape::Common, strict)),
-        "combined" => Box::new(Ncsa::new(Shape::Combined, strict)),
-        "vhost_combined" => Box::new(Ncsa::new(Shape::VhostCombined, strict)),
-        "ndjson" => Box::new(Json::new(events(), zone)),
-        _ => return Ok(None),
-    }))
+/// What every parser is built from.
+struct Builder<'a> {
+    head: &'a [u8],
+    config: &'a Config,
+    zone_micros: i64,
+}
+
+impl<'a> Builder<'a> {
+    fn new(requested: &str, head: &'a [u8], config: &'a Config) -> Result<Self, FormatError> {
+        match config.parse.zone_micros() {
+            Ok(zone_micros) => Ok(Self { head, config, zone_micros }),
+            Err(message) => Err(FormatError::Invalid { name: requested.to_owned(), message }),
+        }
+    }
+
+    /// A built-in format by its name.
+    fn named(&self, format: &formats::FormatInfo) -> Result<Choice, FormatError> {
+        let why = "named".to_owned();
+        if matches!(format.reader, Reader::Parquet) {
+            return if self.head.starts_with(PARQUET) {
+                Ok(Choice::Parquet { why })
+            } else {
+                let message = "the source does not begin with PAR1, so it is no Parquet file".to_owned();
+                Err(FormatError::Invalid { name: format.name.to_owned(), message })
+            };
+        }
+        let (parser, framing) =
+            self.built_in(format).map_err(|message| FormatError::Invalid { name: format.name.to_owned(), message })?;
+        Ok(Choice::Text(Chosen { name: format.name.to_owned(), framing, why, parser }))
+    }
+
+    fn built_in(&self, format: &formats::FormatInfo) -> Result<(Box<dyn LineParser>, Framing), String> {
+        let names = |records, usual| Names::new(records, usual, &self.config.fields);
+        let parser: Box<dyn LineParser> = match format.reader {
+            Reader::Ncsa(shape) => Box::new(Ncsa::new(shape, self.config.parse.strict)),
+            Reader::Events => Box::new(Json::new(Arc::new(names(Records::Events, json::EVENTS)), self.zone_micros)),
+            Reader::Requests(usual) => Box::new(Json::new(Arc::new(names(Records::Requests, usual)), self.zone_micros)),
+            Reader::W3c => Box::new(W3c::new(self.zone_micros)),
+            Reader::Csv => {
+                let header = Header::new(self.head, &names(Records::Events, json::EVENTS))?;
+                return Ok((Box::new(Csv::new(header, self.zone_micros)), Framing::Csv));
+            }
+            Reader::Pattern { regex, time } => Box::new(Pattern::new(regex, &self.rules(time))?),
+            Reader::Parquet => return Err("a Parquet file has no lines".to_owned()),
+        };
+        Ok((parser, Framing::Lines))
+    }
+
+    fn rules(&self, time: Option<&str>) -> Rules {
+        Rules { time: time.map(str::to_owned), zone_micros: self.zone_micros, strict: self.config.parse.strict }
+    }
+
+    fn expression(&self, name: &str, regex: &str, time: Option<&str>) -> Result<Box<dyn LineParser>, FormatError> {
+        match Pattern::new(regex, &self.rules(time)) {
+            Ok(pattern) => Ok(Box::new(pattern)),
+            Err(message) => Err(FormatError::Invalid { name: name.to_owned(), message }),
+        }
+    }
+
+    /// `[format.NAME]` of the configuration, whose samples must match.
+    fn own(&self, name: &str, format: &Format) -> Result<Chosen, FormatError> {
+        let mut parser = self.expression(name, &format.regex, format.time.as_deref())?;
+        for (number, sample) in (1..).zip(&format.samples) {
+            let mut scratch = Vec::new();
+            if let Outcome::Reject(reject) = parser.parse(sample.as_bytes(), &mut scratch) {
+                let (reason, matched) = (reject.reason.name(), reject.matched);
+                let message = format!(
+                    "[format.{name}] samples: sample {number} is refused ({reason}) at byte {matched}: {sample}"
+                );
+                return Err(FormatError::Invalid { name: name.to_owned(), message });
+            }
+        }
+        let why = format!("named, [format.{name}] of the configuration");
+        Ok(Chosen { name: name.to_owned(), framing: Framing::Lines, why, parser })
+    }
+
+    /// The candidate that reads the head best.
+    fn auto(&self) -> Result<Choice, FormatError> {
+        if self.head.starts_with(PARQUET) {
+            return Ok(Choice::Parquet { why: "it begins with PAR1".to_owned() });
+        }
+        let lines = first(lines(self.head));
+        if lines.is_empty() {
+            return Err(FormatError::Empty);
+        }
+        let mut tried = Vec::new();
+        for (name, format) in &self.config.format {
+            let mut chosen = self.own(name, format)?;
+            tried.push(Tried::new(chosen.parser.as_mut(), &lines, chosen.name, Framing::Lines));
+        }
+        for format in formats::formats() {
+            // A head that a format cannot be built from (CSV without a header) is not of that format.
+            let Ok((mut parser, framing)) = self.built_in(format) else { continue };
+            let records = if framing == Framing::Csv { first(csv::records(self.head)) } else { lines.clone() };
+            tried.push(Tried::new(parser.as_mut(), &records, format.name.to_owned(), framing));
+        }
+        let knows_anybody = tried.iter().any(|tried| tried.identified > 0);
+        let score = |tried: &Tried| if knows_anybody { tried.identified } else { tried.attempt.matched };
+        let best = tried.iter().map(score).max().unwrap_or(0);
+        let winner = tried.iter().find(|tried| score(tried) > 0 && score(tried) * 10 >= best * 9);
+        match winner {
+            Some(winner) if winner.attempt.matched * LEAST_SHARE >= winner.attempt.of => self.win(winner),
+            _ => Err(self.no_match(lines.len(), tried)),
+        }
+    }
+
+    /// The winner, built anew: trying it has moved its state.
+    fn win(&self, winner: &Tried) -> Result<Choice, FormatError> {
+        let name = winner.attempt.name.as_str();
+        let built = match self.config.format.get(name) {
+            Some(format) => self.own(name, format).map(Choice::Text),
+            None => match formats::format(name) {
+                Some(format) => self.named(format),
+                None => Err(FormatError::Unknown { name: name.to_owned(), suggestion: None }),
+            },
+        };
+        let (matched, of) = (winner.attempt.matched, winner.attempt.of);
+        let records = if winner.framing == Framing::Csv { "record" } else { "line" };
+        let mut why = match (matched, of) {
+            (1, 1) => format!("the first {records} matches"),
+            (matched, of) if matched == of => format!("the first {of} {records}s match"),
+            (matched, of) => format!("{matched} of the first {of} {records}s match"),
+        };
+        if name == "csv"
+            && let Ok(header) = Header::new(self.head, &Names::new(Records::Events, json::EVENTS, &self.config.fields))
+        {
+            why = format!("{}, {why}", header.describe());
+        }
+        built.map(|choice| match choice {
+            Choice::Text(chosen) => Choice::Text(Chosen { why, ..chosen }),
+            Choice::Parquet { .. } => Choice::Parquet { why },
+        })
+    }
+
+    fn no_match(&self, lines: usize, tried: Vec<Tried>) -> FormatError {
+        let mut attempts: Vec<Attempt> = tried.into_iter().map(|tried| tried.attempt).collect();
+        if let Some((at, byte)) = binary_byte(self.head)
+            && attempts.iter().all(|attempt| attempt.matched == 0)
+        {
+            return FormatError::Binary { at, byte };
+        }
+        attempts.sort_by_key(|attempt| std::cmp::Reverse((attempt.matched, attempt.furthest)));
+        attempts.retain(|attempt| attempt.matched > 0 || attempt.furthest > 0);
+        attempts.truncate(SHOWN);
+        FormatError::NoMatch { lines, attempts, hint: hint(self.head) }
+    }
+}
+
+/// A candidate after the first records.
+struct Tried {
+    attempt: Attempt,
+    /// Records whose event names somebody.
+    identified: usize,
+    framing: Framing,
+}
+
+impl Tried {
+    fn new(parser: &mut dyn LineParser, records: &[&[u8]], name: String, framing: Framing) -> Self {
+        let attempt = Attempt { name, matched: 0, of: 0, furthest: 0, line: String::new() };
+        let mut tried = Self { attempt, identified: 0, framing };
+        let mut scratch = Vec::new();
+        for record in records {
+            match parser.parse(record, &mut scratch) {
+                Outcome::Event(event) => {
+                    tried.attempt.matched += 1;
+                    let ids = [event.user_id, event.anonymous_id, event.session_id, event.ip];
+                    tried.identified += usize::from(ids.iter().flatten().any(|id| !id.is_empty()));
+                }
+                Outcome::Drop(_) => continue,
+                Outcome::Reject(reject) => tried.attempt.refused(record, reject.matched as usize),
+            }
+            tried.attempt.of += 1;
+        }
+        tried
+    }
+}
+
+impl Attempt {
+    fn refused(&mut self, record: &[u8], matched: usize) {
+        if matched > self.furthest || self.line.is_empty() {
+            self.furthest = matched;
+            self.line = String::from_utf8_lossy(record.get(..SHOWN_BYTES).unwrap_or(record)).into_owned();
+        }
+    }
+}
+
+fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+}
+
+/// The first records that are not blank; the head's last one may be cut and counts only where it is alone.
+fn first<'a>(records: impl Iterator<Item = &'a [u8]>) -> Vec<&'a [u8]> {
+    let mut first: Vec<&[u8]> = records.take(2 * RECORDS).collect();
+    if first.len() > 1 && first.len() < 2 * RECORDS {
+        first.pop();
+    }
+    first.retain(|record| !record.trim_ascii().is_empty());
+    first.truncate(RECORDS);
+    first
+}
+
+/// The first byte that no text has, where such bytes are many.
+fn binary_byte(head: &[u8]) -> Option<(usize, u8)> {
+    let is_binary = |byte: &u8| matches!(byte, 0..=8 | 14..=26 | 28..=31 | 127);
+    let sample = head.get(..8_192).unwrap_or(head);
+    let count = sample.iter().filter(|byte| is_binary(byte)).count();
+    let at = sample.iter().position(|byte| is_binary(byte))?;
+    (count * 50 >= sample.len()).then(|| (at, sample.get(at).copied().unwrap_or_default()))
+}
+
+/// What to do about a head that nothing reads.
+fn hint(head: &[u8]) -> &'static str {
+    let first_line = lines(head).find(|line| !line.trim_ascii().is_empty()).unwrap_or_default().trim_ascii();
+    match first_line {
+        [b'[', ..] if matches!(first_line.get(1), None | Some(b'{' | b' ')) => {
+            "this looks like one JSON list; write one object a line, for example with: jq -c '.[]'"
+        }
+        b"{" => "this looks like JSON over several lines; write one object a line, for example with: jq -c .",
+        [b'<', ..] => "this looks like XML or HTML, which is not read",
+        _ => "name the format with --format, or give a regular expression with named groups (?<ts>…) (?<ip>…) …",
+    }
 }
 
 fn suggestion(name: &str, config: &Config) -> Option<String> {
-    let known = formats().iter().map(|format| format.name).chain(config.format.keys().map(String::as_str));
-    known
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
+    let built_in = formats::formats().iter().flat_map(|format| format.aliases.iter().copied().chain([format.name]));
+    let name = name.to_ascii_lowercase();
+    built_in
+        .chain(config.format.keys().map(String::as_str))
+        .chain(["auto"])
+        .map(|known| (strsim::damerau_levenshtein(&name, known), known))
         .filter(|(distance, known)| *distance <= 1 + known.len() / 3)
         .min()
         .map(|(_, known)| known.to_owned())
 }
 
-fn auto(head: &[u8], config: &Config) -> Result<Choice, FormatError> {
-    if head.starts_with(b"PAR1") {
-        return Ok(Choice::Parquet { why: "it begins with PAR1".to_owned() });
-    }
-    let lines = first_lines(head);
-    if lines.is_empty() {
-        return Err(FormatError::Empty);
-    }
-    let mut attempts = Vec::new();
-    for format in formats() {
-        if let Some(mut parser) = build(format.name, config)? {
-            attempts.push(attempt(format.name, parser.as_mut(), &lines));
-        }
-    }
-    let best = attempts.iter().map(|attempt| attempt.matched).max().unwrap_or(0);
-    let winner = attempts.iter().find(|attempt| attempt.matched * 10 >= best * 9 && attempt.matched > 0);
-    if let Some(winner) = winner
-        && winner.matched * LEAST_SHARE >= winner.of
-        && let Some(parser) = build(&winner.name, config)?
-    {
-        return Ok(Choice::Text(Chosen {
-            name: winner.name.clone(),
-            framing: Framing::Lines,
-            why: format!("{} of the first {} lines match", winner.matched, winner.of),
-            parser,
-        }));
-    }
-    attempts.sort_by_key(|attempt| std::cmp::Reverse((attempt.matched, attempt.furthest)));
-    attempts.truncate(3);
-    let hint = "name the format with --format, or give a regular expression with named groups";
-    Err(FormatError::NoMatch { lines: lines.len(), attempts, hint })
-}
-
-/// The first non-blank lines; the last one only if it is whole or the only one.
-fn first_lines(head: &[u8]) -> Vec<&[u8]> {
-    let mut lines: Vec<&[u8]> = head.split(|byte| *byte == b'\n').collect();
-    if lines.len() > 1 {
-        lines.pop();
-    }
-    lines.retain(|line| !line.trim_ascii().is_empty());
-    lines.truncate(LINES);
-    lines.into_iter().map(|line| line.strip_suffix(b"\r").unwrap_or(line)).collect()
-}
-
-/// Reads the lines with one candidate.
-fn attempt(name: &str, parser: &mut dyn LineParser, lines: &[&[u8]]) -> Attempt {
-    let mut attempt = Attempt { name: name.to_owned(), matched: 0, of: 0, furthest: 0, line: String::new() };
-    for line in lines {
-        let mut scratch = Vec::new();
-        match parser.parse(line, &mut scratch) {
-            Outcome::Event(_) => attempt.matched += 1,
-            Outcome::Drop(_) => continue,
-            Outcome::Reject(reject) => {
-                let matched = reject.matched as usize;
-                if matched > attempt.furthest || attempt.line.is_empty() {
-                    attempt.furthest = matched;
-                    attempt.line = String::from_utf8_lossy(line.get(..SHOWN_BYTES).unwrap_or(line)).into_owned();
-                }
-            }
-        }
-        attempt.of += 1;
-    }
-    attempt
-}
+#[cfg(test)]
+mod tests;

@@ -113,7 +113,7 @@ fn clock_micros(text: &[u8; 6]) -> Option<i64> {
 
 /// Up to six digits as microseconds, further digits cut; `None` for no digit or anything else.
 #[inline]
-fn fraction_micros(digits: &[u8]) -> Option<i64> {
+pub(super) fn fraction_micros(digits: &[u8]) -> Option<i64> {
     if digits.is_empty() {
         return None;
     }

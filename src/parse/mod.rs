@@ -4,8 +4,11 @@
 //! head of a source ─► choose ─► Chosen { parser, framing }          once per source
 //! record ──────────► LineParser::parse ─► Event | Reject | Drop     once per record
 //!
+//! formats/   the built-in formats, one file each, with samples
 //! ncsa/      common, combined, vhost_combined      byte scanner
 //! json/      ndjson and JSON access logs           byte scanner over a table of field names
+//! w3c.rs     logs that name their fields           csv.rs      a header and records
+//! pattern.rs regular expressions with named groups, the user's and the shipped ones
 //! ```
 //!
 //! Invariants: no parser panics, allocates per record in the steady state, or decides anything but what the record
@@ -16,11 +19,17 @@
 
 mod choose;
 mod clock;
+mod csv;
 mod error;
 mod formats;
 mod json;
+mod layout;
 mod ncsa;
+mod pattern;
+mod reach;
+mod row;
 mod span;
+mod w3c;
 
 use std::fmt;
 

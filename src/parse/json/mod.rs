@@ -18,7 +18,8 @@ mod names;
 mod strings;
 mod value;
 
-pub(super) use names::{EVENTS, Names, Records, Role};
+pub(super) use names::{EVENTS, Names, Usual};
+pub(super) use value::is_object;
 
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ use names::Node;
 use value::{Kind, Value};
 
 use super::clock::{self, Clock};
-use super::span::Span;
+use super::row::{self, Records, Role, Row};
 use super::{LineParser, Outcome, refuse};
 use crate::event::{RawEvent, Reject, RejectReason};
 
@@ -224,37 +225,27 @@ impl Json {
 
     fn event<'a>(&mut self, line: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<RawEvent<'a>, Reject> {
         let ts = self.time(line, scratch)?;
-        let mut spans = [None; Role::COUNT];
-        for (span, found) in spans.iter_mut().zip(&self.found) {
+        if self.names.records() == Records::Requests && !self.has_request() {
+            return Err(refuse(RejectReason::Malformed, 0));
+        }
+        let mut row = Row::EMPTY;
+        for (span, found) in row.spans.iter_mut().zip(&self.found) {
             *span = found.map(|found| found.value.text(line, scratch)).transpose().map_err(json_error)?;
         }
+        row.join_query(scratch);
         if self.may_repeat {
             self.may_repeat = self.extras.keep_last(line);
         }
         let properties =
             self.extras.write(line, self.found[Role::Properties as usize].map(|found| found.value), scratch);
         let scratch: &'a [u8] = scratch;
-        let id = |role: Role| spans[role as usize].map(|span: Span<'a>| span.read(scratch));
-        let text = |role: Role| id(role).filter(|text| !text.is_empty());
-        let mut event = RawEvent {
-            ts,
-            user_id: id(Role::UserId),
-            anonymous_id: id(Role::AnonymousId),
-            session_id: id(Role::SessionId),
-            event_id: text(Role::EventId),
-            event: text(Role::Event),
-            target: text(Role::Target),
-            method: text(Role::Method),
-            status: id(Role::Status).and_then(clock::number).and_then(|status| i16::try_from(status).ok()),
-            bytes: id(Role::Bytes).map(whole),
-            referrer: text(Role::Referrer),
-            user_agent: text(Role::UserAgent),
-            ip: text(Role::Ip),
-            properties: properties.map(|span| span.read(scratch)),
-            odd_request: false,
-        };
-        self.names.records().finish(&mut event, text(Role::Request));
-        Ok(event)
+        Ok(row.event(self.names.records(), ts, properties, scratch))
+    }
+
+    /// Other lines of a server's log (`"msg":"reloaded"`) hold no request.
+    fn has_request(&self) -> bool {
+        let has = |role: Role| self.found.get(role as usize).is_some_and(Option::is_some);
+        has(Role::Request) || (has(Role::Target) && (has(Role::Method) || has(Role::Status)))
     }
 
     fn time(&mut self, line: &[u8], scratch: &mut Vec<u8>) -> Result<i64, Reject> {
@@ -279,21 +270,16 @@ fn fits(line: &[u8], role: Role, value: Value) -> bool {
     let text = || line.get(value.from..value.to).unwrap_or_default();
     match role {
         Role::Properties => value.kind == Kind::Object,
-        Role::Status => is_scalar && clock::number(text()).is_some_and(|status| i16::try_from(status).is_ok()),
-        Role::Bytes => is_scalar && text().len() <= 18 && !text().is_empty() && text().iter().all(u8::is_ascii_digit),
+        Role::Status => is_scalar && row::status(text()).is_some(),
+        Role::Bytes => is_scalar && row::size(text()).is_some(),
         Role::Method => value.kind == Kind::Plain && is_method(text()),
         Role::Ts => matches!(value.kind, Kind::Plain | Kind::Escaped | Kind::Number),
         _ => is_scalar,
     }
 }
 
-/// Up to 18 digits.
-fn whole(digits: &[u8]) -> i64 {
-    digits.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit & 0x0f))
-}
-
 /// A word that HTTP knows, so that `"method":"paypal"` stays a property.
-fn is_method(text: &[u8]) -> bool {
+pub(super) fn is_method(text: &[u8]) -> bool {
     matches!(
         text,
         b"GET" | b"HEAD" | b"POST" | b"PUT" | b"DELETE" | b"CONNECT" | b"OPTIONS" | b"TRACE" | b"PATCH" | b"PROPFIND"

@@ -10,41 +10,7 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 
 use crate::config::Fields;
-use crate::event::RawEvent;
-
-/// A field of [`RawEvent`] that a name can stand for. `Request` is a whole request line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(usize)]
-pub(in crate::parse) enum Role {
-    Ts,
-    UserId,
-    AnonymousId,
-    SessionId,
-    EventId,
-    Event,
-    Target,
-    Method,
-    Status,
-    Bytes,
-    Referrer,
-    UserAgent,
-    Ip,
-    Request,
-    Properties,
-}
-
-impl Role {
-    pub(in crate::parse) const COUNT: usize = Self::Properties as usize + 1;
-}
-
-/// What the records of a source are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::parse) enum Records {
-    /// Events of an application.
-    Events,
-    /// Requests that a server answered: no event name, `-` is absent.
-    Requests,
-}
+use crate::parse::row::{Records, Role};
 
 /// Names for roles, best first.
 pub(in crate::parse) type Usual = &'static [(Role, &'static [&'static str])];
@@ -152,32 +118,5 @@ impl Names {
             Ok(()) => table.get(plain.as_slice()).copied().unwrap_or_default(),
             Err(_) => Node::default(),
         }
-    }
-}
-
-impl Records {
-    /// Applies what an access log means by its values: `-` is absent, the request line holds method and target.
-    pub(in crate::parse) fn finish<'a>(self, event: &mut RawEvent<'a>, request: Option<&'a [u8]>) {
-        if self == Self::Events {
-            return;
-        }
-        if let Some(request) = request
-            && event.target.is_none()
-        {
-            (event.method, event.target) = super::super::ncsa::request_line(request);
-        }
-        for text in [
-            &mut event.user_id,
-            &mut event.anonymous_id,
-            &mut event.session_id,
-            &mut event.event_id,
-            &mut event.target,
-            &mut event.referrer,
-            &mut event.user_agent,
-            &mut event.ip,
-        ] {
-            *text = text.filter(|text| !matches!(*text, b"" | b"-"));
-        }
-        event.odd_request = event.target.is_none();
     }
 }

@@ -113,6 +113,11 @@ pub(super) fn first_of_list(line: &[u8], list: Value) -> Value {
     }
 }
 
+/// Whether the whole text is one JSON object.
+pub(in crate::parse) fn is_object(text: &[u8]) -> bool {
+    text.first() == Some(&b'{') && nested_end(text, 0) == Ok(text.len())
+}
+
 fn word_end(line: &[u8], at: usize, word: &[u8]) -> Result<usize, usize> {
     if line.get(at..).is_some_and(|rest| rest.starts_with(word)) { Ok(at + word.len()) } else { Err(at) }
 }

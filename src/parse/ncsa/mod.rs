@@ -111,6 +111,11 @@ pub(super) fn request_line(text: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
     (request.method, request.target.map(|target| target.text))
 }
 
+/// Whether a request line is exactly `METHOD target PROTOCOL`.
+pub(super) fn is_exact_request(text: &[u8]) -> bool {
+    Request::lax(Quoted { text, is_escaped: false }).is_exact
+}
+
 /// `-`, `""` and nothing at all are how access logs write an absent value.
 #[inline]
 fn present(text: &[u8]) -> Option<&[u8]> {

@@ -1,0 +1,10 @@
+use super::{FormatInfo, Reader};
+
+pub(super) const FORMAT: FormatInfo = FormatInfo {
+    name: "parquet",
+    aliases: &[],
+    title: "application events as Parquet columns, named as in ndjson",
+    url: "https://parquet.apache.org/docs/file-format/",
+    reader: Reader::Parquet,
+    samples: &[],
+};
