@@ -20,5 +20,7 @@ pub mod engine;
 pub mod ingest;
 pub mod maintain;
 
-// pub mod database;
+pub mod database;
 
+pub mod cli;
+pub mod repl;
