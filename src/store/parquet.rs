@@ -102,8 +102,7 @@ impl PartWriter {
         self.flush()?;
         let fail = |error| StoreError::encode(&self.path, error);
         let footer = self.file.finish().map_err(fail)?;
-        let file = self.file.into_inner().map_err(fail)?;
-        let sealed = file.seal()?;
+        let sealed = self.file.inner_mut().seal()?;
         let Measured { rows, ts, event_ids, columns } = measure(self.table, self.day, &footer)
             .map_err(|detail| StoreError::Rows { path: self.path.clone(), detail })?;
         Ok(NewPart { file: sealed, rows, ts, event_ids, rules: self.rules, columns })
