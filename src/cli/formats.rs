@@ -40,7 +40,7 @@ fn print_list(samples: bool) -> Result<(), Failure> {
             if samples {
                 writeln!(out, "{:width$}  {}", "", format.url)?;
                 for sample in format.samples {
-                    writeln!(out, "{:width$}    {}\n{:width$}      {}", "", sample.says, "", neutral(sample.text))?;
+                    writeln!(out, "{:width$}    {}", "", neutral(sample.text))?;
                 }
             }
         }
