@@ -1,3 +1,5 @@
 //! The integration tests, one binary: each binary links the engine again.
 
+mod loglines;
 mod peercases;
+mod scanners;
