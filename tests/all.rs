@@ -2,6 +2,8 @@
 
 mod duckdb;
 mod ingest;
+mod loglines;
 mod peercases;
+mod scanners;
 mod sql;
 mod stage;

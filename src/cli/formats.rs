@@ -44,7 +44,9 @@ fn print_list(samples: bool) -> Result<(), Failure> {
             if samples {
                 writeln!(out, "{:width$}  {}", "", format.url)?;
                 for sample in format.samples {
-                    writeln!(out, "{:width$}    {}", "", neutral(sample.text))?;
+                    for line in sample.text.lines() {
+                        writeln!(out, "{:width$}    {}", "", neutral(line))?;
+                    }
                 }
             }
         }
