@@ -21,4 +21,3 @@ pub mod ingest;
 pub mod maintain;
 
 pub mod database;
-

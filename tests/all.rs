@@ -2,3 +2,4 @@
 
 mod duckdb;
 mod peercases;
+mod store_kill;

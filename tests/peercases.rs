@@ -42,7 +42,8 @@ fn rows(sql: &str) -> Vec<(String, i64)> {
         let plan = context.state().create_logical_plan(sql).await?;
         context.execute_logical_plan(plan).await?.collect().await
     };
-    let batches = tokio::runtime::Runtime::new().unwrap().block_on(run).unwrap_or_else(|error| panic!("{sql}\n{error}"));
+    let batches =
+        tokio::runtime::Runtime::new().unwrap().block_on(run).unwrap_or_else(|error| panic!("{sql}\n{error}"));
     let mut rows = Vec::new();
     for batch in batches {
         let (groups, numbers) = (batch.column(0).as_string_view(), batch.column(1).as_primitive::<Int64Type>());
@@ -114,10 +115,9 @@ fn window_funnel_sql(case: &Value) -> String {
     let conditions: Vec<String> = params["steps"].as_array().unwrap().iter().map(condition).collect();
     let call = format!("window_funnel({window}, {modes}{ts}, {})", conditions.join(", "));
     match params["group_by"].as_str() {
-        Some(group) => format!(
-            "SELECT arrow_cast(\"{group}\", 'Utf8View'), {call} FROM {} GROUP BY \"{group}\"",
-            relation(case)
-        ),
+        Some(group) => {
+            format!("SELECT arrow_cast(\"{group}\", 'Utf8View'), {call} FROM {} GROUP BY \"{group}\"", relation(case))
+        }
         None => format!("SELECT arrow_cast('', 'Utf8View'), {call} FROM {}", relation(case)),
     }
 }

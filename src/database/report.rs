@@ -71,15 +71,13 @@ impl Kind {
                 "false" | "no" | "0" => Ok("false".to_owned()),
                 _ => Err(wrong()),
             },
-            Self::Date => {
-                time::Day::parse(value.trim()).map(|day| format!("DATE '{day}'")).ok_or_else(|| wrong() + " such as 2026-01-05")
-            }
+            Self::Date => time::Day::parse(value.trim())
+                .map(|day| format!("DATE '{day}'"))
+                .ok_or_else(|| wrong() + " such as 2026-01-05"),
             Self::Timestamp => time::parse_iso(value.trim().as_bytes(), 0)
                 .map(|ts| format!("TIMESTAMP '{}'", time::iso(ts)))
                 .ok_or_else(|| wrong() + " such as 2026-01-05T10:00:00Z"),
-            Self::Interval => {
-                time::parse_duration(value).map(|micros| format!("INTERVAL '{}'", interval_text(micros)))
-            }
+            Self::Interval => time::parse_duration(value).map(|micros| format!("INTERVAL '{}'", interval_text(micros))),
         }
     }
 }
@@ -291,7 +289,8 @@ SELECT * FROM funnel($steps, window => $window) WHERE u = $user LIMIT $top -- $s
     fn a_header_is_read() {
         let report = Report::parse(FUNNEL).unwrap();
         assert_eq!(report.title, "How many get from each step to the next.");
-        let names: Vec<_> = report.parameters.iter().map(|p| (p.name.as_str(), p.kind.name(), p.default.as_deref())).collect();
+        let names: Vec<_> =
+            report.parameters.iter().map(|p| (p.name.as_str(), p.kind.name(), p.default.as_deref())).collect();
         assert_eq!(
             names,
             [
@@ -309,7 +308,12 @@ SELECT * FROM funnel($steps, window => $window) WHERE u = $user LIMIT $top -- $s
     fn values_become_literals_and_nothing_else() {
         let report = Report::parse(FUNNEL).unwrap();
         let sql = report.with(&values(&[("user", "o'neil'); --"), ("steps", "/,/a b,x\\,y")])).unwrap();
-        assert!(sql.contains("funnel('/', '/a b', 'x,y', window => INTERVAL '1 week') WHERE u = 'o''neil''); --' LIMIT 10 -- $steps"), "{sql}");
+        assert!(
+            sql.contains(
+                "funnel('/', '/a b', 'x,y', window => INTERVAL '1 week') WHERE u = 'o''neil''); --' LIMIT 10 -- $steps"
+            ),
+            "{sql}"
+        );
     }
 
     #[test]

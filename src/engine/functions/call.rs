@@ -133,11 +133,7 @@ pub(super) fn quoted(value: &SqlExpr) -> Option<&str> {
 }
 
 /// The value of an argument that must not depend on any row.
-pub(super) fn constant(
-    value: SqlExpr,
-    what: &str,
-    planner: &mut dyn RelationPlannerContext,
-) -> Result<ScalarValue> {
+pub(super) fn constant(value: SqlExpr, what: &str, planner: &mut dyn RelationPlannerContext) -> Result<ScalarValue> {
     let nothing = DFSchema::empty();
     let planned = planner.sql_to_expr(value, &nothing)?;
     refuse_subqueries(&planned, what)?;

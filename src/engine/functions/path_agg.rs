@@ -79,7 +79,11 @@ impl AggregateUDFImpl for PathAgg {
         let list = |name: &str, item: FieldRef| {
             Arc::new(Field::new(format_state_name(args.name, name), DataType::LargeList(item), false))
         };
-        Ok(vec![list("ts", item(DataType::Int64)), list("tie", item(DataType::Int64)), list("label", item(DataType::Utf8))])
+        Ok(vec![
+            list("ts", item(DataType::Int64)),
+            list("tie", item(DataType::Int64)),
+            list("label", item(DataType::Utf8)),
+        ])
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
@@ -174,8 +178,7 @@ impl Labels {
 
     /// Calls `take(row, event)` for the events of states.
     fn merge(&mut self, states: &[ArrayRef], mut take: impl FnMut(usize, Event)) {
-        let (ts, ties, labels) =
-            (states[0].as_list::<i64>(), states[1].as_list::<i64>(), states[2].as_list::<i64>());
+        let (ts, ties, labels) = (states[0].as_list::<i64>(), states[1].as_list::<i64>(), states[2].as_list::<i64>());
         let (times, tie_values, texts) = (
             ts.values().as_primitive::<Int64Type>(),
             ties.values().as_primitive::<Int64Type>(),
