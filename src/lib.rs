@@ -21,6 +21,3 @@ pub mod ingest;
 pub mod maintain;
 
 pub mod database;
-
-pub mod cli;
-pub mod repl;

@@ -7,3 +7,4 @@ mod peercases;
 mod scanners;
 mod sql;
 mod stage;
+mod store_kill;

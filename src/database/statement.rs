@@ -134,6 +134,13 @@ pub fn is_complete(sql: &str) -> bool {
     complete
 }
 
+/// The parameters `$name` of a text with their places, in order.
+pub fn parameters(sql: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
+    stretches(sql)
+        .filter(|(kind, _)| *kind == Kind::Parameter)
+        .map(|(_, range)| (&sql[range.start + 1..range.end], range))
+}
+
 /// Where `word` first stands as a name of its own: bare (case ignored) or in double quotes.
 #[must_use]
 pub fn find_word(sql: &str, word: &str) -> Option<Range<usize>> {
