@@ -215,7 +215,9 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
             Verdict::Shorter { verified } => {
                 let chosen = self.choose(input, &opened.head, Some(&row.format))?;
                 let (format, why) = (chosen.name.clone(), chosen.why.clone());
-                let Some((lines, bytes)) = prefix::lines((self.run, self.snapshot), input, chosen, opened, &row, verified)? else {
+                let Some((lines, bytes)) =
+                    prefix::lines((self.run, self.snapshot), input, chosen, opened, &row, verified)?
+                else {
                     return Ok(false);
                 };
                 let report = SourceReport { name: input.name.clone(), format, why, bytes, ..SourceReport::default() };

@@ -25,6 +25,7 @@ mod lock;
 mod order;
 mod parquet;
 mod part;
+mod rules;
 mod snapshot;
 mod source;
 mod sweep;
