@@ -70,6 +70,8 @@ pub struct Group {
     pub touched: BTreeMap<String, SourceRow>,
     /// Lines that an earlier commit stored and that this one quarantines.
     pub moved_in: u64,
+    /// Sources that turned out to be others of this group.
+    pub forgotten: Vec<String>,
 }
 
 /// Parts that replace others, ready to be committed.

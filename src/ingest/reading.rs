@@ -22,6 +22,7 @@ use super::group::{Group, Pending};
 use super::input::expand::{Input, Origin};
 use super::input::plain::{Packing, Plain};
 use super::lines::Begin;
+use super::parts::find;
 use super::prefix;
 use super::press::{Press, Pressed};
 use super::report::{Progress, SourceReport};
@@ -31,7 +32,7 @@ use super::source::identify::{KnownSources, state_of};
 use super::source::verify::{Verdict, verify};
 use crate::event::RejectReason;
 use crate::parse::{self, Choice, Chosen};
-use crate::store::{Snapshot, SourceRow};
+use crate::store::{Snapshot, SourceRow, Table};
 use crate::time::Day;
 
 /// Bytes of an input that tell its format and its source.
@@ -200,7 +201,11 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
         let opened = self.open(input)?;
         let plain = Plain::open(&input.origin, &input.name, &self.raw_bytes)?;
         match verify(plain, &state, row.offset).map_err(|error| unreadable(input, &error))? {
-            Verdict::Continues(position) => {
+            Verdict::Continues(mut position) => {
+                if !state.tail.named && position.goes_on().map_err(|error| unreadable(input, &error))? {
+                    self.forget(&row)?;
+                    return Ok(false);
+                }
                 let chosen = self.choose(input, &opened.head, Some(&row.format))?;
                 let pending = pending(input, &chosen, row);
                 self.text(input, chosen, pending, Begin::at(*position, state.tail))?;
@@ -220,6 +225,20 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
             }
             Verdict::Differs => Ok(false),
         }
+    }
+
+    /// Takes out a source that was named before any of its lines was an event: the text has grown, and gets the name
+    /// that it would have had from the start.
+    fn forget(&mut self, row: &SourceRow) -> Result<(), IngestError> {
+        let snapshot = self.snapshot;
+        for part in snapshot.parts(Table::Quarantine).iter().chain(snapshot.parts(Table::Events)) {
+            find::by_line(&part.open()?, &row.source_id, 0..u64::MAX, |offset, _, _| {
+                self.group.remove_stored(part.table, part, &row.source_id, offset);
+                Ok(())
+            })?;
+        }
+        self.group.forgotten.push(row.source_id.clone());
+        Ok(())
     }
 
     fn new_source(&mut self, input: &Input, opened: Opened) -> Result<(), IngestError> {

@@ -139,7 +139,9 @@ impl Run<'_> {
             }
             Err(error) => return Err(error),
         };
-        progress.finishing();
+        if waiting.is_empty() {
+            progress.finishing();
+        }
         let plan = group.plan(press, &snapshot)?;
         self.buffer = Some(buffer);
         self.done = done;
@@ -155,8 +157,10 @@ impl Run<'_> {
             plan.add.into_iter().for_each(|part| commit.add(part));
             plan.remove.into_iter().for_each(|file| commit.remove(file));
             rows.iter().for_each(|row| commit.source(row.clone()));
+            group.forgotten.iter().for_each(|id| commit.forget(id.clone()));
             commit.audit("ingest", &group.summary());
             self.report.snapshot = commit.commit()?;
+            group.forgotten.iter().for_each(|id| self.known.remove(id));
             rows.into_iter().try_for_each(|row| self.known.put(row))?;
         }
         self.conflicts = Conflicts::default();

@@ -14,7 +14,7 @@ const INDEXED_BYTES: usize = 16;
 /// The format name of a source whose offsets are row numbers.
 pub const PARQUET: &str = "parquet";
 
-/// The sources of a snapshot, and those of the ingest at work.
+/// The sources of a snapshot, or those of the group at work.
 #[derive(Debug, Default)]
 pub struct KnownSources {
     by_id: BTreeMap<String, SourceRow>,
@@ -57,6 +57,12 @@ impl KnownSources {
         Ok(())
     }
 
+    /// Takes a source out: it turned out to be another.
+    pub fn remove(&mut self, id: &str) {
+        self.by_id.remove(id);
+        self.short.retain(|short| short != id);
+    }
+
     pub fn get(&self, id: &str) -> Option<&SourceRow> {
         self.by_id.get(id)
     }
@@ -81,12 +87,13 @@ impl KnownSources {
     }
 
     /// The name of a new source whose first event line is `line`: 16 hex digits of the line's hash; where another
-    /// source has that name already, of the hash with the seed 1, 2, … – the first that is neither known nor `taken`.
-    pub fn source_id(&self, line: &[u8], taken: impl Fn(&str) -> bool) -> String {
+    /// source has that name already, of the hash with the seed 1, 2, … – the first that is `free`, which is asked with whether it
+    /// is known.
+    pub fn source_id(&self, line: &[u8], free: impl Fn(&str, bool) -> bool) -> String {
         let mut seed = 0;
         loop {
             let id = format!("{:016x}", xxh3_64_with_seed(line, seed));
-            if !self.by_id.contains_key(&id) && !taken(&id) {
+            if free(&id, self.by_id.contains_key(&id)) {
                 return id;
             }
             seed += 1;

@@ -27,6 +27,19 @@ pub struct Position {
     pub begun: Vec<u8>,
 }
 
+impl Position {
+    /// Whether the text has more than the source.
+    ///
+    /// # Errors
+    /// The input cannot be read.
+    pub fn goes_on(&mut self) -> io::Result<bool> {
+        let mut next = [0];
+        let more = self.plain.fill(&mut next)? > 0;
+        self.begun.extend_from_slice(&next[..usize::from(more)]);
+        Ok(more)
+    }
+}
+
 /// Reads `plain` from its start and compares it with a source of `offset` bytes in `state`.
 ///
 /// # Errors

@@ -22,6 +22,8 @@ pub(in crate::store) struct Change<'a> {
     /// File ids of live parts that are replaced.
     pub remove: &'a [i64],
     pub sources: &'a [SourceRow],
+    /// Sources whose rows go.
+    pub forget: &'a [String],
     /// What was done, and details.
     pub audit: &'a [(String, String)],
     /// Microseconds.
@@ -131,6 +133,9 @@ fn write(tx: &Transaction<'_>, change: &Change<'_>) -> Result<i64, Refusal> {
         }
     }
     snapshot(tx, change, id, file_id, &removed)?;
+    for source_id in change.forget {
+        tx.execute("DELETE FROM jq_sources WHERE source_id = ?1", [source_id])?;
+    }
     for source in change.sources {
         upsert(tx, source)?;
     }
