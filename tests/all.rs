@@ -3,3 +3,5 @@
 mod duckdb;
 mod ingest;
 mod peercases;
+mod sql;
+mod stage;
