@@ -58,7 +58,9 @@ fn event_batch(day: Day, rows: &[Row]) -> RecordBatch {
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Date32Array::from(vec![day.0; n])),
         text("ipua:1"),
-        Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| minutes(row.0))).with_timezone("UTC")),
+        Arc::new(
+            TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| minutes(row.0))).with_timezone("UTC"),
+        ),
         Arc::new(rows.iter().map(|row| row.2).collect::<StringArray>()),
         text("/a"),
         text("/a?b"),
@@ -100,7 +102,8 @@ fn commit(writer: &mut Writer, days: &[(Day, Vec<Row>)], replaced: &[i64]) -> i6
         part.write(batch).unwrap();
         part.finish().unwrap()
     };
-    let mut parts: Vec<_> = days.iter().map(|(day, rows)| part(Table::Events, *day, &event_batch(*day, rows))).collect();
+    let mut parts: Vec<_> =
+        days.iter().map(|(day, rows)| part(Table::Events, *day, &event_batch(*day, rows))).collect();
     if replaced.is_empty() {
         parts.push(part(Table::Quarantine, days[0].0, &refused_batch(days[0].0)));
     }
@@ -129,23 +132,31 @@ fn questions_about(live: &[(Day, Vec<Row>)]) -> Vec<(String, Vec<Option<String>>
         ("SELECT count(status) FROM events".to_owned(), vec![count(&|row| row.1.1.is_some())]),
         ("SELECT count(*) FROM events WHERE status IS NULL".to_owned(), vec![count(&|row| row.1.1.is_none())]),
         ("SELECT count(*) FROM events WHERE event IS NULL".to_owned(), vec![count(&|row| row.1.2.is_none())]),
-        ("SELECT count(event), count(properties), count(page) FROM events".to_owned(), vec![
-            count(&|row| row.1.2.is_some()),
-            Some("0".to_owned()),
-            count(&|_| true),
-        ]),
+        (
+            "SELECT count(event), count(properties), count(page) FROM events".to_owned(),
+            vec![count(&|row| row.1.2.is_some()), Some("0".to_owned()), count(&|_| true)],
+        ),
         ("SELECT min(status), max(status) FROM events".to_owned(), vec![text(status().min()), text(status().max())]),
-        ("SELECT epoch_us(min(ts)), epoch_us(max(ts)) FROM events".to_owned(), vec![
-            rows.iter().min_by_key(|(day, row)| (*day, row.0)).and_then(instant),
-            rows.iter().max_by_key(|(day, row)| (*day, row.0)).and_then(instant),
-        ]),
-        ("SELECT min(day), max(day) FROM events".to_owned(), vec![
-            rows.iter().map(|row| row.0).min().map(|day| day.to_string()),
-            rows.iter().map(|row| row.0).max().map(|day| day.to_string()),
-        ]),
+        (
+            "SELECT epoch_us(min(ts)), epoch_us(max(ts)) FROM events".to_owned(),
+            vec![
+                rows.iter().min_by_key(|(day, row)| (*day, row.0)).and_then(instant),
+                rows.iter().max_by_key(|(day, row)| (*day, row.0)).and_then(instant),
+            ],
+        ),
+        (
+            "SELECT min(day), max(day) FROM events".to_owned(),
+            vec![
+                rows.iter().map(|row| row.0).min().map(|day| day.to_string()),
+                rows.iter().map(|row| row.0).max().map(|day| day.to_string()),
+            ],
+        ),
         ("SELECT count(*) FROM events WHERE distinct_id = 'ipua:1' AND page = '/a'".to_owned(), vec![count(&|_| true)]),
         ("SELECT count(*) FROM events WHERE distinct_id > 'zzz'".to_owned(), vec![Some("0".to_owned())]),
-        ("SELECT count(*) FROM quarantine WHERE octet_length(raw) > 0 AND reason = 'malformed'".to_owned(), vec![Some("4".to_owned())]),
+        (
+            "SELECT count(*) FROM quarantine WHERE octet_length(raw) > 0 AND reason = 'malformed'".to_owned(),
+            vec![Some("4".to_owned())],
+        ),
     ];
     for value in [200, 404, 500] {
         let sql = format!("SELECT count(*) FROM events WHERE status = {value}");
@@ -164,9 +175,11 @@ fn questions_about(live: &[(Day, Vec<Row>)]) -> Vec<(String, Vec<Option<String>>
 fn check(store: &Store, options: &str, live: &[(Day, Vec<Row>)], parts_of_day: &[(Day, usize)]) -> bool {
     let asked = questions_about(live);
     let mut questions: Vec<String> = asked.iter().map(|(sql, _)| sql.clone()).collect();
-    questions.extend(parts_of_day.iter().map(|(day, _)| {
-        format!("EXPLAIN ANALYZE SELECT sum(source_offset) FROM events WHERE day = '{day}'")
-    }));
+    questions.extend(
+        parts_of_day
+            .iter()
+            .map(|(day, _)| format!("EXPLAIN ANALYZE SELECT sum(source_offset) FROM events WHERE day = '{day}'")),
+    );
     let Some(answers) = ask(store, options, &questions) else { return false };
     for ((sql, expected), answer) in asked.iter().zip(&answers) {
         let expected: Vec<Option<&str>> = expected.iter().map(Option::as_deref).collect();

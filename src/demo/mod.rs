@@ -109,13 +109,16 @@ mod tests {
     #[test]
     fn everything_that_is_promised_is_there() {
         let (web, app) = both(&Plan::default());
-        for wanted in ["/checkout", "/thanks", "/search?q=", "bot", ".css", " 302 ", " 404 ", " 500 ", "\\x16\\x03", "2001:db8:"] {
+        for wanted in
+            ["/checkout", "/thanks", "/search?q=", "bot", ".css", " 302 ", " 404 ", " 500 ", "\\x16\\x03", "2001:db8:"]
+        {
             assert!(web.contains(wanted), "access.log has no {wanted}");
         }
         for wanted in ["\"purchase\"", "\"add_to_cart\"", "\"anonymous_id\"", "\"1970-01-01", "/thanks"] {
             assert!(app.contains(wanted), "events.ndjson has no {wanted}");
         }
-        let ids: Vec<&str> = app.lines().filter_map(|line| line.split("\"event_id\":\"").nth(1)?.split('"').next()).collect();
+        let ids: Vec<&str> =
+            app.lines().filter_map(|line| line.split("\"event_id\":\"").nth(1)?.split('"').next()).collect();
         let distinct: std::collections::HashSet<&&str> = ids.iter().collect();
         assert!(distinct.len() < ids.len(), "no event was sent twice");
     }

@@ -92,7 +92,8 @@ impl Shop {
     /// The hit after `hit`, if the visitor stays.
     fn onward(&mut self, hit: Hit) -> Option<Hit> {
         let dice = &mut self.dice;
-        let place = if hit.robot { dice.chance(800).then(|| Place::Product(product(dice)))? } else { next(hit.place, dice)? };
+        let place =
+            if hit.robot { dice.chance(800).then(|| Place::Product(product(dice)))? } else { next(hit.place, dice)? };
         let pause = match dice.below(1_000) {
             _ if hit.robot => SECOND + wait(dice, 4_000_000),
             // A phone call, lunch: the session ends, the visit goes on.

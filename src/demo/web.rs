@@ -63,7 +63,9 @@ fn write_hit(hit: &Hit, out: &mut Late<'_>, dice: &mut Dice) -> io::Result<()> {
 fn page_target(hit: &Hit, dice: &mut Dice) -> String {
     let path = hit.place.path();
     match hit.place {
-        Place::Home if hit.from.is_none() && dice.chance(200) => format!("{path}?utm_source=newsletter&utm_campaign=spring"),
+        Place::Home if hit.from.is_none() && dice.chance(200) => {
+            format!("{path}?utm_source=newsletter&utm_campaign=spring")
+        }
         Place::Product(_) if dice.chance(60) => format!("{path}/"),
         Place::Blog(_) if dice.chance(50) => "/blog/moved-long-ago".to_owned(),
         _ => path,

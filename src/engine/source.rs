@@ -106,9 +106,7 @@ impl Source {
             from.saturating_sub(settings.rules.gap)
         };
         let parts = self.parts.iter().filter(|part| part.ts_max >= reach).cloned().collect();
-        Ok(ScanPlan::new(parts)
-            .with_filter(self.step_filter(session)?)
-            .with_ids(both(settings.user.clone(), only)))
+        Ok(ScanPlan::new(parts).with_filter(self.step_filter(session)?).with_ids(both(settings.user.clone(), only)))
     }
 }
 

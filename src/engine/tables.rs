@@ -134,11 +134,8 @@ impl TableProvider for JourneyTable {
         }
         let rows = plan.parts().iter().map(|part| part.rows).sum();
         let readers = if plan.is_about_few() { 1 } else { readers(session, rows) };
-        let facts = Facts {
-            now: self.source.now(&settings),
-            first_ts: self.source.span().map_or(0, |span| span.0),
-            settings,
-        };
+        let facts =
+            Facts { now: self.source.now(&settings), first_ts: self.source.span().map_or(0, |span| span.0), settings };
         let pass = Arc::new(SharedPass::new(plan, readers));
         let exec = JourneyExec::new(self.relation, pass, Arc::new(facts), projection);
         Ok(match limit.filter(|_| filters.is_empty()).and_then(|limit| exec.with_fetch(Some(limit))) {

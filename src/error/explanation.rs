@@ -139,7 +139,10 @@ fn around(line: &str, column: usize) -> (String, usize) {
 
 /// The line with every hostile character as one dot, so that the carets stay under their place.
 fn single_width(line: &str) -> String {
-    line.chars().map(|c| if c == '\t' { ' ' } else { c }).map(|c| if neutral(c.encode_utf8(&mut [0; 4])).len() == c.len_utf8() { c } else { '·' }).collect()
+    line.chars()
+        .map(|c| if c == '\t' { ' ' } else { c })
+        .map(|c| if neutral(c.encode_utf8(&mut [0; 4])).len() == c.len_utf8() { c } else { '·' })
+        .collect()
 }
 
 #[cfg(test)]
@@ -149,7 +152,8 @@ mod tests {
     #[test]
     fn one_screen() {
         let sql = "select *\nfrom evnets";
-        let explained = Explanation::new("no table 'evnets' – did you mean 'events'?").at("query", sql, 14..20).next("journeyql");
+        let explained =
+            Explanation::new("no table 'evnets' – did you mean 'events'?").at("query", sql, 14..20).next("journeyql");
         assert_eq!(
             explained.text(false),
             "error: no table 'evnets'\n  --> query:2:6\n   |\n2  | from evnets\n   |      ^^^^^^\n\

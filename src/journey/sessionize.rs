@@ -61,12 +61,7 @@ impl EndedBy {
 ///
 /// `ts` rises (µs) and belongs to one person and one source session id; `ends(n)` says whether event `n` closes the
 /// session it belongs to.
-pub fn sessionize(
-    ts: &[i64],
-    rules: Rules,
-    ends: impl Fn(usize) -> bool,
-    mut emit: impl FnMut(usize, usize, EndedBy),
-) {
+pub fn sessionize(ts: &[i64], rules: Rules, ends: impl Fn(usize) -> bool, mut emit: impl FnMut(usize, usize, EndedBy)) {
     let mut first = 0;
     for at in 1..ts.len() {
         let by = border(ts, first, at, rules, ends(at - 1));

@@ -59,16 +59,8 @@ pub enum Format {
 
 impl Format {
     /// Every format in the order that help texts list them.
-    pub const ALL: [Self; 8] = [
-        Self::Table,
-        Self::Csv,
-        Self::Tsv,
-        Self::Json,
-        Self::Ndjson,
-        Self::Markdown,
-        Self::Parquet,
-        Self::Arrow,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Table, Self::Csv, Self::Tsv, Self::Json, Self::Ndjson, Self::Markdown, Self::Parquet, Self::Arrow];
 
     /// The name that `--format` takes.
     #[must_use]

@@ -144,10 +144,13 @@ impl<'a> Table<'a> {
         let Some(screen) = self.look.width else { return true };
         let frame = 3 * self.columns.len() + 1;
         let fixed: usize = self.columns.iter().filter(|column| column.number).map(|column| column.width).sum();
-        let texts: Vec<usize> = self.columns.iter().filter(|column| !column.number).map(|column| column.width).collect();
+        let texts: Vec<usize> =
+            self.columns.iter().filter(|column| !column.number).map(|column| column.width).collect();
         let Some(room) = screen.checked_sub(frame + fixed) else { return false };
         let taken = |cap: usize| texts.iter().map(|width| (*width).min(cap)).sum::<usize>();
-        let Some(cap) = (NARROWEST..=CELL_WIDTH.max(NARROWEST)).rev().find(|cap| taken(*cap) <= room) else { return false };
+        let Some(cap) = (NARROWEST..=CELL_WIDTH.max(NARROWEST)).rev().find(|cap| taken(*cap) <= room) else {
+            return false;
+        };
         for column in self.columns.iter_mut().filter(|column| !column.number) {
             column.width = column.width.min(cap);
         }

@@ -188,14 +188,16 @@ fn rows_beyond_the_measured_ones_stream_in_the_same_widths() {
         let numbers: Int64Array = (from..from + 900).map(Some).collect();
         RecordBatch::try_from_iter([("n", Arc::new(numbers) as ArrayRef)]).unwrap()
     };
-    let shown = String::from_utf8(written(Format::Table, &[batch(0), batch(900), batch(1_800)], Look::default())).unwrap();
+    let shown =
+        String::from_utf8(written(Format::Table, &[batch(0), batch(900), batch(1_800)], Look::default())).unwrap();
     assert_eq!(shown.lines().count(), 3 + 2_700 + 2);
     assert!(shown.ends_with("│ 2699 │\n└──────┘\n2700 rows\n") || shown.contains("2700 rows"), "{shown}");
 }
 
 #[test]
 fn an_answer_without_rows_still_has_its_head() {
-    let schema = Arc::new(Schema::new(vec![arrow::datatypes::Field::new("n", arrow::datatypes::DataType::Int64, true)]));
+    let schema =
+        Arc::new(Schema::new(vec![arrow::datatypes::Field::new("n", arrow::datatypes::DataType::Int64, true)]));
     let empty = RecordBatch::new_empty(schema);
     let shown = String::from_utf8(written(Format::Table, std::slice::from_ref(&empty), Look::default())).unwrap();
     assert_eq!(shown, "┌───┐\n│ n │\n├───┤\n└───┘\n0 rows\n");

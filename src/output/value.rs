@@ -297,13 +297,18 @@ mod tests {
         let base = 1_767_607_200;
         assert_eq!(timestamp_text(base, TimeUnit::Second, true), "2026-01-05T10:00:00Z");
         assert_eq!(timestamp_text(base * 1_000 + 5, TimeUnit::Millisecond, true), "2026-01-05T10:00:00.005000Z");
-        assert_eq!(timestamp_text(base * 1_000_000_000 + 7, TimeUnit::Nanosecond, false), "2026-01-05T10:00:00.000000007");
+        assert_eq!(
+            timestamp_text(base * 1_000_000_000 + 7, TimeUnit::Nanosecond, false),
+            "2026-01-05T10:00:00.000000007"
+        );
         assert_eq!(timestamp_text(-1, TimeUnit::Microsecond, true), "1969-12-31T23:59:59.999999Z");
     }
 
     #[test]
     fn floats_are_short_and_exact() {
-        for (number, text) in [(0.1, "0.1"), (1.0, "1.0"), (1.0 / 3.0, "0.3333333333333333"), (1e300, "1e300"), (-0.0, "-0.0")] {
+        for (number, text) in
+            [(0.1, "0.1"), (1.0, "1.0"), (1.0 / 3.0, "0.3333333333333333"), (1e300, "1e300"), (-0.0, "-0.0")]
+        {
             let mut shown = String::new();
             write_float(number, &mut shown);
             assert_eq!(shown, text);

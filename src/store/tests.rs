@@ -119,8 +119,12 @@ pub(super) fn fresh() -> (tempfile::TempDir, Store) {
 
 fn parquet_files(store: &Store) -> Vec<String> {
     let pattern = format!("{}/data/**/*", store.dir().display());
-    let mut names: Vec<String> =
-        glob::glob(&pattern).unwrap().map(Result::unwrap).filter(|p| p.is_file()).map(|p| p.display().to_string()).collect();
+    let mut names: Vec<String> = glob::glob(&pattern)
+        .unwrap()
+        .map(Result::unwrap)
+        .filter(|p| p.is_file())
+        .map(|p| p.display().to_string())
+        .collect();
     names.sort();
     names
 }
@@ -141,7 +145,8 @@ fn a_commit_is_seen_whole_and_reads_back() {
     assert_eq!(after.sources(), [source("a", 1_000, 3)]);
     assert_eq!(store.audit().unwrap()[0].what, "ingest");
     assert!(before.events().is_empty());
-    let reader = ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(part.open().unwrap()).unwrap();
+    let reader =
+        ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(part.open().unwrap()).unwrap();
     for (wanted, found) in crate::event::events().fields().iter().zip(reader.schema().fields()) {
         assert_eq!(wanted, found);
     }
@@ -260,11 +265,17 @@ fn newer_and_foreign_catalogs_are_refused() {
     let error = store.snapshot().unwrap_err();
     assert!(error.is_damage() && error.to_string().contains("last snapshot is 9"), "{error}");
     assert!(matches!(store.writer(), Err(StoreError::ForeignWrites { .. })));
-    tamper(&store, "DELETE FROM ducklake_snapshot WHERE snapshot_id = 9; INSERT INTO ducklake_delete_file(delete_file_id) VALUES (1)");
+    tamper(
+        &store,
+        "DELETE FROM ducklake_snapshot WHERE snapshot_id = 9; INSERT INTO ducklake_delete_file(delete_file_id) VALUES (1)",
+    );
     assert!(store.snapshot().unwrap_err().to_string().contains("delete files"));
     tamper(&store, "DELETE FROM ducklake_delete_file; UPDATE ducklake_data_file SET partial_max = 2");
     assert!(store.snapshot().unwrap_err().to_string().contains("data files"));
-    tamper(&store, "UPDATE ducklake_data_file SET partial_max = NULL; UPDATE jq_meta SET value = '2' WHERE key = 'format'");
+    tamper(
+        &store,
+        "UPDATE ducklake_data_file SET partial_max = NULL; UPDATE jq_meta SET value = '2' WHERE key = 'format'",
+    );
     assert!(matches!(Store::open(store.dir()), Err(StoreError::NewerVersion { .. })));
 }
 
@@ -292,7 +303,8 @@ fn rows_that_break_the_contract_are_refused() {
     let refusal = |table, day, batch: &RecordBatch| write(&writer, table, day, batch).unwrap_err().to_string();
     assert!(refusal(Table::Quarantine, monday, &batch).contains("20 columns instead of 8"));
     assert!(refusal(Table::Events, day("2026-01-06"), &batch).contains("not all of day 2026-01-06"));
-    let backwards = arrow::compute::concat_batches(&batch.schema(), &[batch.slice(50, 50), batch.slice(0, 50)]).unwrap();
+    let backwards =
+        arrow::compute::concat_batches(&batch.schema(), &[batch.slice(50, 50), batch.slice(0, 50)]).unwrap();
     assert!(refusal(Table::Events, monday, &backwards).contains("row 50 is before"));
     let mut part = PartWriter::new(writer.part(Table::Events, monday).unwrap(), "r").unwrap();
     part.write(&batch.slice(50, 50)).unwrap();

@@ -93,10 +93,10 @@ fn person(user: &SqlExpr, planner: &mut dyn RelationPlannerContext) -> Result<St
         return plan_err!("{what} must be a text – write it in quotes: replay('{}')", word.value);
     }
     let value = constant(user.clone(), what, planner)?;
-    match text_of(&value).or_else(|| whole(&value).map(|number| number.to_string())) {
-        Some(user) => Ok(user),
-        None => plan_err!("{what} must be a text, is {value}"),
-    }
+    let Some(user) = text_of(&value).or_else(|| whole(&value).map(|number| number.to_string())) else {
+        return plan_err!("{what} must be a text, is {value}");
+    };
+    Ok(user)
 }
 
 fn whole(value: &ScalarValue) -> Option<i64> {
@@ -147,19 +147,12 @@ impl TableProvider for ReplayTable {
         if wanted.contains(&"event") || !settings.end_events.is_empty() {
             plan = plan.with_events();
         }
-        let facts = Facts {
-            now: self.source.now(&settings),
-            first_ts: self.source.span().map_or(0, |span| span.0),
-            settings,
-        };
+        let facts =
+            Facts { now: self.source.now(&settings), first_ts: self.source.span().map_or(0, |span| span.0), settings };
         let pass = Arc::new(SharedPass::new(plan, 1));
         let steps = JourneyExec::new(Relation::Steps, pass, Arc::new(facts), columns);
-        let replay = Replay {
-            user: self.user.clone(),
-            last: self.last,
-            steps: Arc::new(steps),
-            schema: Arc::clone(&schema),
-        };
+        let replay =
+            Replay { user: self.user.clone(), last: self.last, steps: Arc::new(steps), schema: Arc::clone(&schema) };
         Ok(Arc::new(Leaf::new(Arc::new(replay), schema)))
     }
 }
@@ -229,7 +222,8 @@ mod tests {
         let stage = stage(Events::new(hits), Settings::default());
         let table = run(&stage.context, &format!("SELECT {columns} FROM {call}")).unwrap();
         let lines = table.lines().filter(|line| line.starts_with('|')).skip(1);
-        let cells = lines.map(|line| line.split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join(" "));
+        let cells = lines
+            .map(|line| line.split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join(" "));
         cells.collect::<Vec<_>>().join("; ")
     }
 

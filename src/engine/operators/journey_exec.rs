@@ -323,16 +323,14 @@ impl State {
         }
         let settings = &self.facts.settings;
         self.walk.clear();
-        let columns =
-            Columns { ts: block.ts(), labels: block.labels(), sources: block.sources(), ends: &self.ends };
+        let columns = Columns { ts: block.ts(), labels: block.labels(), sources: block.sources(), ends: &self.ends };
         for (number, person) in (0..).zip(block.people()) {
             self.walk.person(number, person.rows, columns, settings.rules, settings.collapse, settings.within());
         }
         let bases = (self.people, self.sessions);
         self.people += block.len() as u64;
         self.sessions += self.walk.sessions.len() as u64;
-        let mut tape =
-            Tape::new(block, names, &self.walk, &self.facts, &self.terminal, &mut self.paths, bases);
+        let mut tape = Tape::new(block, names, &self.walk, &self.facts, &self.terminal, &mut self.paths, bases);
         let schema = exec.schema();
         let options = RecordBatchOptions::new().with_row_count(Some(exec.relation.rows(&tape)));
         let mut arrays = Vec::with_capacity(exec.projection.len());

@@ -36,7 +36,8 @@ pub fn truths(values: impl Iterator<Item = bool>) -> ArrayRef {
 #[expect(clippy::cast_precision_loss, reason = "a double holds 285 years of microseconds exactly")]
 pub fn seconds(micros: &[i64]) -> ArrayRef {
     let values: Vec<f64> = micros.iter().map(|&micros| micros as f64 / 1e6).collect();
-    let nulls = micros.contains(&UNKNOWN).then(|| NullBuffer::from_iter(micros.iter().map(|&micros| micros != UNKNOWN)));
+    let nulls =
+        micros.contains(&UNKNOWN).then(|| NullBuffer::from_iter(micros.iter().map(|&micros| micros != UNKNOWN)));
     Arc::new(Float64Array::new(ScalarBuffer::from(values), nulls))
 }
 

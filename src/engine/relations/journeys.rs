@@ -10,8 +10,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::engine::scan::{Names, text_codes};
 use crate::event::utc_micros;
-use crate::journey::path::{ARROW, MORE, Paths, spell};
 use crate::journey::Session;
+use crate::journey::path::{ARROW, MORE, Paths, spell};
 use crate::limits;
 
 use super::ColumnDef;
@@ -68,9 +68,9 @@ pub(super) fn column(name: &str, coded: bool, tape: &mut Tape<'_>) -> Result<Opt
             });
             Arc::new(StringArray::from_iter_values(ids))
         }
-        "truncated" => truths(all.iter().map(|session| {
-            is_cut(session, looked) || session.depth() as usize > limits::PATH_STEPS_SHOWN
-        })),
+        "truncated" => truths(
+            all.iter().map(|session| is_cut(session, looked) || session.depth() as usize > limits::PATH_STEPS_SHOWN),
+        ),
         "path_steps" => numbers(all.iter().map(|session| seen(session, looked).len() as i64).collect()),
         "pages" => {
             let mut ends = vec![0i32];
@@ -82,7 +82,12 @@ pub(super) fn column(name: &str, coded: bool, tape: &mut Tape<'_>) -> Result<Opt
                 ends.push(ends[ends.len() - 1].saturating_add_unsigned(session.depth()));
             }
             let field = Arc::new(Field::new_list_field(DataType::Utf8, true));
-            Arc::new(ListArray::try_new(field, OffsetBuffer::new(ScalarBuffer::from(ends)), Arc::new(texts.finish()), None)?)
+            Arc::new(ListArray::try_new(
+                field,
+                OffsetBuffer::new(ScalarBuffer::from(ends)),
+                Arc::new(texts.finish()),
+                None,
+            )?)
         }
         other => return sessions::column(other, coded, tape),
     }))

@@ -73,7 +73,15 @@ pub(super) fn column(name: &str, coded: bool, tape: &mut Tape<'_>) -> Result<Opt
         }
         "is_bounce" => truths(sessions.iter().map(|session| session.depth() == 1)),
         "state" => {
-            let states = sessions.iter().map(|session| if closed(tape, session) { "CLOSED" } else if session.events() > 1 { "ACTIVE" } else { "OPEN" });
+            let states = sessions.iter().map(|session| {
+                if closed(tape, session) {
+                    "CLOSED"
+                } else if session.events() > 1 {
+                    "ACTIVE"
+                } else {
+                    "OPEN"
+                }
+            });
             Arc::new(StringArray::from_iter_values(states))
         }
         "ended_by" => {

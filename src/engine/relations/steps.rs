@@ -78,8 +78,12 @@ pub(super) fn column(name: &str, coded: bool, tape: &mut Tape<'_>) -> Result<Opt
         "dwell_s" => seconds(&tape.dwells().0),
         "is_view" => truths(tape.dwells().1.iter().copied()),
         "is_terminal" => truths(steps.map(|step| tape.terminal.has(tape.label(step)))),
-        "is_entry" => truths(tape.sessions().iter().flat_map(|it| it.step_range().map(|at| at == it.first_step as usize))),
-        "is_exit" => truths(tape.sessions().iter().flat_map(|it| it.step_range().map(|at| at + 1 == it.end_step as usize))),
+        "is_entry" => {
+            truths(tape.sessions().iter().flat_map(|it| it.step_range().map(|at| at == it.first_step as usize)))
+        }
+        "is_exit" => {
+            truths(tape.sessions().iter().flat_map(|it| it.step_range().map(|at| at + 1 == it.end_step as usize)))
+        }
         "step" | "prev_step" | "next_step" => {
             let codes = shifted(tape, name, |tape, step| tape.label(step));
             tape.names.column(&codes)
@@ -125,12 +129,20 @@ fn shifted(tape: &Tape<'_>, name: &str, code: impl Fn(&Tape<'_>, usize) -> u32) 
         let before = |session: &Session, step: usize| {
             if step == session.first_step as usize { NONE } else { own[step - 1] }
         };
-        tape.sessions().iter().flat_map(|it| it.step_range().map(move |step| (it, step))).map(|(it, step)| before(it, step)).collect()
+        tape.sessions()
+            .iter()
+            .flat_map(|it| it.step_range().map(move |step| (it, step)))
+            .map(|(it, step)| before(it, step))
+            .collect()
     } else if name.starts_with("next") {
         let after = |session: &Session, step: usize| {
             if step + 1 == session.end_step as usize { NONE } else { own[step + 1] }
         };
-        tape.sessions().iter().flat_map(|it| it.step_range().map(move |step| (it, step))).map(|(it, step)| after(it, step)).collect()
+        tape.sessions()
+            .iter()
+            .flat_map(|it| it.step_range().map(move |step| (it, step)))
+            .map(|(it, step)| after(it, step))
+            .collect()
     } else {
         own
     }

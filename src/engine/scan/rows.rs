@@ -80,11 +80,10 @@ impl StoredRows {
     }
 
     fn open_unit(&self, part: &Opened, unit: &Unit) -> Result<ParquetRecordBatchReader> {
-        let mut builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(part.handle()?, part.metadata().clone())
-                .with_row_groups(vec![unit.group])
-                .with_projection(part.projection(&self.columns))
-                .with_batch_size(limits::BATCH_ROWS);
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(part.handle()?, part.metadata().clone())
+            .with_row_groups(vec![unit.group])
+            .with_projection(part.projection(&self.columns))
+            .with_batch_size(limits::BATCH_ROWS);
         if let Some(selection) = &unit.selection {
             builder = builder.with_row_selection(selection.clone());
         }

@@ -82,8 +82,7 @@ impl Chains {
         let (mut level, mut at) = (0, start);
         while level < length && at < ts.len() {
             let end = self.group_end(ts, at);
-            let group =
-                Group::new(condense(&masks[at..end], self.rules.steps, &mut self.scratch), self.rules.modes);
+            let group = Group::new(condense(&masks[at..end], self.rules.steps, &mut self.scratch), self.rules.modes);
             let to = group.reach(level, length);
             out.extend(std::iter::repeat_n(ts[at], to - level));
             (level, at) = (to, end);

@@ -69,11 +69,7 @@ pub(super) struct Conditions {
 
 impl Conditions {
     /// Plans the conditions under the label rule in force.
-    pub(super) fn plan<'a>(
-        tests: impl Iterator<Item = &'a Test>,
-        rule: Label,
-        state: &dyn Session,
-    ) -> Result<Self> {
+    pub(super) fn plan<'a>(tests: impl Iterator<Item = &'a Test>, rule: Label, state: &dyn Session) -> Result<Self> {
         let mut conditions = Self::default();
         for (bit, test) in (0..).zip(tests) {
             match test {

@@ -102,9 +102,8 @@ impl Tally {
         let lost: Vec<u64> = before.iter().zip(&units).map(|(before, units)| before - units).collect();
         let progress = (1..=steps).map(|step| self.open[1..step].iter().sum::<u64>());
         let intervals: Vec<(f64, f64)> = units.iter().map(|&units_here| wilson(units_here, units[0])).collect();
-        let times: Vec<[Option<f64>; 3]> = (0..steps)
-            .map(|at| if at == 0 { [None; 3] } else { durations(&mut self.between[at - 1]) })
-            .collect();
+        let times: Vec<[Option<f64>; 3]> =
+            (0..steps).map(|at| if at == 0 { [None; 3] } else { durations(&mut self.between[at - 1]) }).collect();
         let warnings = (0..steps).map(|at| self.warning(at));
         let columns: Vec<ArrayRef> = vec![
             counts((1..).take(steps)),

@@ -19,7 +19,8 @@ fn units(hits: &[Hit], call: &str) -> String {
 
 fn column(hits: &[Hit], settings: &Settings, column: &str, call: &str) -> String {
     let stage = stage(Events::new(hits), settings.clone());
-    let table = run(&stage.context, &format!("SELECT {column} FROM {call}")).unwrap_or_else(|error| panic!("{call}: {error}"));
+    let table =
+        run(&stage.context, &format!("SELECT {column} FROM {call}")).unwrap_or_else(|error| panic!("{call}: {error}"));
     let cells: Vec<&str> = table.lines().filter(|line| line.starts_with('|')).skip(1).collect();
     cells.iter().map(|line| line.trim_matches(['|', ' '])).collect::<Vec<_>>().join(" ")
 }
@@ -49,7 +50,10 @@ fn v15_a_step_never_seen_and_no_events_at_all() {
     let warning = column(&hits, &Settings::default(), "coalesce(warning, '-')", "funnel('A', 'Z')");
     assert_eq!(warning, "- no event meets this step – did you mean 'A'?");
     assert_eq!(units(&[], "funnel('A', 'B', 'C')"), "0 0 0");
-    assert_eq!(column(&[], &Settings::default(), "conversion_prev + drop_off_rate + lo + hi", "funnel('A', 'B')"), "0.0 0.0");
+    assert_eq!(
+        column(&[], &Settings::default(), "conversion_prev + drop_off_rate + lo + hi", "funnel('A', 'B')"),
+        "0.0 0.0"
+    );
 }
 
 #[test]
@@ -103,7 +107,8 @@ fn settings_are_obeyed_when_the_table_is_read() {
     hits.push(Hit::page("v", at(30, 0), "A"));
     let call = "funnel('A', 'B')";
     assert_eq!(units(&hits, call), "2 1");
-    let only = |from, to, user: Option<&str>| Settings { from, to, user: user.map(str::to_owned), ..Settings::default() };
+    let only =
+        |from, to, user: Option<&str>| Settings { from, to, user: user.map(str::to_owned), ..Settings::default() };
     assert_eq!(column(&hits, &only(None, None, Some("v")), "units", call), "1 0");
     assert_eq!(column(&hits, &only(Some(at(24, 0)), None, None), "units", call), "1 0");
     // The session from 1:00 ends before 1:30, so that B's session (1:30–2:15) begins inside the range and A's first does not.
@@ -122,7 +127,10 @@ fn conditions_of_every_kind_mean_the_same() {
     ] {
         assert_eq!(units(&hits, &format!("funnel({steps})")), "1 1 1", "{steps}");
     }
-    assert_eq!(column(&hits, &Settings::default(), "step", "funnel('A', page = 'B' AND status < 400)"), "A page = 'B' AND status < 400");
+    assert_eq!(
+        column(&hits, &Settings::default(), "step", "funnel('A', page = 'B' AND status < 400)"),
+        "A page = 'B' AND status < 400"
+    );
 }
 
 #[test]
