@@ -105,6 +105,7 @@ impl Engine {
             .with_config(session_config(threads, base.clone()))
             .with_runtime_env(Arc::clone(&runtime))
             .with_catalog_list(Arc::new(catalogs))
+            .with_relation_planners(vec![Arc::new(functions::TableFunctions::new(Arc::clone(&source)))])
             .build();
         functions::register(&mut state).map_err(internal)?;
         state.register_udf(Arc::new(setting::function(source.snapshot))).map_err(internal)?;
