@@ -33,6 +33,10 @@ f AS (
         coalesce(sum(sessions) FILTER (WHERE to_step IN ('EXIT', 'Later')), 0) AS ends
     FROM flows
 ),
+c AS (
+    SELECT coalesce(sum(lines), 0) AS lines, coalesce(sum(stored + quarantined + dropped + duplicates), 0) AS kept
+    FROM source_rows
+),
 laws AS (
     SELECT 'entries = sessions' AS name, CAST(s.sessions AS DOUBLE) AS expected, CAST(d.entries AS DOUBLE) AS actual FROM s, d
     UNION ALL SELECT 'exits = sessions', s.sessions, d.exits FROM s, d
@@ -49,6 +53,7 @@ laws AS (
     UNION ALL SELECT 'known + unknown dwells = visits', v.visits, w.visits FROM v, w
     UNION ALL SELECT 'flows in = sessions', s.sessions, f.starts FROM s, f
     UNION ALL SELECT 'flows out = sessions', s.sessions, f.ends FROM s, f
+    UNION ALL SELECT 'lines = stored + quarantined + dropped + duplicates', c.lines, c.kept FROM c
 )
 SELECT name, expected, actual, abs(expected - actual) <= 1e-6 * greatest(1.0, abs(expected)) AS ok
 FROM laws

@@ -1,16 +1,17 @@
 //! A conversation in SQL: one statement after another, with settings that last.
 
+use std::sync::Arc;
+
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
 use super::statement::split;
 use super::{Database, Error};
-use crate::engine::scan::PartFile;
 use crate::engine::{self, Engine, EngineOptions};
 use crate::event::Column;
 use crate::limits;
 use crate::output::{self, Format, Look};
-use crate::store::{Part, Snapshot};
+use crate::store::Snapshot;
 
 /// A table or view, as `\d` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,8 +121,8 @@ fn is_setting(statement: &str) -> bool {
 impl Database {
     fn engine(&self, snapshot: &Snapshot) -> Result<Engine, Error> {
         Ok(Engine::new(EngineOptions {
-            snapshot: snapshot.id,
-            parts: snapshot.events().iter().map(part_file).collect(),
+            snapshot: snapshot.clone(),
+            store: Arc::clone(&self.store),
             config: self.config.clone(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             memory_bytes: limits::QUERY_MEMORY_BYTES,
@@ -129,12 +130,6 @@ impl Database {
             views_dir: Some(self.views_dir()),
         })?)
     }
-}
-
-/// A part as the engine takes it.
-fn part_file(part: &Part) -> PartFile {
-    let Part { day, rows, bytes, ts_min, ts_max, .. } = *part;
-    PartFile { path: part.path.clone(), day, rows, bytes, ts_min, ts_max }
 }
 
 /// The rows of an answer as they come; the snapshot's files stay until it is dropped.

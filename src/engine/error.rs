@@ -4,6 +4,8 @@ use std::fmt;
 
 use datafusion::common::{DataFusionError, SchemaError};
 
+use crate::store::StoreError;
+
 use super::scan::Damage;
 
 /// A place in the SQL text, both counted from 1.
@@ -77,8 +79,8 @@ impl QueryError {
     #[must_use]
     pub fn from_datafusion(error: &DataFusionError, tables: &[String]) -> Self {
         let root = error.find_root();
-        if let Some(damage) = damage(root) {
-            return Self { kind: QueryErrorKind::Damaged, message: damage.to_string(), at: None, hint: None };
+        if let Some(message) = damage(root) {
+            return Self { kind: QueryErrorKind::Damaged, message, at: None, hint: None };
         }
         let at = error.diagnostic().and_then(|it| it.span).map(|span| Position {
             line: span.start.line,
@@ -108,9 +110,13 @@ impl QueryError {
     }
 }
 
-fn damage(error: &DataFusionError) -> Option<&Damage> {
+/// What is damaged, if that is the error.
+fn damage(error: &DataFusionError) -> Option<String> {
     match error {
-        DataFusionError::External(inner) => inner.downcast_ref::<Damage>(),
+        DataFusionError::External(inner) => match inner.downcast_ref::<StoreError>() {
+            Some(store) if store.is_damage() => Some(store.to_string()),
+            _ => inner.downcast_ref::<Damage>().map(Damage::to_string),
+        },
         DataFusionError::Shared(inner) => damage(inner.find_root()),
         _ => None,
     }

@@ -29,13 +29,23 @@ pub mod setting;
 pub mod settings;
 pub mod source;
 pub mod statement;
+pub mod stored;
 pub mod tables;
 pub mod views;
 
 pub use answer::{Answer, type_name};
 pub use error::{Position, QueryError, QueryErrorKind};
+pub use header::{ColumnDoc, Header, Parameter};
+pub use params::{Kind, bind};
 pub use session::{Engine, EngineOptions};
 pub use settings::Settings;
+pub use views::{Queries, Query};
+
+/// The saved reports of the program: name and text.
+#[must_use]
+pub const fn bundled_reports() -> &'static [(&'static str, &'static str)] {
+    views::REPORTS
+}
 
 /// The name that is most like what was typed, if one is near enough to be meant.
 #[must_use]

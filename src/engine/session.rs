@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use datafusion::catalog::{MemoryCatalogProviderList, TableProvider};
+use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList, TableProvider};
 use datafusion::common::{DFSchema, DataFusionError, Result as DfResult};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -21,10 +21,12 @@ use datafusion::sql::parser::Statement;
 
 use crate::config::Config;
 use crate::limits;
+use crate::store::{Snapshot, Store};
 
 use super::answer::Answer;
 use super::catalog::{CATALOG, Catalog, Names, SCHEMA, SessionLink};
 use super::error::{QueryError, QueryErrorKind};
+use super::functions::TableFunctions;
 use super::relations::{Relation, events};
 use super::scan::PartFile;
 use super::settings::{PREFIX, Settings, unknown};
@@ -32,14 +34,15 @@ use super::source::Source;
 use super::statement::{parse, reset_name};
 use super::tables::{EventsTable, JourneyTable};
 use super::views::Queries;
-use super::{functions, setting};
+use super::{functions, setting, stored};
 
 /// What an engine is made of.
 #[derive(Debug)]
 pub struct EngineOptions {
-    /// The snapshot's number and event parts.
-    pub snapshot: i64,
-    pub parts: Vec<PartFile>,
+    /// What is read; leased for as long as the engine lives.
+    pub snapshot: Snapshot,
+    /// Where the audit is read from.
+    pub store: Arc<Store>,
     pub config: Arc<Config>,
     /// Parallel readers; at least 1.
     pub threads: usize,
@@ -55,6 +58,8 @@ pub struct EngineOptions {
 #[derive(Debug)]
 pub struct Engine {
     source: Arc<Source>,
+    snapshot: Snapshot,
+    store: Arc<Store>,
     views: Arc<Queries>,
     runtime: Arc<RuntimeEnv>,
     threads: usize,
@@ -70,11 +75,14 @@ impl Engine {
     pub fn new(options: EngineOptions) -> Result<Self, QueryError> {
         let views = Arc::new(Queries::views(options.views_dir.as_deref())?);
         let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes.max(64 << 20)), TOP_CONSUMERS);
-        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc().map_err(internal)?;
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc().map_err(|error| internal(&error))?;
         let base = Settings::new(&options.config, options.now);
         let steps_where = steps_where(&options.config)?;
-        let source = Arc::new(Source::new(options.config, options.snapshot, options.parts, steps_where));
-        Self::with(source, views, runtime, options.threads.max(1), base)
+        let parts = options.snapshot.events().iter().map(PartFile::from).collect();
+        let source = Arc::new(Source::new(options.config, options.snapshot.id, parts, steps_where));
+        let (snapshot, store, threads) = (options.snapshot, options.store, options.threads.max(1));
+        let state = session_state(&source, &snapshot, &store, &views, &runtime, threads, &base)?;
+        Ok(Self { source, snapshot, store, views, runtime, threads, base, state })
     }
 
     /// Another session over the same snapshot, with settings of its own.
@@ -82,37 +90,18 @@ impl Engine {
     /// # Errors
     /// The session cannot be built.
     pub fn fork(&self) -> Result<Self, QueryError> {
-        let (source, views) = (Arc::clone(&self.source), Arc::clone(&self.views));
-        Self::with(source, views, Arc::clone(&self.runtime), self.threads, self.base.clone())
-    }
-
-    fn with(
-        source: Arc<Source>,
-        views: Arc<Queries>,
-        runtime: Arc<RuntimeEnv>,
-        threads: usize,
-        base: Settings,
-    ) -> Result<Self, QueryError> {
-        let link = Arc::new(SessionLink::new());
-        let names = Names::new(native_tables(&source), Arc::clone(&views), Arc::clone(&link));
-        let catalogs = MemoryCatalogProviderList::new();
-        datafusion::catalog::CatalogProviderList::register_catalog(
-            &catalogs,
-            CATALOG.to_owned(),
-            Arc::new(Catalog::new(Arc::new(names))),
-        );
-        let mut state = SessionStateBuilder::new_with_default_features()
-            .with_config(session_config(threads, base.clone()))
-            .with_runtime_env(Arc::clone(&runtime))
-            .with_catalog_list(Arc::new(catalogs))
-            .with_relation_planners(vec![Arc::new(functions::TableFunctions::new(Arc::clone(&source)))])
-            .build();
-        functions::register(&mut state).map_err(internal)?;
-        state.register_udf(Arc::new(setting::function(source.snapshot))).map_err(internal)?;
-        let state = Arc::new(RwLock::new(state));
-        // A fresh link is empty, so this cannot fail.
-        let _ = link.set(Arc::downgrade(&state));
-        Ok(Self { source, views, runtime, threads, base, state })
+        let Self { source, snapshot, store, views, runtime, threads, base, .. } = self;
+        let state = session_state(source, snapshot, store, views, runtime, *threads, base)?;
+        Ok(Self {
+            source: Arc::clone(source),
+            snapshot: snapshot.clone(),
+            store: Arc::clone(store),
+            views: Arc::clone(views),
+            runtime: Arc::clone(runtime),
+            threads: *threads,
+            base: base.clone(),
+            state,
+        })
     }
 
     /// Runs statements: any number of SET and RESET, then at most one that has rows.
@@ -258,17 +247,53 @@ impl Engine {
 /// Consumers named in an out-of-memory message.
 const TOP_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN.saturating_add(2);
 
-fn internal(error: DataFusionError) -> QueryError {
-    QueryError::from_datafusion(&error, &[])
+fn internal(error: &DataFusionError) -> QueryError {
+    QueryError::from_datafusion(error, &[])
 }
 
-fn native_tables(source: &Arc<Source>) -> BTreeMap<String, Arc<dyn TableProvider>> {
+/// A session with our names, functions and settings.
+fn session_state(
+    source: &Arc<Source>,
+    snapshot: &Snapshot,
+    store: &Arc<Store>,
+    views: &Arc<Queries>,
+    runtime: &Arc<RuntimeEnv>,
+    threads: usize,
+    settings: &Settings,
+) -> Result<Arc<RwLock<SessionState>>, QueryError> {
+    let link = Arc::new(SessionLink::new());
+    let tables = native_tables(source, snapshot, store).map_err(|error| internal(&error))?;
+    let catalogs = MemoryCatalogProviderList::new();
+    let names = Arc::new(Names::new(tables, Arc::clone(views), Arc::clone(&link)));
+    catalogs.register_catalog(CATALOG.to_owned(), Arc::new(Catalog::new(names)));
+    let mut state = SessionStateBuilder::new_with_default_features()
+        .with_config(session_config(threads, settings.clone()))
+        .with_runtime_env(Arc::clone(runtime))
+        .with_catalog_list(Arc::new(catalogs))
+        .with_relation_planners(vec![Arc::new(TableFunctions::new(Arc::clone(source)))])
+        .build();
+    functions::register(&mut state).map_err(|error| internal(&error))?;
+    state.register_udf(Arc::new(setting::function(source.snapshot))).map_err(|error| internal(&error))?;
+    let state = Arc::new(RwLock::new(state));
+    // A fresh link is empty, so this cannot fail.
+    let _ = link.set(Arc::downgrade(&state));
+    Ok(state)
+}
+
+fn native_tables(
+    source: &Arc<Source>,
+    snapshot: &Snapshot,
+    store: &Arc<Store>,
+) -> DfResult<BTreeMap<String, Arc<dyn TableProvider>>> {
     let mut tables: BTreeMap<String, Arc<dyn TableProvider>> = BTreeMap::new();
     tables.insert("events".to_owned(), Arc::new(EventsTable::new(Arc::clone(source))));
     for relation in Relation::ALL {
         tables.insert(relation.name().to_owned(), Arc::new(JourneyTable::new(Arc::clone(source), relation)));
     }
-    tables
+    tables.insert("quarantine_rows".to_owned(), stored::quarantine_rows(snapshot)?);
+    tables.insert("source_rows".to_owned(), stored::source_rows(snapshot)?);
+    tables.insert("audit".to_owned(), stored::audit(store)?);
+    Ok(tables)
 }
 
 fn session_config(threads: usize, settings: Settings) -> SessionConfig {
@@ -290,10 +315,10 @@ fn steps_where(config: &Config) -> Result<Option<Expr>, QueryError> {
     if text.is_empty() {
         return Ok(None);
     }
-    let schema = DFSchema::try_from(events::schema()).map_err(internal)?;
+    let schema = DFSchema::try_from(events::schema()).map_err(|error| internal(&error))?;
     let state = SessionStateBuilder::new_with_default_features().build();
     let expr = state.create_logical_expr(text, &schema).map_err(|error| {
-        let error = internal(error);
+        let error = internal(&error);
         QueryError { message: format!("[steps] where: {}", error.message), ..error }
     })?;
     Ok(Some(expr))

@@ -35,6 +35,7 @@ mod runs;
 pub use block::{Block, Person};
 pub use label::{is_page_view, page_view_names};
 pub use names::{NONE, Names};
+pub(in crate::engine) use part::damaged;
 pub use part::{Damage, Opened, PartFile, read_schema, read_type, text_codes};
 pub use plan::{ScanPlan, columns_of};
 pub use range::{IdRange, ScanRanges};
