@@ -23,6 +23,8 @@ use crate::config::{Config, Format};
 
 /// Records that `auto` tries.
 const RECORDS: usize = 200;
+/// With so few records a last one without line feed is tried too: a short source, not a cut head.
+const FEW: usize = 10;
 /// `auto` takes a format that reads at least one record in this many.
 const LEAST_SHARE: usize = 5;
 /// Candidates that an error names.
@@ -248,14 +250,12 @@ fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
     head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
 }
 
-/// The first records that are not blank; the head's last one may be cut and counts only where it is alone.
+/// The first records that are not blank; the head's last one may be cut and counts only where there are few.
 fn first<'a>(records: impl Iterator<Item = &'a [u8]>) -> Vec<&'a [u8]> {
-    let mut first: Vec<&[u8]> = records.take(2 * RECORDS).collect();
-    if first.len() > 1 && first.len() < 2 * RECORDS {
+    let mut first: Vec<&[u8]> = records.filter(|record| !record.trim_ascii().is_empty()).take(RECORDS + 1).collect();
+    if first.len() > FEW {
         first.pop();
     }
-    first.retain(|record| !record.trim_ascii().is_empty());
-    first.truncate(RECORDS);
     first
 }
 

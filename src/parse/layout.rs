@@ -4,7 +4,8 @@
 //! %Y %y %m %b %B %d %e %j   date          %F = %Y-%m-%d   %D = %m/%d/%y
 //! %H %I %p %M %S %f %L      clock         %T = %H:%M:%S   %R = %H:%M     %.f = an optional fraction with its point
 //! %z %:z %Z                 zone          %Z knows UTC, GMT and Z only
-//! %s                        epoch         %a %A skip a weekday           %% a percent sign
+//! %s                        epoch         its unit told by its magnitude; %s%.f reads a fraction
+//!                                         %a %A skip a weekday           %% a percent sign
 //! ```
 //! A blank of the layout stands for any blanks, or none. Numbers may be shorter than usual (`5/Jan/2026`).
 //!
@@ -254,7 +255,7 @@ fn zone<'a>(text: &'a [u8], parts: &mut Parts) -> Option<&'a [u8]> {
 }
 
 fn epoch<'a>(text: &'a [u8], parts: &mut Parts) -> Option<&'a [u8]> {
-    let len = text.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    let len = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (number, rest) = text.split_at(len);
     parts.epoch_micros = Some(super::clock::epoch(number)?);
     Some(rest)
@@ -268,15 +269,15 @@ mod tests {
     fn layouts() {
         for (layout, text, expected) in [
             ("%d/%b/%Y:%H:%M:%S %z", "05/Jan/2026:10:04:31 +0100", "2026-01-05T09:04:31Z"),
-            ("%d/%b/%Y:%H:%M:%S%.f", "18/Jul/2011:17:05:24.339", "2011-07-18T17:05:24.339Z"),
+            ("%d/%b/%Y:%H:%M:%S%.f", "18/Jul/2011:17:05:24.339", "2011-07-18T17:05:24.339000Z"),
             ("%d/%b/%Y:%H:%M:%S%.f", "18/Jul/2011:17:05:24", "2011-07-18T17:05:24Z"),
             ("%a %b %e %H:%M:%S %Y", "Sun Mar  3 22:49:12 2016", "2016-03-03T22:49:12Z"),
             ("%F\t%T", "2016-06-10\t18:41:39", "2016-06-10T18:41:39Z"),
             ("%Y/%m/%d %I:%M %p %:z", "2026/1/5 12:04 AM +01:00", "2026-01-04T23:04:00Z"),
             ("%y%m%d", "260105", "2026-01-05T00:00:00Z"),
             ("%Y-%j", "2024-366", "2024-12-31T00:00:00Z"),
-            ("%s.%f", "1767607471.250", "2026-01-05T10:04:31.25Z"),
-            ("%s", "1767607471250", "2026-01-05T10:04:31.25Z"),
+            ("%s%.f", "1767607471.250", "2026-01-05T10:04:31.250000Z"),
+            ("%s", "1767607471250", "2026-01-05T10:04:31.250000Z"),
             ("%B %d, %Y %T %Z", "January 5, 2026 10:04:31 GMT", "2026-01-05T10:04:31Z"),
             ("%d%%%m%%%Y", "05%01%2026", "2026-01-05T00:00:00Z"),
         ] {

@@ -74,7 +74,7 @@ mod tests {
     fn the_longest_front_tells_the_place() {
         let reach = Reach::new(r#"^(?<ip>\S+) \[(?<ts>[^]]+)\] "(?<request>[^"]*)" (?<status>\d{3}) (?<bytes>\d+)$"#);
         for (line, bytes) in
-            [("192.0.2.7 [x] \"GET /\" abc 12", 22), ("192.0.2.7 [x] \"GET /", 15), ("192.0.2.7 x", 10), ("", 0)]
+            [("192.0.2.7 [x] \"GET /\" abc 12", 22), ("192.0.2.7 [x] \"GET /", 20), ("192.0.2.7 x", 10), ("", 0)]
         {
             assert_eq!(reach.furthest(line.as_bytes()), bytes, "{line}");
         }

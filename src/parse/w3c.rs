@@ -94,8 +94,9 @@ impl W3c {
                 }
             }
         }
+        let end = values.at;
         if self.columns.is_empty() || values.next(scratch)?.is_some() {
-            return Err(refuse(RejectReason::Malformed, values.at.min(line.len())));
+            return Err(refuse(RejectReason::Malformed, end));
         }
         let ts = self.time(stamp).ok_or(refuse(RejectReason::Time, 0))?;
         row.join_query(scratch);
@@ -372,7 +373,7 @@ mod tests {
                 "2026-01-05\t10:04:31\t192.0.2.7\t/a b\t",
             ],
         );
-        assert_eq!(seen[1], "malformed 44");
+        assert_eq!(seen[1], "malformed 46");
         assert_eq!(
             seen[2],
             "2012-08-15T16:00:00Z 173.5.0.0 - /hello None {\"sc-substatus\":\" \\\"garbage\\\" w/ spaces \"}"

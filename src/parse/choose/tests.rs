@@ -19,7 +19,7 @@ const COMMON: &str = "192.0.2.7 - - [05/Jan/2026:10:04:31 +0000] \"GET / HTTP/1.
 #[test]
 fn auto_says_what_and_why() {
     let found = chosen("auto", &COMBINED.repeat(3));
-    assert_eq!((found.name.as_str(), found.why.as_str()), ("combined", "the first 2 lines match"));
+    assert_eq!((found.name.as_str(), found.why.as_str()), ("combined", "the first 3 lines match"));
     let found = chosen("auto", &format!("oops\n{}", COMBINED.repeat(10)));
     assert_eq!((found.name.as_str(), found.why.as_str()), ("combined", "9 of the first 10 lines match"));
     assert_eq!(chosen("auto", COMBINED.trim_end()).why, "the first line matches");
@@ -81,7 +81,7 @@ fn heads_that_nothing_reads() {
     assert!(message.starts_with("no format fits the first 2 lines\n  closest: "), "{message}");
     assert!(message.contains("0 of 2 lines match"), "{message}");
     assert!(message.contains("192.0.2.7 - - [⟨here⟩05/Jan"), "{message}");
-    assert!(refused("auto", b"[\n{\"ts\":1}\n]\n").contains("jq -c '.[]'"));
+    assert!(refused("auto", b"[\n{\"ts\":1},\n{\"ts\":2},\n{\"ts\":2},\n{\"ts\":3}\n]\n").contains("jq -c '.[]'"));
     assert!(refused("auto", b"{\n \"ts\":1\n}\n").contains("jq -c ."));
     assert!(refused("auto", b"<html>\n</html>\n").contains("XML or HTML"));
     assert!(refused("csv", b"a,b\n1,2\n").contains("names no time"));

@@ -87,6 +87,9 @@ impl<'a> Prefix<'a> {
     pub(super) fn with_vhost(fields: &'a [u8]) -> Option<Self> {
         let (vhost, at) = field(fields, 0)?;
         let rest = fields.get(at..)?;
+        if vhost.last() == Some(&b',') || is_address(vhost) {
+            return None;
+        }
         if !has_port(vhost) && !is_address(next_token(rest, 0).strip_suffix(b",").unwrap_or(next_token(rest, 0))) {
             return None;
         }
