@@ -40,9 +40,7 @@ fn stretches(sql: &str) -> impl Iterator<Item = (Kind, Range<usize>)> {
                 (Kind::Comment { closed: true }, end)
             }
             b'/' if bytes.get(at + 1) == Some(&b'*') => end_of_comment(bytes, start),
-            b'$' if bytes.get(at + 1).copied().is_some_and(starts_word) => {
-                (Kind::Parameter, end_of_word(bytes, at + 1))
-            }
+            b'$' if bytes.get(at + 1).copied().is_some_and(starts_word) => (Kind::Parameter, end_of_word(bytes, at + 1)),
             byte if starts_word(byte) || byte.is_ascii_digit() => (Kind::Word, end_of_word(bytes, at)),
             _ => (Kind::Mark, at + 1),
         };
@@ -132,13 +130,6 @@ pub fn is_complete(sql: &str) -> bool {
         }
     }
     complete
-}
-
-/// The parameters `$name` of a text with their places, in order.
-pub fn parameters(sql: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
-    stretches(sql)
-        .filter(|(kind, _)| *kind == Kind::Parameter)
-        .map(|(_, range)| (&sql[range.start + 1..range.end], range))
 }
 
 /// Where `word` first stands as a name of its own: bare (case ignored) or in double quotes.

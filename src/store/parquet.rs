@@ -114,12 +114,12 @@ impl PartWriter {
     /// [`StoreError::Rows`] when a row belongs to another day; or the disk is full.
     pub fn finish(mut self) -> Result<NewPart, StoreError> {
         self.flush()?;
-        // The footer takes the row groups with it.
+        let fail = |error| StoreError::encode(&self.path, error);
+        self.file.finish().map_err(fail)?;
+        let sealed = self.file.inner_mut().seal()?;
         let Measured { rows, ts, event_ids, columns } =
             measure(self.table, self.day, self.file.flushed_row_groups())
                 .map_err(|detail| StoreError::Rows { path: self.path.clone(), detail })?;
-        self.file.finish().map_err(|error| StoreError::encode(&self.path, error))?;
-        let sealed = self.file.inner_mut().seal()?;
         Ok(NewPart { file: sealed, rows, ts, event_ids, rules: self.rules, columns })
     }
 
