@@ -8,12 +8,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::args::Json;
+use super::blocking;
 use super::context::{Context, command_on};
 use super::failure::{Code, Failure};
 use super::ingest::write_summary;
 use super::run::bundled;
 use super::target::{NewFile, make_folder, print};
-use super::blocking;
 use crate::config::Config;
 use crate::database::Database;
 use crate::demo::{self, Plan};

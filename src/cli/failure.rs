@@ -83,7 +83,11 @@ impl Failure {
 impl From<OutputError> for Failure {
     fn from(error: OutputError) -> Self {
         // `| head` has seen enough.
-        if error.is_broken_pipe() { Self::silent(Code::Done) } else { Self::failed(&format!("cannot write the answer – {error}")) }
+        if error.is_broken_pipe() {
+            Self::silent(Code::Done)
+        } else {
+            Self::failed(&format!("cannot write the answer – {error}"))
+        }
     }
 }
 

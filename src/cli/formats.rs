@@ -17,7 +17,11 @@ pub(in crate::cli) struct Args {
 }
 
 pub(in crate::cli) fn run(args: Args) -> Result<Code, Failure> {
-    if args.json.json { print_json()? } else { print_list(args.samples)? }
+    if args.json.json {
+        print_json()?
+    } else {
+        print_list(args.samples)?
+    }
     Ok(Code::Done)
 }
 
@@ -40,7 +44,9 @@ fn print_list(samples: bool) -> Result<(), Failure> {
             if samples {
                 writeln!(out, "{:width$}  {}", "", format.url)?;
                 for sample in format.samples {
-                    writeln!(out, "{:width$}    {}", "", neutral(sample.text))?;
+                    for line in sample.text.lines() {
+                        writeln!(out, "{:width$}    {}", "", neutral(line))?;
+                    }
                 }
             }
         }

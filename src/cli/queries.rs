@@ -23,7 +23,11 @@ pub(in crate::cli) fn run(args: Args, context: &Context) -> Result<Code, Failure
         return Ok(Code::Done);
     }
     let reports = reports(&context.store)?;
-    if args.json.json { print_json(&reports)? } else { print_list(&reports, context)? }
+    if args.json.json {
+        print_json(&reports)?
+    } else {
+        print_list(&reports, context)?
+    }
     Ok(Code::Done)
 }
 

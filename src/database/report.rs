@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Error;
+use crate::engine::QueryError;
 use crate::engine::header::Header;
 use crate::engine::params::bind;
 use crate::engine::views::Queries;
-use crate::engine::QueryError;
 
 /// A report: its name or file, its text, and what its header says.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -105,7 +105,9 @@ impl Session {
         let mut names = engine.table_names();
         names.extend(engine.function_names());
         names.extend(Column::ALL.map(|column| column.name().to_owned()));
-        names.extend(engine.views().iter().flat_map(|view| view.header.columns.iter().map(|column| column.name.clone())));
+        names.extend(
+            engine.views().iter().flat_map(|view| view.header.columns.iter().map(|column| column.name.clone())),
+        );
         names.sort();
         names.dedup();
         Ok(names)

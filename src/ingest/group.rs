@@ -9,8 +9,8 @@
 //! Invariants: a source's rows and its offset are in the same commit; the rows of the new parts are exactly the lines
 //! that the tallies call stored and quarantined, else nothing is committed; a day gets at most one new part.
 
-use std::fs::File;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
 
 use super::error::IngestError;
 use super::parts::merge::{Lines, Merged, merge};
@@ -70,6 +70,8 @@ pub struct Group {
     pub touched: BTreeMap<String, SourceRow>,
     /// Lines that an earlier commit stored and that this one quarantines.
     pub moved_in: u64,
+    /// Sources that turned out to be others of this group.
+    pub forgotten: Vec<String>,
 }
 
 /// Parts that replace others, ready to be committed.

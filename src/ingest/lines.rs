@@ -74,6 +74,8 @@ struct Text {
     lines: u64,
     /// The records that may name the source: first kept, first of all; `None` once it is named.
     naming: Option<(Option<Vec<u8>>, Option<Vec<u8>>)>,
+    /// It was named by an event line.
+    named: bool,
     /// The known source's tail and its bytes.
     known_tail: Option<(Tail, Vec<u8>)>,
     /// What became of the record without newline, the parser's state and the lines before it.
@@ -96,6 +98,7 @@ impl<'scope> Reading<'scope, '_, '_> {
             scratch: Vec::new(),
             lines: tail.as_ref().map_or(0, |tail| tail.lines),
             naming: tail.is_none().then_some((None, None)),
+            named: tail.as_ref().is_none_or(|tail| tail.named),
             known_tail: None,
             tail: None,
             parser: {
@@ -185,13 +188,7 @@ impl<'scope> Reading<'scope, '_, '_> {
 
     /// A record at the end of the text, or where the known text ended.
     #[cold]
-    fn at_tail(
-        &mut self,
-        text: &mut Text,
-        offset: u64,
-        record: &Record<'_>,
-        before: u64,
-    ) -> Result<(), IngestError> {
+    fn at_tail(&mut self, text: &mut Text, offset: u64, record: &Record<'_>, before: u64) -> Result<(), IngestError> {
         let parser_state = text.parser.state();
         let mut fate = None;
         if let Some((tail, bytes)) = text.known_tail.take() {
@@ -285,7 +282,11 @@ impl<'scope> Reading<'scope, '_, '_> {
     /// Names the source by its first event line.
     #[cold]
     fn name_by(&mut self, text: &mut Text, line: &[u8]) {
-        let id = self.run.known.source_id(line, |id| self.group.number(id).is_some());
+        let forgotten = &self.group.forgotten;
+        let free = |id: &str, known: bool| {
+            self.group.number(id).is_none() && (!known || forgotten.iter().any(|forgotten| forgotten == id))
+        };
+        let id = self.run.known.source_id(line, free);
         self.group.name(text.number, id);
         text.naming = None;
     }
@@ -301,6 +302,7 @@ impl<'scope> Reading<'scope, '_, '_> {
             }
         }
         if offset >= NAMING_BYTES {
+            text.named = false;
             let line = kept.take().or_else(|| any.take()).unwrap_or_default();
             self.name_by(text, &line);
         }
@@ -329,7 +331,9 @@ impl<'scope> Reading<'scope, '_, '_> {
                 return Ok(());
             }
             Some(Fate::Stored(day)) => ([(Table::Events, Place::Stored), (Table::Quarantine, Place::Quarantined)], day),
-            Some(Fate::Quarantined(day)) => ([(Table::Quarantine, Place::Quarantined), (Table::Events, Place::Stored)], day),
+            Some(Fate::Quarantined(day)) => {
+                ([(Table::Quarantine, Place::Quarantined), (Table::Events, Place::Stored)], day)
+            }
         };
         self.group.pending[number].known_lines -= 1;
         for (at, (table, place)) in places.into_iter().enumerate() {
@@ -351,8 +355,10 @@ impl Text {
     /// The tail of a text that was read to `offset`.
     fn end(self, start: u64, offset: u64) -> Tail {
         match self.tail {
-            Some((fate, parser, lines)) if start < offset => Tail { start, fate: Some(fate), lines, parser },
-            _ => Tail { start, fate: None, lines: self.lines, parser: self.parser.state() },
+            Some((fate, parser, lines)) if start < offset => {
+                Tail { start, fate: Some(fate), lines, parser, named: self.named }
+            }
+            _ => Tail { start, fate: None, lines: self.lines, parser: self.parser.state(), named: self.named },
         }
     }
 }

@@ -22,16 +22,18 @@ use super::group::{Group, Pending};
 use super::input::expand::{Input, Origin};
 use super::input::plain::{Packing, Plain};
 use super::lines::Begin;
+use super::parts::find;
 use super::prefix;
 use super::press::{Press, Pressed};
 use super::report::{Progress, SourceReport};
 use super::rows::buffer::RowBuffer;
+use super::rows::carry::carry;
 use super::run::{Done, Run};
 use super::source::identify::{KnownSources, state_of};
 use super::source::verify::{Verdict, verify};
 use crate::event::RejectReason;
 use crate::parse::{self, Choice, Chosen};
-use crate::store::{Snapshot, SourceRow};
+use crate::store::{Snapshot, SourceRow, Table};
 use crate::time::Day;
 
 /// Bytes of an input that tell its format and its source.
@@ -157,7 +159,7 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
             let matched = u32::try_from(json.len()).unwrap_or(u32::MAX);
             self.buffer.refusals.push(at, RejectReason::ConflictingDuplicate, matched, &json);
         }
-        self.hand_over(sources)?;
+        self.hand_over(sources, false)?;
         self.wait()?;
         Ok((self.group, self.spare.unwrap_or(self.buffer), self.done))
     }
@@ -200,7 +202,11 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
         let opened = self.open(input)?;
         let plain = Plain::open(&input.origin, &input.name, &self.raw_bytes)?;
         match verify(plain, &state, row.offset).map_err(|error| unreadable(input, &error))? {
-            Verdict::Continues(position) => {
+            Verdict::Continues(mut position) => {
+                if !state.tail.named && position.goes_on().map_err(|error| unreadable(input, &error))? {
+                    self.forget(&row)?;
+                    return Ok(false);
+                }
                 let chosen = self.choose(input, &opened.head, Some(&row.format))?;
                 let pending = pending(input, &chosen, row);
                 self.text(input, chosen, pending, Begin::at(*position, state.tail))?;
@@ -209,7 +215,9 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
             Verdict::Shorter { verified } => {
                 let chosen = self.choose(input, &opened.head, Some(&row.format))?;
                 let (format, why) = (chosen.name.clone(), chosen.why.clone());
-                let Some((lines, bytes)) = prefix::lines((self.run, self.snapshot), input, chosen, opened, &row, verified)? else {
+                let Some((lines, bytes)) =
+                    prefix::lines((self.run, self.snapshot), input, chosen, opened, &row, verified)?
+                else {
                     return Ok(false);
                 };
                 let report = SourceReport { name: input.name.clone(), format, why, bytes, ..SourceReport::default() };
@@ -220,6 +228,20 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
             }
             Verdict::Differs => Ok(false),
         }
+    }
+
+    /// Takes out a source that was named before any of its lines was an event: the text has grown, and gets the name
+    /// that it would have had from the start.
+    fn forget(&mut self, row: &SourceRow) -> Result<(), IngestError> {
+        let snapshot = self.snapshot;
+        for part in snapshot.parts(Table::Quarantine).iter().chain(snapshot.parts(Table::Events)) {
+            find::by_line(&part.open()?, &row.source_id, 0..u64::MAX, |offset, _, _| {
+                self.group.remove_stored(part.table, part, &row.source_id, offset);
+                Ok(())
+            })?;
+        }
+        self.group.forgotten.push(row.source_id.clone());
+        Ok(())
     }
 
     fn new_source(&mut self, input: &Input, opened: Opened) -> Result<(), IngestError> {
@@ -269,7 +291,7 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
         // Two buffers share the budget: one is filled while the other is written.
         if self.buffer.memory_bytes() >= self.run.options.buffer_bytes / 2 {
             self.settle()?;
-            self.hand_over(self.group.ids.clone())?;
+            self.hand_over(self.group.ids.clone(), true)?;
         }
         Ok(())
     }
@@ -283,13 +305,21 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
         Ok(())
     }
 
-    /// Gives the buffer to the press and takes the other one.
-    fn hand_over(&mut self, sources: Vec<String>) -> Result<(), IngestError> {
+    /// Gives the buffer to the press and takes the other one; where more comes, the newest day stays here if it is the
+    /// smaller part.
+    fn hand_over(&mut self, sources: Vec<String>, more: bool) -> Result<(), IngestError> {
         self.wait()?;
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let next = self.spare.take().unwrap_or_else(|| RowBuffer::new(&self.run.rules));
+        let mut next = self.spare.take().unwrap_or_else(|| RowBuffer::new(&self.run.rules));
+        if more {
+            let newest = self.buffer.rows.iter().map(|row| row.ts).max().map_or(i64::MIN, |ts| Day::of(ts).start());
+            let rows = self.buffer.rows.iter().filter(|row| row.ts >= newest).count();
+            if rows <= self.buffer.rows.len() / 2 {
+                carry(&mut self.buffer, &mut next, newest, &self.run.rules);
+            }
+        }
         let full = std::mem::replace(&mut self.buffer, next);
         let press = self.press;
         self.pressing = Some(self.scope.spawn(move || press.run(full, &sources)));

@@ -139,7 +139,9 @@ impl Run<'_> {
             }
             Err(error) => return Err(error),
         };
-        progress.finishing();
+        if waiting.is_empty() {
+            progress.finishing();
+        }
         let plan = group.plan(press, &snapshot)?;
         self.buffer = Some(buffer);
         self.done = done;
@@ -155,8 +157,10 @@ impl Run<'_> {
             plan.add.into_iter().for_each(|part| commit.add(part));
             plan.remove.into_iter().for_each(|file| commit.remove(file));
             rows.iter().for_each(|row| commit.source(row.clone()));
+            group.forgotten.iter().for_each(|id| commit.forget(id.clone()));
             commit.audit("ingest", &group.summary());
             self.report.snapshot = commit.commit()?;
+            group.forgotten.iter().for_each(|id| self.known.remove(id));
             rows.into_iter().try_for_each(|row| self.known.put(row))?;
         }
         self.conflicts = Conflicts::default();
@@ -175,14 +179,17 @@ impl Run<'_> {
 
     fn finish(mut self) -> Result<IngestReport, IngestError> {
         if self.report.sources.is_empty() {
-            if self.failures.len() == 1 && let Some((_, error)) = self.failures.pop() {
+            if self.failures.len() == 1
+                && let Some((_, error)) = self.failures.pop()
+            {
                 return Err(error);
             }
             let skipped = self.failures.iter().map(|(_, error)| error.to_string()).collect();
             return Err(IngestError::NoLogs { skipped });
         }
         for (input, error) in self.failures {
-            let no_log = matches!(error, IngestError::Format { .. } | IngestError::Empty { .. } | IngestError::Packing { .. });
+            let no_log =
+                matches!(error, IngestError::Format { .. } | IngestError::Empty { .. } | IngestError::Packing { .. });
             let skipped = Skipped { name: input.name, why: error.to_string(), failed: !(input.listed && no_log) };
             self.report.skipped.push(skipped);
         }

@@ -29,8 +29,11 @@ mod rules;
 mod snapshot;
 mod source;
 mod sweep;
+mod verify;
 mod writer;
 
+#[cfg(test)]
+mod crash;
 #[cfg(test)]
 mod tests;
 
@@ -46,6 +49,7 @@ pub use parquet::PartWriter;
 pub use part::{Checksum, NewPart, Part, PartFile};
 pub use snapshot::Snapshot;
 pub use source::SourceRow;
+pub use verify::{Finding, VerifyReport};
 pub use writer::Writer;
 
 use catalog::Catalog;

@@ -29,7 +29,7 @@ fn v24_the_same_file_again_renamed_gzipped() {
         let again = place.take(name, bytes);
         assert_eq!((again.sources[0].counts.lines, again.sources[0].counts.duplicates), (2_000, 2_000), "{name}");
         assert_eq!(again.snapshot, first.snapshot, "nothing new, no commit: {name}");
-        assert_eq!(place.tables(), expected, "{name}");
+        place.tables().assert_same(&expected, &format!("{name}"));
     }
 }
 
@@ -46,9 +46,9 @@ fn v24_the_first_half_and_then_the_grown_file() {
         let half = place.file("access.log", &text[..cut]);
         place.try_ingest(&[&half], "combined").unwrap();
         place.take("access.log", &text);
-        assert_eq!(place.tables(), expected, "cut at {cut}");
+        place.tables().assert_same(&expected, &format!("cut at {cut}"));
         place.take("again.log.gz", gzip(&text));
-        assert_eq!(place.tables(), expected, "cut at {cut}, again");
+        place.tables().assert_same(&expected, &format!("cut at {cut}, again"));
     }
 }
 
@@ -63,7 +63,7 @@ fn v24_a_copy_that_is_shorter_adds_nothing() {
         let report = place.try_ingest(&[&short], "combined").unwrap();
         let counts = &report.sources[0].counts;
         assert_eq!(counts.lines, counts.duplicates, "cut at {cut}");
-        assert_eq!(place.tables(), expected, "cut at {cut}");
+        place.tables().assert_same(&expected, &format!("cut at {cut}"));
     }
 }
 
@@ -71,7 +71,8 @@ fn v24_a_copy_that_is_shorter_adds_nothing() {
 fn v3_any_order_and_batching_of_files() {
     let files: Vec<Vec<u8>> = (0..6).map(|at| log(at * 500..at * 500 + 500)).collect();
     let mut seen: Option<Tables> = None;
-    let orders = [vec![vec![0, 1, 2, 3, 4, 5]], vec![vec![5], vec![3, 1], vec![0, 2, 4]], vec![vec![4, 0], vec![5, 3, 2, 1]]];
+    let orders =
+        [vec![vec![0, 1, 2, 3, 4, 5]], vec![vec![5], vec![3, 1], vec![0, 2, 4]], vec![vec![4, 0], vec![5, 3, 2, 1]]];
     for batches in orders {
         let place = Place::new();
         for batch in batches {
@@ -81,7 +82,7 @@ fn v3_any_order_and_batching_of_files() {
         }
         let tables = place.tables();
         assert_eq!(tables.events.len(), 3_000);
-        assert!(seen.is_none_or(|seen| seen == tables));
+        seen.iter().for_each(|seen| seen.assert_same(&tables, "another order"));
         seen = Some(tables);
     }
 }
@@ -105,7 +106,7 @@ fn many_runs_of_a_day_become_one_part() {
     // A buffer of some two thousand rows: the log wraps around its four days, so every day gets several runs.
     place.buffer_bytes = 1 << 17;
     place.take("access.log", &text);
-    assert_eq!(place.tables(), expected);
+    place.tables().assert_same(&expected, "merged");
     assert!(place.days().values().all(|parts| *parts == 1), "{:?}", place.days());
     for at in 0..20 {
         place.take(&format!("{at}.log"), log(100_000 + at * 10..100_000 + at * 10 + 10));

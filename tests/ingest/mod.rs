@@ -41,6 +41,27 @@ pub struct Tables {
     pub sources: BTreeMap<String, [u64; 6]>,
 }
 
+impl Tables {
+    /// Both are the same; else the first rows that only one of them has.
+    #[track_caller]
+    pub fn assert_same(&self, other: &Self, what: &str) {
+        let only = |left: &[String], right: &[String]| {
+            left.iter().filter(|row| !right.contains(row)).take(3).cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(self.sources, other.sources, "{what}");
+        for (left, right) in [(&self.events, &other.events), (&self.quarantine, &other.quarantine)] {
+            assert!(
+                left == right,
+                "{what}: {} rows, {} rows\nonly left {:#?}\nonly right {:#?}",
+                left.len(),
+                right.len(),
+                only(left, right),
+                only(right, left)
+            );
+        }
+    }
+}
+
 impl Place {
     pub fn new() -> Self {
         Self::with("")

@@ -132,6 +132,8 @@ pub struct Tail {
     pub lines: u64,
     /// The parser's state before it (`LineParser::state`).
     pub parser: Vec<u8>,
+    /// The source has its name from an event line, as it should.
+    pub named: bool,
 }
 
 /// The state of a source in the catalog (`SourceRow.digest`), beside its `offset`.
@@ -262,6 +264,7 @@ mod tests {
                 fate: Some(Fate::Dropped("comment".to_owned())),
                 lines: 7,
                 parser: b"#Fields".to_vec(),
+                named: true,
             },
             before_tail: 7,
         };

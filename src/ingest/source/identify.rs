@@ -14,7 +14,7 @@ const INDEXED_BYTES: usize = 16;
 /// The format name of a source whose offsets are row numbers.
 pub const PARQUET: &str = "parquet";
 
-/// The sources of a snapshot, and those of the ingest at work.
+/// The sources of a snapshot, or those of the group at work.
 #[derive(Debug, Default)]
 pub struct KnownSources {
     by_id: BTreeMap<String, SourceRow>,
@@ -44,7 +44,9 @@ impl KnownSources {
         if row.format != PARQUET && !self.by_id.contains_key(&id) {
             let state = state_of(&row)?;
             match state.last_at_most(INDEXED_BYTES as u64, row.offset) {
-                Some((at, hash)) if at == INDEXED_BYTES as u64 => self.by_head.entry(hash).or_default().push(id.clone()),
+                Some((at, hash)) if at == INDEXED_BYTES as u64 => {
+                    self.by_head.entry(hash).or_default().push(id.clone())
+                }
                 _ => self.short.push(id.clone()),
             }
         } else if let Some(at) = self.short.iter().position(|short| *short == id) {
@@ -55,6 +57,12 @@ impl KnownSources {
         }
         self.by_id.insert(id, row);
         Ok(())
+    }
+
+    /// Takes a source out: it turned out to be another.
+    pub fn remove(&mut self, id: &str) {
+        self.by_id.remove(id);
+        self.short.retain(|short| short != id);
     }
 
     pub fn get(&self, id: &str) -> Option<&SourceRow> {
@@ -81,12 +89,13 @@ impl KnownSources {
     }
 
     /// The name of a new source whose first event line is `line`: 16 hex digits of the line's hash; where another
-    /// source has that name already, of the hash with the seed 1, 2, … – the first that is neither known nor `taken`.
-    pub fn source_id(&self, line: &[u8], taken: impl Fn(&str) -> bool) -> String {
+    /// source has that name already, of the hash with the seed 1, 2, … – the first that is `free`, which is asked with whether it
+    /// is known.
+    pub fn source_id(&self, line: &[u8], free: impl Fn(&str, bool) -> bool) -> String {
         let mut seed = 0;
         loop {
             let id = format!("{:016x}", xxh3_64_with_seed(line, seed));
-            if !self.by_id.contains_key(&id) && !taken(&id) {
+            if free(&id, self.by_id.contains_key(&id)) {
                 return id;
             }
             seed += 1;

@@ -27,6 +27,19 @@ pub struct Position {
     pub begun: Vec<u8>,
 }
 
+impl Position {
+    /// Whether the text has more than the source.
+    ///
+    /// # Errors
+    /// The input cannot be read.
+    pub fn goes_on(&mut self) -> io::Result<bool> {
+        let mut next = [0];
+        let more = self.plain.fill(&mut next)? > 0;
+        self.begun.extend_from_slice(&next[..usize::from(more)]);
+        Ok(more)
+    }
+}
+
 /// Reads `plain` from its start and compares it with a source of `offset` bytes in `state`.
 ///
 /// # Errors
@@ -42,7 +55,11 @@ pub fn verify(mut plain: Plain, state: &State, offset: u64) -> io::Result<Verdic
     }
     if whole.position() == offset {
         let same = whole.hash() == state.whole && hasher.hash() == state.before_tail;
-        return Ok(if same { Verdict::Continues(Box::new(Position { plain, hasher, begun })) } else { Verdict::Differs });
+        return Ok(if same {
+            Verdict::Continues(Box::new(Position { plain, hasher, begun }))
+        } else {
+            Verdict::Differs
+        });
     }
     let len = whole.position();
     let Some((verified, hash)) = state.last_at_most(len, offset) else {
