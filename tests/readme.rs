@@ -1,7 +1,8 @@
 //! Every console block of the README runs, in order, in one temporary folder with `data/` beside it.
 //!
 //! A line `$ command` is run by a shell that knows `journeyql`; the lines after it are the expected output (stdout
-//! and stderr as a person sees them), where a line `...` stands for any number of lines. Commands of cargo are what
+//! and stderr as a person sees them), where a line `...` stands for any lines and `[..]` for
+//! any text. Commands of cargo are what
 //! runs this test, so they are not run again.
 
 #![cfg(unix)]
@@ -29,8 +30,9 @@ fn examples(text: &str) -> Vec<Example> {
                 (Some(command), _) => {
                     examples.push(Example { line: number, command: command.to_owned(), expected: Vec::new() });
                 }
-                (None, Some(last)) if last.command.ends_with('\\') => {
-                    last.command = format!("{}{}", last.command.trim_end_matches('\\'), line.trim());
+                // A command goes on while a quote is open.
+                (None, Some(last)) if last.command.matches('"').count() % 2 == 1 => {
+                    last.command = format!("{}\n{line}", last.command);
                 }
                 (None, Some(last)) => last.expected.push(line.to_owned()),
                 (None, None) => panic!("README.md:{number}: output without a command"),
@@ -46,7 +48,15 @@ fn matches(expected: &[String], found: &[&str]) -> bool {
     match expected.split_first() {
         None => found.is_empty(),
         Some((first, rest)) if first == "..." => (0..=found.len()).any(|skip| matches(rest, &found[skip..])),
-        Some((first, rest)) => found.first() == Some(&first.as_str()) && matches(rest, &found[1..]),
+        Some((first, rest)) => found.first().is_some_and(|line| line_matches(first, line)) && matches(rest, &found[1..]),
+    }
+}
+
+/// Whether a line is what is expected; `[..]` stands for any text.
+fn line_matches(expected: &str, found: &str) -> bool {
+    match expected.split_once("[..]") {
+        None => expected == found,
+        Some((start, end)) => found.len() >= start.len() + end.len() && found.starts_with(start) && found.ends_with(end),
     }
 }
 

@@ -121,6 +121,10 @@ fn place(error: &QueryError, sql: &str) -> Option<std::ops::Range<usize>> {
     if let Some(at) = error.at {
         return Some(stretch_at(sql, offset(sql, at)?));
     }
+    if error.message.ends_with("found: EOF") {
+        let end = sql.trim_end().len();
+        return Some(end..end);
+    }
     let unknown = ["no table ", "no column ", "no function ", "no setting "];
     let name = unknown.iter().find_map(|start| error.message.strip_prefix(start))?;
     find_word(sql, name.split_whitespace().next()?.trim_matches('\''))
