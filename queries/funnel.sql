@@ -10,7 +10,7 @@
 --   conversion_prev double, share of those who came to the step before
 --   drop_off bigint, how many were lost since the step before
 --   drop_off_rate double, share of those who were lost
---   ttc_median_s double null, seconds from the first step
+--   ttc_median_s double null, seconds from the step before
 SELECT step_no, step, units, conversion_first, conversion_prev, drop_off, drop_off_rate, ttc_median_s
 FROM funnel($steps, window => $window, unit => $unit)
 ORDER BY step_no

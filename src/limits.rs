@@ -32,3 +32,5 @@ pub const PLANNING_STACK: usize = 256 << 20;
 pub const FUNNEL_STEPS: usize = 64;
 /// Steps of a path that are spelled out; the rest is `…`.
 pub const PATH_STEPS_SHOWN: usize = 50;
+/// Memory that a query may hold before it spills or fails, in bytes.
+pub const QUERY_MEMORY_BYTES: usize = 1 << 30;

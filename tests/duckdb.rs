@@ -18,6 +18,11 @@ use journeyql::store::{PartWriter, SourceRow, Store, Table, Writer};
 use journeyql::time::Day;
 use serde_json::Value;
 
+/// Past the capture of the test harness: a check that did not happen must be seen.
+fn not_run(why: &str) {
+    writeln!(std::io::stderr(), "\nNOT RUN: the DuckDB check: {why}").unwrap();
+}
+
 /// Asks DuckDB; `None` when there is no DuckDB to ask.
 fn ask(store: &Store, options: &str, questions: &[String]) -> Option<Vec<Value>> {
     let python = std::env::var("JOURNEYQL_PYTHON").unwrap_or_else(|_| "python3".to_owned());
@@ -32,7 +37,7 @@ fn ask(store: &Store, options: &str, questions: &[String]) -> Option<Vec<Value>>
         .stderr(Stdio::piped())
         .spawn();
     let Ok(mut child) = child else {
-        eprintln!("NOT RUN: '{python}' cannot be started; set JOURNEYQL_PYTHON");
+        not_run(&format!("'{python}' cannot be started; set JOURNEYQL_PYTHON"));
         return None;
     };
     let text = serde_json::to_vec(questions).unwrap();
@@ -40,7 +45,7 @@ fn ask(store: &Store, options: &str, questions: &[String]) -> Option<Vec<Value>>
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.code() == Some(3) {
-        eprintln!("NOT RUN: {python}: {}; pip install the three packages, or set JOURNEYQL_PYTHON", said.trim());
+        not_run(&format!("{python}: {}; pip install the three packages, or set JOURNEYQL_PYTHON", said.trim()));
         return None;
     }
     assert!(output.status.success(), "{said}");

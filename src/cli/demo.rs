@@ -1,5 +1,6 @@
 //! `journeyql demo`: the bundled sample from log to reports, and the generator of larger ones.
 
+use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,16 +8,17 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::args::Json;
+use super::blocking;
 use super::context::{Context, command_on};
 use super::failure::{Code, Failure};
 use super::ingest::write_summary;
+use super::run::bundled;
 use super::target::{NewFile, make_folder, print};
-use super::blocking;
 use crate::config::Config;
-use crate::database::{Database, report};
+use crate::database::Database;
 use crate::demo::{self, Plan};
 use crate::ingest::{IngestReport, Quiet};
-use crate::output::{self, Format, Writer};
+use crate::output::Format;
 
 /// Where the demo's store goes unless `--store` names one.
 const STORE: &str = "./journey-demo";
@@ -53,7 +55,7 @@ pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, F
     let context = Context { store: demo_store(context), ..context.clone() };
     let (database, report) = ingest(&context).await?;
     if args.json.json {
-        let summary = summary(&database, &report).await?;
+        let summary = summary(&database, &report, &context).await?;
         print(|out| writeln!(out, "{summary:#}"))?;
     } else {
         tell(&database, &report, &context).await?;
@@ -99,6 +101,9 @@ async fn ingest(context: &Context) -> Result<(Database, IngestReport), Failure> 
     Ok((database, report))
 }
 
+/// The shop's funnel.
+const FUNNEL: &str = "/,/product/<id>,/cart,/checkout,/thanks";
+
 /// A heading, the report, and its parameters.
 const CHAPTERS: [(&str, &str); 4] = [
     ("Overview", "overview"),
@@ -113,8 +118,10 @@ async fn tell(database: &Database, report: &IngestReport, context: &Context) -> 
         write_summary(report, out)
     })?;
     for (heading, name) in CHAPTERS {
-        let sql = report_sql(name)?;
-        let table = table(database, name, &sql, context).await?;
+        let sql = report_sql(name, context)?;
+        let explain = |error| Failure::of_sql(&error, name, &sql);
+        let answer = database.session().query(&sql).await.map_err(explain)?;
+        let table = answer.text(Format::Table, context.look()).await.map_err(explain)?;
         print(|out| write!(out, "\n{heading}  (journeyql run {name})\n{table}"))?;
     }
     let command = command_on(&context.store);
@@ -129,33 +136,22 @@ async fn tell(database: &Database, report: &IngestReport, context: &Context) -> 
 }
 
 /// A bundled report with its defaults.
-fn report_sql(name: &str) -> Result<String, Failure> {
-    let wrong = |error: crate::database::Error| Failure::of_sql(&error, name, "");
-    let found = report(name).ok_or_else(|| Failure::failed(&format!("no bundled report '{name}'")))?;
-    found.sql(&std::collections::BTreeMap::new()).map_err(wrong)
-}
-
-async fn table(database: &Database, name: &str, sql: &str, context: &Context) -> Result<String, Failure> {
-    let explain = |error| Failure::of_sql(&error, name, sql);
-    let answer = database.session().query(sql).await.map_err(explain)?;
-    let schema = answer.schema();
-    let batches = answer.collect().await.map_err(explain)?;
-    let mut text = Vec::new();
-    let mut writer = output::open(Format::Table, &schema, Box::new(&mut text), context.look())?;
-    for batch in batches {
-        writer.batch(&batch)?;
-    }
-    writer.finish()?;
-    drop(writer);
-    Ok(String::from_utf8_lossy(&text).into_owned())
+fn report_sql(name: &str, context: &Context) -> Result<String, Failure> {
+    let report = bundled(name, context)?;
+    let defaults: BTreeMap<String, String> = match name {
+        "funnel" => [("steps".to_owned(), FUNNEL.to_owned())].into(),
+        "top_paths" | "drop_offs" => [("top".to_owned(), "10".to_owned())].into(),
+        _ => BTreeMap::new(),
+    };
+    report.sql(&defaults).map_err(|error| Failure::of_sql(&error, name, &report.text))
 }
 
 /// The same as data.
-async fn summary(database: &Database, report: &IngestReport) -> Result<Value, Failure> {
+async fn summary(database: &Database, report: &IngestReport, context: &Context) -> Result<Value, Failure> {
     let journeys = database.rows("SELECT count(*) AS n FROM sessions").await?;
-    let stages = database.rows(&report_sql("funnel")?).await?;
-    let drop_offs = database.rows(&report_sql("drop_offs")?).await?;
-    let top_paths = database.rows(&report_sql("top_paths")?).await?;
+    let stages = database.rows(&report_sql("funnel", context)?).await?;
+    let drop_offs = database.rows(&report_sql("drop_offs", context)?).await?;
+    let top_paths = database.rows(&report_sql("top_paths", context)?).await?;
     Ok(json!({
         "store": database.dir().display().to_string(),
         "ingest": report,

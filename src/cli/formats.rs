@@ -17,7 +17,11 @@ pub(in crate::cli) struct Args {
 }
 
 pub(in crate::cli) fn run(args: Args) -> Result<Code, Failure> {
-    if args.json.json { print_json()? } else { print_list(args.samples)? }
+    if args.json.json {
+        print_json()?
+    } else {
+        print_list(args.samples)?
+    }
     Ok(Code::Done)
 }
 
@@ -25,7 +29,7 @@ fn print_json() -> Result<(), Failure> {
     let formats: Vec<serde_json::Value> = formats()
         .iter()
         .map(|format| {
-            let samples: Vec<&str> = format.samples.iter().map(|sample| sample.line).collect();
+            let samples: Vec<&str> = format.samples.iter().map(|sample| sample.text).collect();
             serde_json::json!({"name": format.name, "title": format.title, "url": format.url, "samples": samples})
         })
         .collect();
@@ -40,7 +44,9 @@ fn print_list(samples: bool) -> Result<(), Failure> {
             if samples {
                 writeln!(out, "{:width$}  {}", "", format.url)?;
                 for sample in format.samples {
-                    writeln!(out, "{:width$}    {}\n{:width$}      {}", "", sample.about, "", neutral(sample.line))?;
+                    for line in sample.text.lines() {
+                        writeln!(out, "{:width$}    {}", "", neutral(line))?;
+                    }
                 }
             }
         }

@@ -7,7 +7,7 @@ use super::answer;
 use super::args::Shape;
 use super::context::Context;
 use super::failure::{Code, Failure};
-use crate::database::{Report, report, reports};
+use crate::database::{Report, reports};
 use crate::error::did_you_mean;
 
 /// Run a saved report: a file, or one of `journeyql queries`
@@ -29,9 +29,9 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, Failure> {
-    let report = load(&args.report)?;
+    let report = load(&args.report, context)?;
     let mut values: BTreeMap<String, String> = args.param.into_iter().collect();
-    if !values.is_empty() && report.header().is_ok_and(|header| header.parameters.is_empty()) {
+    if !values.is_empty() && report.header.parameters.is_empty() {
         // A loop over reports may pass one to all: those that take none run the same with every value.
         context.remark(&format!("{} takes no parameters", report.name));
         values.clear();
@@ -41,26 +41,23 @@ pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, F
 }
 
 /// The report in the file, else the bundled one of that name.
-fn load(path: &Path) -> Result<Report, Failure> {
+fn load(path: &Path, context: &Context) -> Result<Report, Failure> {
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {
-        Ok(text) => return Ok(Report { name, text: text.into() }),
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Failure::usage(&format!("cannot read {name} – {error}")));
-        }
-        Err(_) => {}
+        Ok(text) => Ok(Report::new(&name, text)?),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => bundled(&name, context),
+        Err(error) => Err(Failure::usage(&format!("cannot read {name} – {error}"))),
     }
-    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    bundled(stem)
 }
 
-/// The bundled report of a name.
-pub(in crate::cli) fn bundled(name: &str) -> Result<Report, Failure> {
-    let stem = name.strip_suffix(".sql").unwrap_or(name);
-    report(stem).ok_or_else(|| {
-        let known = reports();
-        let hint = did_you_mean(stem, known.iter().map(|report| report.name.as_str()));
-        let hint = hint.map(|hint| format!(" – {hint}")).unwrap_or_default();
-        Failure::usage(&format!("no file and no bundled report '{name}'{hint}")).next("journeyql queries")
-    })
+/// The bundled report of a name, also with folder and extension as it has them in the repository.
+pub(in crate::cli) fn bundled(name: &str, context: &Context) -> Result<Report, Failure> {
+    let stem = Path::new(name).file_stem().and_then(|stem| stem.to_str()).unwrap_or(name);
+    let mut known = reports(&context.store)?;
+    if let Some(at) = known.iter().position(|report| report.name == stem) {
+        return Ok(known.swap_remove(at));
+    }
+    let hint = did_you_mean(stem, known.iter().map(|report| report.name.as_str()));
+    let hint = hint.map(|hint| format!(" – {hint}")).unwrap_or_default();
+    Err(Failure::usage(&format!("no file and no bundled report '{name}'{hint}")).next("journeyql queries"))
 }

@@ -55,7 +55,8 @@ fn write_visit(visit: &Visit, out: &mut dyn Write) -> std::io::Result<()> {
         let since = (step.ts - visit.started_at) / time::SECOND;
         let clock = format!("+{}:{:02}:{:02}", since / 3_600, since / 60 % 60, since % 60);
         let repeats = if step.repeats > 1 { format!(" ×{}", step.repeats) } else { String::new() };
-        let status = step.status.filter(|status| *status >= 400).map(|status| format!(" [{status}]")).unwrap_or_default();
+        let status =
+            step.status.filter(|status| *status >= 400).map(|status| format!(" [{status}]")).unwrap_or_default();
         let dwell = step.dwell_s.map(|seconds| format!("  {}", dwell(seconds))).unwrap_or_default();
         writeln!(out, "  {clock:>9}  {}{repeats}{status}{dwell}", neutral(&step.step))?;
     }

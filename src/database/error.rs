@@ -27,6 +27,10 @@ pub enum Error {
     Rules(String),
     #[error("cannot show the answer: {0}")]
     Output(#[from] crate::output::OutputError),
+    #[error("cannot read the answer back: {0}")]
+    Rows(String),
+    #[error("the session has no snapshot")]
+    Closed,
 }
 
 /// Whose fault it is; a porch makes an exit code or a status of it.
@@ -48,7 +52,10 @@ impl Error {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::Store(error) | Self::Ingest(IngestError::Store(error)) => of_store(error),
-            Self::Ingest(IngestError::Format { source: FormatError::Unknown { .. } | FormatError::Invalid { .. }, .. })
+            Self::Ingest(IngestError::Format {
+                source: FormatError::Unknown { .. } | FormatError::Invalid { .. },
+                ..
+            })
             | Self::Ingest(IngestError::NothingNamed | IngestError::Pattern { .. } | IngestError::Config(_))
             | Self::Config(_) => Fault::Usage,
             Self::Ingest(IngestError::Interrupted) => Fault::Interrupted,
@@ -57,7 +64,7 @@ impl Error {
                 QueryErrorKind::Damaged => Fault::Damaged,
                 QueryErrorKind::Failed | QueryErrorKind::Memory => Fault::Failed,
             },
-            Self::Ingest(_) | Self::Rules(_) | Self::Output(_) => Fault::Failed,
+            Self::Ingest(_) | Self::Rules(_) | Self::Output(_) | Self::Rows(_) | Self::Closed => Fault::Failed,
         }
     }
 
@@ -113,6 +120,10 @@ fn is_missing(dir: &Path) -> bool {
 fn place(error: &QueryError, sql: &str) -> Option<std::ops::Range<usize>> {
     if let Some(at) = error.at {
         return Some(stretch_at(sql, offset(sql, at)?));
+    }
+    if error.message.ends_with("found: EOF") {
+        let end = sql.trim_end().len();
+        return Some(end..end);
     }
     let unknown = ["no table ", "no column ", "no function ", "no setting "];
     let name = unknown.iter().find_map(|start| error.message.strip_prefix(start))?;

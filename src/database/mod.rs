@@ -27,10 +27,10 @@ use crate::ingest::{self, IngestOptions, IngestReport, Progress};
 use crate::store::{Snapshot, Store, StoreError};
 use crate::time;
 
+pub use crate::engine::header::Header;
 pub use error::{Error, Fault};
 pub use files::{Files, LiveFile};
-pub use crate::engine::Header;
-pub use report::{Report, report, reports};
+pub use report::{Report, reports};
 pub use session::{Answer, RelationInfo, Session};
 pub use statement::{is_complete as is_complete_statement, literal, split as split_statements};
 pub use status::{SourceStatus, Status};

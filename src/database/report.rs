@@ -1,26 +1,30 @@
 //! Saved reports: a SELECT with a header that people and the machine read, and parameters.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::Error;
-use crate::engine::{Header, QueryError, bind, bundled_reports};
+use crate::engine::QueryError;
+use crate::engine::header::Header;
+use crate::engine::params::bind;
+use crate::engine::views::Queries;
 
-/// A report's name and text.
+/// A report: its name or file, its text, and what its header says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// The bundled report's name, or the file's path.
     pub name: String,
-    pub text: Cow<'static, str>,
+    pub text: String,
+    pub header: Header,
 }
 
 impl Report {
-    /// What it answers, and its parameters and columns.
+    /// A report of one's own.
     ///
     /// # Errors
     /// A header line is not as it should be.
-    pub fn header(&self) -> Result<Header, Error> {
-        Header::parse(&self.text).map_err(|error| QueryError::sql(format!("{}: {error}", self.name)).into())
+    pub fn new(name: &str, text: String) -> Result<Self, Error> {
+        let header = Header::parse(&text).map_err(|why| QueryError::sql(format!("{name}: {why}")))?;
+        Ok(Self { name: name.to_owned(), text, header })
     }
 
     /// The text with every parameter replaced by its value or its default, as a literal of its type.
@@ -32,15 +36,17 @@ impl Report {
     }
 }
 
-/// The bundled reports by name.
-#[must_use]
-pub fn reports() -> Vec<Report> {
-    let report = |(name, text): &(&str, &'static str)| Report { name: (*name).to_owned(), text: Cow::Borrowed(*text) };
-    bundled_reports().iter().map(report).collect()
-}
-
-/// The bundled report of a name.
-#[must_use]
-pub fn report(name: &str) -> Option<Report> {
-    reports().into_iter().find(|report| report.name == name)
+/// The bundled reports by name, with those in the store's `queries/` in their place or beside them.
+///
+/// # Errors
+/// A report of the store cannot be read or has a malformed header.
+pub fn reports(store: &Path) -> Result<Vec<Report>, Error> {
+    let folder = store.join("queries");
+    let reports = Queries::reports(Some(&folder))?;
+    let report = |query: &crate::engine::views::Query| Report {
+        name: query.name.clone(),
+        text: query.sql.clone(),
+        header: query.header.clone(),
+    };
+    Ok(reports.iter().map(report).collect())
 }

@@ -108,7 +108,8 @@ impl Database {
 
     fn stale_rules(&self, snapshot: &crate::store::Snapshot) -> Option<String> {
         let present = self.config.rules_fingerprint();
-        let stale: BTreeSet<_> = snapshot.events().iter().filter(|part| part.rules != present).map(|part| part.day).collect();
+        let stale: BTreeSet<_> =
+            snapshot.events().iter().filter(|part| part.rules != present).map(|part| part.day).collect();
         let (first, last) = (stale.first()?, stale.last()?);
         Some(format!(
             "{} day{} ({first} to {last}) hold pages and steps of other rules than those in force",

@@ -108,12 +108,17 @@ pub fn type_name(kind: &DataType) -> String {
         DataType::Float64 => "double".to_owned(),
         DataType::Boolean => "boolean".to_owned(),
         DataType::Date32 | DataType::Date64 => "date".to_owned(),
-        DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond, _) => {
-            "timestamp".to_owned()
-        }
+        DataType::Timestamp(
+            TimeUnit::Second | TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond,
+            _,
+        ) => "timestamp".to_owned(),
         DataType::Interval(_) | DataType::Duration(_) => "interval".to_owned(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => "bytes".to_owned(),
-        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) => format!("{}[]", type_name(item.data_type())),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            "bytes".to_owned()
+        }
+        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) => {
+            format!("{}[]", type_name(item.data_type()))
+        }
         other => other.to_string().to_lowercase(),
     }
 }

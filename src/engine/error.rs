@@ -82,10 +82,10 @@ impl QueryError {
         if let Some(message) = damage(root) {
             return Self { kind: QueryErrorKind::Damaged, message, at: None, hint: None };
         }
-        let at = error.diagnostic().and_then(|it| it.span).map(|span| Position {
-            line: span.start.line,
-            column: span.start.column,
-        });
+        let at = error
+            .diagnostic()
+            .and_then(|it| it.span)
+            .map(|span| Position { line: span.start.line, column: span.start.column });
         match root {
             DataFusionError::SchemaError(schema, _) => schema_error(schema).with_position(at),
             DataFusionError::SQL(parser, _) => {
@@ -93,19 +93,16 @@ impl QueryError {
                 Self::sql(message).with_position(found)
             }
             DataFusionError::Plan(message) => plan_error(message, tables).with_position(at),
-            DataFusionError::Configuration(message) | DataFusionError::NotImplemented(message) => Self::sql(lower(message)),
+            DataFusionError::Configuration(message) | DataFusionError::NotImplemented(message) => {
+                Self::sql(lower(message))
+            }
             DataFusionError::ResourcesExhausted(message) => Self {
                 kind: QueryErrorKind::Memory,
                 message: format!("the query needs more memory than it may use: {}", first_line(message)),
                 at: None,
                 hint: Some("narrow it (fewer days, a LIMIT) or raise the memory limit".to_owned()),
             },
-            other => Self {
-                kind: QueryErrorKind::Failed,
-                message: lower(&other.strip_backtrace()),
-                at,
-                hint: None,
-            },
+            other => Self { kind: QueryErrorKind::Failed, message: lower(&other.strip_backtrace()), at, hint: None },
         }
     }
 }

@@ -61,7 +61,9 @@ impl Kind {
     fn literal(self, value: &str) -> Result<String, String> {
         Ok(match self {
             Self::Text => quoted(value),
-            Self::Integer => value.trim().parse::<i64>().map_err(|_| format!("'{value}' is no whole number"))?.to_string(),
+            Self::Integer => {
+                value.trim().parse::<i64>().map_err(|_| format!("'{value}' is no whole number"))?.to_string()
+            }
             Self::Double => {
                 let number: f64 = value.trim().parse().map_err(|_| format!("'{value}' is no number"))?;
                 if !number.is_finite() {
@@ -222,7 +224,9 @@ mod tests {
         ] {
             assert_eq!(Kind::parse(kind).unwrap().literal(good).as_deref(), Ok(sql));
         }
-        for (kind, bad) in [("integer", "5.5"), ("boolean", "x"), ("interval", "1 month"), ("date", "x"), ("text[]", " ")] {
+        for (kind, bad) in
+            [("integer", "5.5"), ("boolean", "x"), ("interval", "1 month"), ("date", "x"), ("text[]", " ")]
+        {
             assert!(Kind::parse(kind).unwrap().literal(bad).is_err(), "{kind}");
         }
     }

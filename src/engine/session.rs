@@ -10,10 +10,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList, TableProvider};
 use datafusion::common::{DFSchema, DataFusionError, Result as DfResult};
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::{Expr, LogicalPlan, Statement as PlanStatement};
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -79,7 +79,8 @@ impl Engine {
     pub fn new(options: EngineOptions) -> Result<Self, QueryError> {
         let views = Arc::new(Queries::views(options.views_dir.as_deref())?);
         let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes.max(64 << 20)), TOP_CONSUMERS);
-        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc().map_err(|error| internal(&error))?;
+        let runtime =
+            RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc().map_err(|error| internal(&error))?;
         let base = Settings::new(&options.config, options.now);
         let steps_where = steps_where(&options.config)?;
         let parts = options.snapshot.events().iter().map(PartFile::from).collect();

@@ -45,14 +45,27 @@ fn check_depth(sql: &str) -> Result<(), QueryError> {
     for token in tokens {
         match &token.token {
             Token::Comma | Token::SemiColon => chain = 0,
-            Token::Word(word) if matches!(word.keyword, Keyword::SELECT | Keyword::FROM | Keyword::WHEN | Keyword::THEN) => {
+            Token::Word(word)
+                if matches!(word.keyword, Keyword::SELECT | Keyword::FROM | Keyword::WHEN | Keyword::THEN) =>
+            {
                 chain = 0;
             }
             Token::Word(word) if matches!(word.keyword, Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::UNION) => {
                 chain += 1;
             }
-            Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod | Token::StringConcat | Token::Eq
-            | Token::DoubleColon | Token::LParen | Token::LBracket | Token::Pipe | Token::Ampersand | Token::Caret => {
+            Token::Plus
+            | Token::Minus
+            | Token::Mul
+            | Token::Div
+            | Token::Mod
+            | Token::StringConcat
+            | Token::Eq
+            | Token::DoubleColon
+            | Token::LParen
+            | Token::LBracket
+            | Token::Pipe
+            | Token::Ampersand
+            | Token::Caret => {
                 chain += 1;
             }
             _ => {}

@@ -3,9 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, StringBuilder,
-};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::streaming::StreamingTable;
@@ -63,7 +61,8 @@ fn table(
 /// Never; the schema is fixed.
 pub fn quarantine_rows(snapshot: &Snapshot) -> Result<Arc<dyn TableProvider>> {
     let stored = quarantine();
-    let mut columns: Vec<Field> = stored.fields().iter().map(|field| field.as_ref().clone().with_metadata([].into())).collect();
+    let mut columns: Vec<Field> =
+        stored.fields().iter().map(|field| field.as_ref().clone().with_metadata([].into())).collect();
     for column in &mut columns {
         if column.name() == "raw" {
             *column = column.clone().with_data_type(DataType::Utf8);
@@ -133,7 +132,8 @@ pub fn source_rows(snapshot: &Snapshot) -> Result<Arc<dyn TableProvider>> {
     let snapshot = snapshot.clone();
     table(columns, move |schema, sink| {
         let rows = snapshot.sources();
-        let text = |of: fn(&SourceRow) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(of))) };
+        let text =
+            |of: fn(&SourceRow) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(of))) };
         let number = |of: fn(&SourceRow) -> u64| -> ArrayRef {
             Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| i64::try_from(of(row)).unwrap_or(i64::MAX))))
         };

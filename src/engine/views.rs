@@ -19,8 +19,7 @@ macro_rules! queries {
 }
 
 /// The views of the program: name and text.
-pub const VIEWS: &[(&str, &str)] =
-    queries!("views/": "drop_offs", "dwell", "flows", "invariants", "quarantine", "sources", "stats", "top_paths", "transitions");
+pub const VIEWS: &[(&str, &str)] = queries!("views/": "drop_offs", "dwell", "flows", "invariants", "quarantine", "sources", "stats", "top_paths", "transitions");
 
 /// The reports of the program: name and text.
 pub const REPORTS: &[(&str, &str)] =
@@ -106,9 +105,10 @@ impl Queries {
         let parsed = DFParser::parse_sql(&query.sql).map_err(|error| QueryError::from_datafusion(&error, &[]))?;
         let mut needs = Vec::new();
         for statement in &parsed {
-            let (tables, _) = resolve_table_references(statement, true)
-                .map_err(|error| QueryError::from_datafusion(&error, &[]))?;
-            needs.extend(tables.iter().map(|table| table.table().to_owned()).filter(|name| self.all.contains_key(name)));
+            let (tables, _) =
+                resolve_table_references(statement, true).map_err(|error| QueryError::from_datafusion(&error, &[]))?;
+            needs
+                .extend(tables.iter().map(|table| table.table().to_owned()).filter(|name| self.all.contains_key(name)));
         }
         Ok(needs)
     }

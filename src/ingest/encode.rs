@@ -76,7 +76,9 @@ impl Encoder {
         let columns: Vec<ArrayRef> = vec![
             Arc::new(Date32Array::from_value(day.0, self.rows.len())),
             self.text(&texts.distinct, |row| row.distinct)?,
-            Arc::new(TimestampMicrosecondArray::from_iter_values(self.rows.iter().map(|row| row.ts)).with_timezone("UTC")),
+            Arc::new(
+                TimestampMicrosecondArray::from_iter_values(self.rows.iter().map(|row| row.ts)).with_timezone("UTC"),
+            ),
             self.text(&texts.event, |row| row.event)?,
             self.text(&texts.page, |row| buffer.page(row))?,
             self.text(&texts.path, |row| row.path)?,
@@ -156,10 +158,9 @@ impl Dictionary {
             offsets.push(end);
             self.keys[code as usize] = 0;
         }
-        let valid = (nulls > 0).then(|| {
-            NullBuffer::new(BooleanBuffer::collect_bool(codes.len(), |at| codes[at] != 0))
-        });
-        let values = StringArray::try_new(OffsetBuffer::new(ScalarBuffer::from(offsets)), Buffer::from_vec(bytes), None)?;
+        let valid = (nulls > 0).then(|| NullBuffer::new(BooleanBuffer::collect_bool(codes.len(), |at| codes[at] != 0)));
+        let values =
+            StringArray::try_new(OffsetBuffer::new(ScalarBuffer::from(offsets)), Buffer::from_vec(bytes), None)?;
         let keys = Int32Array::try_new(ScalarBuffer::from(keys), valid)?;
         Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::new(values))?))
     }

@@ -25,7 +25,10 @@ pub enum IngestError {
     Pattern { pattern: String, why: &'static str },
     #[error("no files in the folder {}", path.display())]
     EmptyFolder { path: PathBuf },
-    #[error("no logs in what was named: {} – --format NAME reads a file in a given format, `journeyql formats` lists them", list(skipped))]
+    #[error(
+        "no logs in what was named: {} – --format NAME reads a file in a given format, `journeyql formats` lists them",
+        list(skipped)
+    )]
     NoLogs { skipped: Vec<String> },
     #[error("{name} is empty – nothing to ingest")]
     Empty { name: String },

@@ -9,8 +9,8 @@
 //! Invariants: a source's rows and its offset are in the same commit; the rows of the new parts are exactly the lines
 //! that the tallies call stored and quarantined, else nothing is committed; a day gets at most one new part.
 
-use std::fs::File;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
 
 use super::error::IngestError;
 use super::parts::merge::{Lines, Merged, merge};

@@ -188,13 +188,7 @@ impl<'scope> Reading<'scope, '_, '_> {
 
     /// A record at the end of the text, or where the known text ended.
     #[cold]
-    fn at_tail(
-        &mut self,
-        text: &mut Text,
-        offset: u64,
-        record: &Record<'_>,
-        before: u64,
-    ) -> Result<(), IngestError> {
+    fn at_tail(&mut self, text: &mut Text, offset: u64, record: &Record<'_>, before: u64) -> Result<(), IngestError> {
         let parser_state = text.parser.state();
         let mut fate = None;
         if let Some((tail, bytes)) = text.known_tail.take() {
@@ -337,7 +331,9 @@ impl<'scope> Reading<'scope, '_, '_> {
                 return Ok(());
             }
             Some(Fate::Stored(day)) => ([(Table::Events, Place::Stored), (Table::Quarantine, Place::Quarantined)], day),
-            Some(Fate::Quarantined(day)) => ([(Table::Quarantine, Place::Quarantined), (Table::Events, Place::Stored)], day),
+            Some(Fate::Quarantined(day)) => {
+                ([(Table::Quarantine, Place::Quarantined), (Table::Events, Place::Stored)], day)
+            }
         };
         self.group.pending[number].known_lines -= 1;
         for (at, (table, place)) in places.into_iter().enumerate() {
@@ -359,7 +355,9 @@ impl Text {
     /// The tail of a text that was read to `offset`.
     fn end(self, start: u64, offset: u64) -> Tail {
         match self.tail {
-            Some((fate, parser, lines)) if start < offset => Tail { start, fate: Some(fate), lines, parser, named: self.named },
+            Some((fate, parser, lines)) if start < offset => {
+                Tail { start, fate: Some(fate), lines, parser, named: self.named }
+            }
             _ => Tail { start, fate: None, lines: self.lines, parser: self.parser.state(), named: self.named },
         }
     }

@@ -52,7 +52,14 @@ pub fn lines(
     while let Some(piece) = chunks.next(std::mem::take(&mut buffer)).map_err(|error| unreadable(input, &error))? {
         match piece {
             Piece::Records(chunk) => {
-                count += unproved.take(run, &mut rows, parser.as_mut(), (framing, chunk.bytes(), chunk.last), chunk.start, verified);
+                count += unproved.take(
+                    run,
+                    &mut rows,
+                    parser.as_mut(),
+                    (framing, chunk.bytes(), chunk.last),
+                    chunk.start,
+                    verified,
+                );
                 buffer = chunk.buffer;
             }
             Piece::TooLong { start, head, terminated } => {

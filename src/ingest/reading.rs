@@ -27,6 +27,7 @@ use super::prefix;
 use super::press::{Press, Pressed};
 use super::report::{Progress, SourceReport};
 use super::rows::buffer::RowBuffer;
+use super::rows::carry::carry;
 use super::run::{Done, Run};
 use super::source::identify::{KnownSources, state_of};
 use super::source::verify::{Verdict, verify};
@@ -158,7 +159,7 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
             let matched = u32::try_from(json.len()).unwrap_or(u32::MAX);
             self.buffer.refusals.push(at, RejectReason::ConflictingDuplicate, matched, &json);
         }
-        self.hand_over(sources)?;
+        self.hand_over(sources, false)?;
         self.wait()?;
         Ok((self.group, self.spare.unwrap_or(self.buffer), self.done))
     }
@@ -214,7 +215,9 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
             Verdict::Shorter { verified } => {
                 let chosen = self.choose(input, &opened.head, Some(&row.format))?;
                 let (format, why) = (chosen.name.clone(), chosen.why.clone());
-                let Some((lines, bytes)) = prefix::lines((self.run, self.snapshot), input, chosen, opened, &row, verified)? else {
+                let Some((lines, bytes)) =
+                    prefix::lines((self.run, self.snapshot), input, chosen, opened, &row, verified)?
+                else {
                     return Ok(false);
                 };
                 let report = SourceReport { name: input.name.clone(), format, why, bytes, ..SourceReport::default() };
@@ -288,7 +291,7 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
         // Two buffers share the budget: one is filled while the other is written.
         if self.buffer.memory_bytes() >= self.run.options.buffer_bytes / 2 {
             self.settle()?;
-            self.hand_over(self.group.ids.clone())?;
+            self.hand_over(self.group.ids.clone(), true)?;
         }
         Ok(())
     }
@@ -302,13 +305,21 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
         Ok(())
     }
 
-    /// Gives the buffer to the press and takes the other one.
-    fn hand_over(&mut self, sources: Vec<String>) -> Result<(), IngestError> {
+    /// Gives the buffer to the press and takes the other one; where more comes, the newest day stays here if it is the
+    /// smaller part.
+    fn hand_over(&mut self, sources: Vec<String>, more: bool) -> Result<(), IngestError> {
         self.wait()?;
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let next = self.spare.take().unwrap_or_else(|| RowBuffer::new(&self.run.rules));
+        let mut next = self.spare.take().unwrap_or_else(|| RowBuffer::new(&self.run.rules));
+        if more {
+            let newest = self.buffer.rows.iter().map(|row| row.ts).max().map_or(i64::MIN, |ts| Day::of(ts).start());
+            let rows = self.buffer.rows.iter().filter(|row| row.ts >= newest).count();
+            if rows <= self.buffer.rows.len() / 2 {
+                carry(&mut self.buffer, &mut next, newest, &self.run.rules);
+            }
+        }
         let full = std::mem::replace(&mut self.buffer, next);
         let press = self.press;
         self.pressing = Some(self.scope.spawn(move || press.run(full, &sources)));

@@ -179,14 +179,17 @@ impl Run<'_> {
 
     fn finish(mut self) -> Result<IngestReport, IngestError> {
         if self.report.sources.is_empty() {
-            if self.failures.len() == 1 && let Some((_, error)) = self.failures.pop() {
+            if self.failures.len() == 1
+                && let Some((_, error)) = self.failures.pop()
+            {
                 return Err(error);
             }
             let skipped = self.failures.iter().map(|(_, error)| error.to_string()).collect();
             return Err(IngestError::NoLogs { skipped });
         }
         for (input, error) in self.failures {
-            let no_log = matches!(error, IngestError::Format { .. } | IngestError::Empty { .. } | IngestError::Packing { .. });
+            let no_log =
+                matches!(error, IngestError::Format { .. } | IngestError::Empty { .. } | IngestError::Packing { .. });
             let skipped = Skipped { name: input.name, why: error.to_string(), failed: !(input.listed && no_log) };
             self.report.skipped.push(skipped);
         }

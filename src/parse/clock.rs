@@ -194,19 +194,32 @@ pub(super) fn epoch(text: &[u8]) -> Option<i64> {
         [b'.', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => fraction_micros(digits)?,
         _ => return exponent(text),
     };
-    // `fraction` counts millionths of the unit.
-    let micros = match whole {
-        0..100_000_000_000 => whole * SECOND + fraction,
+    let micros = scaled(whole, fraction);
+    Some(if negative { -micros } else { micros })
+}
+
+/// An epoch number of a unit told by its magnitude, as [`epoch`] has it.
+pub(super) fn epoch_of(number: i64) -> i64 {
+    if number < 0 { -scaled(number.saturating_neg(), 0) } else { scaled(number, 0) }
+}
+
+/// `fraction` counts millionths of the unit.
+fn scaled(whole: i64, fraction: i64) -> i64 {
+    match whole {
+        ..100_000_000_000 => whole * SECOND + fraction,
         100_000_000_000..100_000_000_000_000 => whole * 1_000 + fraction / 1_000,
         100_000_000_000_000..100_000_000_000_000_000 => whole,
         _ => whole / 1_000,
-    };
-    Some(if negative { -micros } else { micros })
+    }
 }
 
 /// `1.7e9`, as JSON numbers may be written; exact up to 2⁵³.
 fn exponent(text: &[u8]) -> Option<i64> {
-    let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    epoch_of_float(std::str::from_utf8(text).ok()?.parse().ok()?)
+}
+
+/// An epoch number with a fraction, to the microsecond.
+pub(super) fn epoch_of_float(value: f64) -> Option<i64> {
     let size = value.abs();
     let micros = match size {
         _ if size < 1e11 => value * 1e6,
@@ -216,7 +229,7 @@ fn exponent(text: &[u8]) -> Option<i64> {
         _ => return None,
     };
     #[expect(clippy::cast_possible_truncation, reason = "below 10¹⁷")]
-    Some(micros as i64)
+    Some(micros.round() as i64)
 }
 
 #[cfg(test)]

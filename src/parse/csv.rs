@@ -16,8 +16,8 @@
 use std::sync::Arc;
 
 use super::clock::Clock;
-use super::json::{self, Names};
-use super::row::{Properties, Records, Role, Row, json_key};
+use super::json::Names;
+use super::row::{Properties, Records, Role, Row, fits, json_key};
 use super::span::Span;
 use super::{LineParser, Outcome, refuse};
 use crate::event::{Reject, RejectReason};
@@ -63,7 +63,7 @@ impl Header {
         let mut values = Values { line: text, at: 0, separator };
         while let Some(value) = values.next(&mut scratch).map_err(|_| "its header has an unclosed quote".to_owned())? {
             let name = value.peek(&scratch).trim_ascii();
-            columns.push(Column { role: role(names, name), key: json_key(name) });
+            columns.push(Column { role: names.any_case(name), key: json_key(name) });
         }
         let header = Self { text: text.to_vec(), separator, columns };
         if header.has(&[Role::Ts]) {
@@ -85,12 +85,6 @@ impl Header {
             if self.separator == b'\t' { "tab".to_owned() } else { format!("'{}'", char::from(self.separator)) };
         format!("a header of {} columns, separator {separator}", self.columns.len())
     }
-}
-
-fn role(names: &Names, name: &[u8]) -> Option<(Role, u8)> {
-    let plain: Vec<u8> =
-        name.iter().map(|byte| if matches!(byte, b' ' | b'-') { b'_' } else { byte.to_ascii_lowercase() }).collect();
-    names.top(name, false).role.or_else(|| names.top(&plain, false).role)
 }
 
 fn separator(header: &[u8]) -> u8 {
@@ -135,11 +129,11 @@ impl Csv {
     }
 
     fn record<'a>(&mut self, line: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Outcome<'a>, Reject> {
-        let header = Arc::clone(&self.header);
+        let Self { header, clock, ranks, holders, others } = self;
         let mut row = Row::EMPTY;
-        self.ranks = [u8::MAX; Role::COUNT];
-        self.others.clear();
-        let properties = Properties::begin(&self.others);
+        *ranks = [u8::MAX; Role::COUNT];
+        others.clear();
+        let properties = Properties::begin(others);
         let mut values = Values { line, at: 0, separator: header.separator };
         let mut time_at = 0;
         for (number, column) in header.columns.iter().enumerate() {
@@ -150,20 +144,20 @@ impl Csv {
                 continue;
             }
             let Some((role, rank)) = column.role.filter(|(role, _)| fits(*role, text)) else {
-                properties.push(&column.key, text, &mut self.others);
+                properties.push(&column.key, text, others);
                 continue;
             };
-            let held = self.ranks[role as usize];
+            let held = ranks[role as usize];
             if held < rank {
-                properties.push(&column.key, text, &mut self.others);
+                properties.push(&column.key, text, others);
                 continue;
             }
             if let Some(loser) = row.get(role)
-                && let Some(column) = header.columns.get(self.holders[role as usize])
+                && let Some(column) = header.columns.get(holders[role as usize])
             {
-                properties.push(&column.key, loser.peek(scratch), &mut self.others);
+                properties.push(&column.key, loser.peek(scratch), others);
             }
-            (self.ranks[role as usize], self.holders[role as usize]) = (rank, number);
+            (ranks[role as usize], holders[role as usize]) = (rank, number);
             if role == Role::Ts {
                 time_at = from;
             }
@@ -172,32 +166,21 @@ impl Csv {
         if values.next(scratch)?.is_some() {
             return Err(refuse(RejectReason::Malformed, line.len()));
         }
-        let ts = row.get(Role::Ts).and_then(|text| self.clock.text(text.peek(scratch)));
+        let ts = row.get(Role::Ts).and_then(|text| clock.text(text.peek(scratch)));
         let ts = ts.ok_or(refuse(RejectReason::Time, time_at))?;
         if let Some(given) = row.get(Role::Properties) {
             let given = given.peek(scratch).trim_ascii();
             let inside = given.get(1..given.len() - 1).unwrap_or_default();
             if !inside.trim_ascii().is_empty() {
-                properties.push_members(inside, &mut self.others);
+                properties.push_members(inside, others);
             }
         }
-        let properties = properties.end(&mut self.others).map(|_| {
+        let properties = properties.end(others).map(|_| {
             let from = scratch.len();
-            scratch.extend_from_slice(&self.others);
+            scratch.extend_from_slice(others);
             Span::Scratch(from, scratch.len())
         });
         Ok(Outcome::Event(row.event(Records::Events, ts, properties, scratch)))
-    }
-}
-
-/// Whether a value can stand for a role; what cannot is a property.
-fn fits(role: Role, text: &[u8]) -> bool {
-    match role {
-        Role::Properties => json::is_object(text.trim_ascii()),
-        Role::Method => json::is_method(text),
-        Role::Status => super::row::status(text).is_some(),
-        Role::Bytes => super::row::size(text).is_some(),
-        _ => true,
     }
 }
 
@@ -274,6 +257,7 @@ mod tests {
     use super::*;
     use crate::config::Fields;
     use crate::event::RawEvent;
+    use crate::parse::json;
     use crate::time;
 
     fn csv(head: &str) -> Result<Csv, String> {
@@ -317,7 +301,7 @@ mod tests {
 
     #[test]
     fn refused_records() {
-        let mut csv = csv("ts,user_id,event").unwrap();
+        let mut parser = csv("ts,user_id,event").unwrap();
         for (line, reason, matched) in [
             ("1767607471,u1", RejectReason::Malformed, 13),
             ("1767607471,u1,e,x", RejectReason::Malformed, 17),
@@ -328,10 +312,10 @@ mod tests {
         ] {
             let mut scratch = Vec::new();
             let expected = Reject { reason, matched };
-            assert_eq!(csv.parse(line.as_bytes(), &mut scratch), Outcome::Reject(expected), "{line}");
+            assert_eq!(parser.parse(line.as_bytes(), &mut scratch), Outcome::Reject(expected), "{line}");
         }
-        assert!(super::tests::csv("a,b\n1,2").unwrap_err().contains("names no time"));
-        assert!(super::tests::csv("").is_err());
+        assert!(csv("a,b\n1,2").unwrap_err().contains("names no time"));
+        assert!(csv("").is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! ncsa/      common, combined, vhost_combined      byte scanner
 //! json/      ndjson and JSON access logs           byte scanner over a table of field names
 //! w3c.rs     logs that name their fields           csv.rs      a header and records
+//! columns/   rows of Parquet batches               the same names as ndjson
 //! pattern.rs regular expressions with named groups, the user's and the shipped ones
 //! ```
 //!
@@ -19,6 +20,7 @@
 
 mod choose;
 mod clock;
+mod columns;
 mod csv;
 mod error;
 mod formats;
@@ -34,6 +36,7 @@ mod w3c;
 use std::fmt;
 
 pub use choose::choose;
+pub use columns::ColumnParser;
 pub use error::{Attempt, FormatError};
 pub use formats::{FormatInfo, Sample, formats};
 

@@ -4,6 +4,7 @@
 //! request is, and on how properties are written.
 
 use super::clock;
+use super::json;
 use super::ncsa;
 use super::span::Span;
 use crate::event::RawEvent;
@@ -120,6 +121,25 @@ impl<'a> Row<'a> {
         }
         event
     }
+}
+
+/// Whether a text can stand for a role; what cannot stays a property.
+pub(super) fn fits(role: Role, text: &[u8]) -> bool {
+    match role {
+        Role::Properties => json::is_object(text.trim_ascii()),
+        Role::Method => is_method(text),
+        Role::Status => status(text).is_some(),
+        Role::Bytes => size(text).is_some(),
+        _ => true,
+    }
+}
+
+/// A word that HTTP knows, so that `"method":"paypal"` stays a property.
+pub(super) fn is_method(text: &[u8]) -> bool {
+    matches!(
+        text,
+        b"GET" | b"HEAD" | b"POST" | b"PUT" | b"DELETE" | b"CONNECT" | b"OPTIONS" | b"TRACE" | b"PATCH" | b"PROPFIND"
+    )
 }
 
 /// A status code, `None` where the text is none.

@@ -41,7 +41,15 @@ pub struct Commit<'a> {
 impl<'a> Commit<'a> {
     pub(super) fn new(writer: &'a mut Writer) -> Self {
         let planned = writer.head;
-        Self { writer, planned, add: Vec::new(), remove: Vec::new(), sources: Vec::new(), forget: Vec::new(), audit: Vec::new() }
+        Self {
+            writer,
+            planned,
+            add: Vec::new(),
+            remove: Vec::new(),
+            sources: Vec::new(),
+            forget: Vec::new(),
+            audit: Vec::new(),
+        }
     }
 
     /// Adds a part. One without rows is dropped: an empty file says nothing.

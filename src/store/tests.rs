@@ -220,7 +220,7 @@ fn a_plan_that_is_out_of_date_is_refused_and_leaves_nothing() {
     assert!(matches!(commit.commit(), Err(StoreError::Moved { .. })));
     let mut commit = writer.begin();
     commit.source(SourceRow { lines: 5, ..source("a", 100, 3) });
-    assert!(commit.commit().unwrap_err().to_string().contains("does not add up"));
+    assert!(commit.commit().unwrap_err().to_string().contains("do not add up"));
     assert_eq!(parquet_files(&store).len(), 2);
     assert_eq!(ingest(&mut writer, monday, 100, "b").unwrap(), 3, "the writer goes on");
 }

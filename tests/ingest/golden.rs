@@ -71,7 +71,8 @@ fn v24_a_copy_that_is_shorter_adds_nothing() {
 fn v3_any_order_and_batching_of_files() {
     let files: Vec<Vec<u8>> = (0..6).map(|at| log(at * 500..at * 500 + 500)).collect();
     let mut seen: Option<Tables> = None;
-    let orders = [vec![vec![0, 1, 2, 3, 4, 5]], vec![vec![5], vec![3, 1], vec![0, 2, 4]], vec![vec![4, 0], vec![5, 3, 2, 1]]];
+    let orders =
+        [vec![vec![0, 1, 2, 3, 4, 5]], vec![vec![5], vec![3, 1], vec![0, 2, 4]], vec![vec![4, 0], vec![5, 3, 2, 1]]];
     for batches in orders {
         let place = Place::new();
         for batch in batches {

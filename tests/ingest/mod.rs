@@ -50,7 +50,14 @@ impl Tables {
         };
         assert_eq!(self.sources, other.sources, "{what}");
         for (left, right) in [(&self.events, &other.events), (&self.quarantine, &other.quarantine)] {
-            assert!(left == right, "{what}: {} rows, {} rows\nonly left {:#?}\nonly right {:#?}", left.len(), right.len(), only(left, right), only(right, left));
+            assert!(
+                left == right,
+                "{what}: {} rows, {} rows\nonly left {:#?}\nonly right {:#?}",
+                left.len(),
+                right.len(),
+                only(left, right),
+                only(right, left)
+            );
         }
     }
 }

@@ -30,7 +30,11 @@ const LONG_HEAD_BYTES: usize = 64 << 10;
 pub enum Piece {
     Records(Chunk),
     /// A record beyond the limit: where it starts, its first bytes, whether it ended with a newline.
-    TooLong { start: u64, head: Vec<u8>, terminated: bool },
+    TooLong {
+        start: u64,
+        head: Vec<u8>,
+        terminated: bool,
+    },
 }
 
 /// Whole records.

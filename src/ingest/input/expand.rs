@@ -160,7 +160,8 @@ mod tests {
         for dir in ["logs/b", "logs/store", "empty"] {
             std::fs::create_dir_all(root.path().join(dir)).unwrap();
         }
-        for file in ["logs/z.log", "logs/b/a.log", "logs/.hidden", "logs/store/catalog.sqlite", "logs/store/x.parquet"] {
+        for file in ["logs/z.log", "logs/b/a.log", "logs/.hidden", "logs/store/catalog.sqlite", "logs/store/x.parquet"]
+        {
             std::fs::write(root.path().join(file), "x").unwrap();
         }
         let typed = |text: &str| vec![format!("{}/{text}", root.path().display())];

@@ -5,9 +5,7 @@ use std::fs::File;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
 
 use super::cursor::options;
 use crate::event::Column;
@@ -80,10 +78,17 @@ pub fn by_event_id(
         let array = batch.column_by_name(name)?.as_string_opt::<i32>()?;
         if array.is_valid(at) { ids.get(array.value(at).as_bytes()) } else { None }
     };
-    rows(file, &meta, &groups, &[name], |batch, at| code(batch, at).is_some(), |batch, at| match code(batch, at) {
-        Some(id) => visit(id, batch, at),
-        None => Ok(()),
-    })
+    rows(
+        file,
+        &meta,
+        &groups,
+        &[name],
+        |batch, at| code(batch, at).is_some(),
+        |batch, at| match code(batch, at) {
+            Some(id) => visit(id, batch, at),
+            None => Ok(()),
+        },
+    )
 }
 
 /// The rows of a part that came from `source_id` at an offset in `from..to`, whatever the table.
@@ -103,10 +108,17 @@ pub fn by_line(
         let (source, offset) = line(batch, at)?;
         (source == source_id && offsets.contains(&offset)).then_some(offset)
     };
-    rows(file, &meta, &groups, &columns, |batch, at| line(batch, at).is_some(), |batch, at| match line(batch, at) {
-        Some(offset) => visit(offset, batch, at),
-        None => Ok(()),
-    })
+    rows(
+        file,
+        &meta,
+        &groups,
+        &columns,
+        |batch, at| line(batch, at).is_some(),
+        |batch, at| match line(batch, at) {
+            Some(offset) => visit(offset, batch, at),
+            None => Ok(()),
+        },
+    )
 }
 
 /// The quarantine rows of a part that were refused for `reason`.

@@ -166,6 +166,16 @@ impl RowBuffer {
         Ok(())
     }
 
+    /// Adds a row whose codes are this buffer's already, each new text with its row.
+    pub fn admit(&mut self, row: Row, extra: Option<Extra>, rules: &Rules) {
+        self.learn(row.path, row.agent, row.method, rules);
+        if row.user as usize == self.persons.len() {
+            self.persons.push(UNKNOWN);
+        }
+        let extra = extra.map_or(0, |extra| self.push_extra(extra));
+        self.rows.push(Row { extra, ..row });
+    }
+
     /// Bytes held, an estimate that is never far below the truth.
     pub fn memory_bytes(&self) -> usize {
         self.rows.len() * size_of::<Row>()
@@ -289,7 +299,12 @@ impl RowBuffer {
             odd: raw.odd_request,
             bytes: raw.bytes.unwrap_or_default(),
         };
+        self.push_extra(extra)
+    }
+
+    fn push_extra(&mut self, extra: Extra) -> u32 {
         self.extras.push(extra);
+        // The budget ends long before 2^32 rows.
         u32::try_from(self.extras.len() - 1).unwrap_or_default()
     }
 }

@@ -9,6 +9,7 @@
 //! knows files, threads or the store.
 
 pub mod buffer;
+pub mod carry;
 pub mod interner;
 pub mod refusals;
 pub mod row;

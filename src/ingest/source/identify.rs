@@ -44,7 +44,9 @@ impl KnownSources {
         if row.format != PARQUET && !self.by_id.contains_key(&id) {
             let state = state_of(&row)?;
             match state.last_at_most(INDEXED_BYTES as u64, row.offset) {
-                Some((at, hash)) if at == INDEXED_BYTES as u64 => self.by_head.entry(hash).or_default().push(id.clone()),
+                Some((at, hash)) if at == INDEXED_BYTES as u64 => {
+                    self.by_head.entry(hash).or_default().push(id.clone())
+                }
                 _ => self.short.push(id.clone()),
             }
         } else if let Some(at) = self.short.iter().position(|short| *short == id) {

@@ -55,7 +55,11 @@ pub fn verify(mut plain: Plain, state: &State, offset: u64) -> io::Result<Verdic
     }
     if whole.position() == offset {
         let same = whole.hash() == state.whole && hasher.hash() == state.before_tail;
-        return Ok(if same { Verdict::Continues(Box::new(Position { plain, hasher, begun })) } else { Verdict::Differs });
+        return Ok(if same {
+            Verdict::Continues(Box::new(Position { plain, hasher, begun }))
+        } else {
+            Verdict::Differs
+        });
     }
     let len = whole.position();
     let Some((verified, hash)) = state.last_at_most(len, offset) else {

@@ -70,7 +70,7 @@ fn names_are_unique_and_any_spelling_is_found() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), all);
-    assert_eq!(super::format("VHOST-Combined").map(|format| format.name), Some("vhost_combined"));
-    assert_eq!(super::format("iis").map(|format| format.name), Some("w3c"));
-    assert!(super::format("nope").is_none());
+    assert_eq!(format("VHOST-Combined").map(|format| format.name), Some("vhost_combined"));
+    assert_eq!(format("iis").map(|format| format.name), Some("w3c"));
+    assert!(format("nope").is_none());
 }

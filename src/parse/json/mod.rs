@@ -272,18 +272,10 @@ fn fits(line: &[u8], role: Role, value: Value) -> bool {
         Role::Properties => value.kind == Kind::Object,
         Role::Status => is_scalar && row::status(text()).is_some(),
         Role::Bytes => is_scalar && row::size(text()).is_some(),
-        Role::Method => value.kind == Kind::Plain && is_method(text()),
+        Role::Method => value.kind == Kind::Plain && row::is_method(text()),
         Role::Ts => matches!(value.kind, Kind::Plain | Kind::Escaped | Kind::Number),
         _ => is_scalar,
     }
-}
-
-/// A word that HTTP knows, so that `"method":"paypal"` stays a property.
-pub(super) fn is_method(text: &[u8]) -> bool {
-    matches!(
-        text,
-        b"GET" | b"HEAD" | b"POST" | b"PUT" | b"DELETE" | b"CONNECT" | b"OPTIONS" | b"TRACE" | b"PATCH" | b"PROPFIND"
-    )
 }
 
 fn json_error(at: usize) -> Reject {

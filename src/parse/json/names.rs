@@ -107,6 +107,13 @@ impl Names {
         self.member(0, key, is_escaped)
     }
 
+    /// The role of a column's name in any case, with blanks and hyphens for `_`.
+    pub(in crate::parse) fn any_case(&self, name: &[u8]) -> Option<(Role, u8)> {
+        let plain = |byte: &u8| if matches!(byte, b' ' | b'-') { b'_' } else { byte.to_ascii_lowercase() };
+        let plain: Vec<u8> = name.iter().map(plain).collect();
+        self.top(name, false).role.or_else(|| self.top(&plain, false).role)
+    }
+
     /// What a raw key inside an object stands for.
     pub(in crate::parse) fn member(&self, table: usize, key: &[u8], is_escaped: bool) -> Node {
         let Some(table) = self.tables.get(table) else { return Node::default() };

@@ -6,7 +6,7 @@ use crate::parse::row::Records;
 use crate::time;
 
 fn with<T>(fields: &Fields, line: &str, look: impl FnOnce(Outcome<'_>) -> T) -> T {
-    let names = Arc::new(Names::new(Records::Events, names::EVENTS, fields));
+    let names = Arc::new(Names::new(Records::Events, EVENTS, fields));
     let mut scratch = Vec::new();
     look(Json::new(names, 0).parse(line.as_bytes(), &mut scratch))
 }
@@ -53,7 +53,7 @@ fn an_event_line() {
 
 #[test]
 fn every_usual_name() {
-    for (role, usual) in names::EVENTS {
+    for (role, usual) in EVENTS {
         for name in *usual {
             let value = match role {
                 Role::Ts => "1767607471",
@@ -142,7 +142,7 @@ fn configured_names_come_first() {
 
 #[test]
 fn lines_of_changing_shape() {
-    let names = Arc::new(Names::new(Records::Events, names::EVENTS, &Fields::default()));
+    let names = Arc::new(Names::new(Records::Events, EVENTS, &Fields::default()));
     let mut parser = Json::new(names, 0);
     for (line, user, properties) in [
         (r#"{"ts":1767607471,"user_id":"a","b":1,"c":2}"#, Some("a"), r#"{"b":1,"c":2}"#),

@@ -122,10 +122,14 @@ fn word_end(line: &[u8], at: usize, word: &[u8]) -> Result<usize, usize> {
     if line.get(at..).is_some_and(|rest| rest.starts_with(word)) { Ok(at + word.len()) } else { Err(at) }
 }
 
-/// The end of the number at `at`: `-?digits(.digits)?([eE][+-]?digits)?`.
+/// The end of the number at `at`: `-?digits(.digits)?([eE][+-]?digits)?` without a leading zero.
 #[inline]
 fn number_end(line: &[u8], at: usize) -> Result<usize, usize> {
-    let mut end = digits_end(line, at + usize::from(line.get(at) == Some(&b'-')))?;
+    let first = at + usize::from(line.get(at) == Some(&b'-'));
+    let mut end = digits_end(line, first)?;
+    if line.get(first) == Some(&b'0') && end > first + 1 {
+        return Err(first + 1);
+    }
     if line.get(end) == Some(&b'.') {
         end = digits_end(line, end + 1)?;
     }

@@ -62,9 +62,9 @@ impl Catalog {
     }
 
     fn check_before(&self, change: &Change<'_>) -> Result<(), StoreError> {
-        if let Some((row, why)) = change.sources.iter().find_map(|row| Some((row, row.contradiction()?))) {
-            let what = format!("source {} ({}) does not add up: {why}", row.source_id, row.name);
-            return Err(StoreError::Moved { what });
+        if let Some((row, detail)) = change.sources.iter().find_map(|row| Some((row, row.contradiction()?))) {
+            let (source_id, name) = (row.source_id.clone(), row.name.clone());
+            return Err(StoreError::Counters { source_id, name, detail });
         }
         let tx = self.connection.unchecked_transaction().map_err(self.fail("reading the head"))?;
         self.check_foreign(&tx)
