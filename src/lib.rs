@@ -21,3 +21,6 @@ pub mod ingest;
 pub mod maintain;
 
 pub mod database;
+
+pub mod cli;
+pub mod repl;

@@ -8,6 +8,8 @@ pub const EARLIEST_TS: i64 = 788_918_400_000_000;
 pub const FUTURE_MICROS: i64 = 24 * 3_600 * 1_000_000;
 /// A longer line is quarantined with reason `too_long`, its first bytes kept. Ten times the longest that was seen.
 pub const LINE_BYTES: usize = 64 << 20;
+/// Memory for parsed rows that wait to be sorted and written.
+pub const INGEST_BUFFER_BYTES: usize = 256 << 20;
 /// Rows of a row group: small enough that thirty open files stay within a few hundred megabytes.
 pub const ROW_GROUP_ROWS: usize = 128 << 10;
 /// Rows of a data page: the unit that a point lookup decodes.
@@ -20,7 +22,15 @@ pub const MAX_REJECTS: f64 = 0.05;
 pub const BATCH_ROWS: usize = 8_192;
 /// The longest SQL text that is planned: deeper ones could exhaust the planner's stack.
 pub const SQL_BYTES: usize = 1 << 20;
+/// Operators in a row of one expression: each is a level of the tree that planning and evaluation walk.
+pub const SQL_OPERATORS: usize = 500;
+/// Levels of brackets and subqueries.
+pub const SQL_NESTING: usize = 64;
+/// Stack of the thread that plans a statement, in bytes; a page is only taken when it is touched.
+pub const PLANNING_STACK: usize = 256 << 20;
 /// Conditions of one funnel.
 pub const FUNNEL_STEPS: usize = 64;
 /// Steps of a path that are spelled out; the rest is `…`.
 pub const PATH_STEPS_SHOWN: usize = 50;
+/// Memory that a query may hold before it spills or fails, in bytes.
+pub const QUERY_MEMORY_BYTES: usize = 1 << 30;

@@ -1,7 +1,5 @@
 //! SQL to stdout or a file: what `sql`, `run`, `explain` and `-c` share.
 
-use futures::StreamExt;
-
 use super::args::Shape;
 use super::context::Context;
 use super::failure::{Code, Failure};

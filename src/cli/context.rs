@@ -1,8 +1,9 @@
 //! What was typed becomes what is meant: the store, its rules, the time, and who is looking.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::args::{Color, Global};
 use super::failure::Failure;
@@ -21,6 +22,8 @@ pub(super) struct Context {
     pub color_err: bool,
     /// Colours may be written to stdout.
     pub color_out: bool,
+    /// Set by Ctrl-C.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl Context {
@@ -38,6 +41,7 @@ impl Context {
             quiet: global.quiet,
             color_err: colored(io::stderr().is_terminal()),
             color_out: colored(io::stdout().is_terminal()),
+            stop: Arc::default(),
         }
     }
 
@@ -48,8 +52,36 @@ impl Context {
 
     /// Opens the store.
     pub(super) fn open(&self) -> Result<Database, Failure> {
-        let options = database::Options { config: self.given_config()?.map(Arc::new), now: self.now };
-        Ok(Database::open(&self.store, options)?)
+        Ok(Database::open(&self.store, self.options(self.given_config()?))?)
+    }
+
+    /// Opens the store, or makes one whose rules are those of `--config`, else `usual`.
+    pub(super) fn open_or_create(&self, usual: Option<Config>) -> Result<Database, Failure> {
+        let given = self.given_config()?;
+        if !Database::exists(&self.store) {
+            return Ok(Database::create(&self.store, self.options(given.or(usual)))?);
+        }
+        let own = Database::rules_of(&self.store)?.unwrap_or_default();
+        if given.as_ref().is_some_and(|given| *given != own) {
+            self.remark("the rules of --config hold for this command; the store keeps its own for the others");
+        }
+        Ok(Database::open(&self.store, self.options(given))?)
+    }
+
+    fn options(&self, config: Option<Config>) -> database::Options {
+        database::Options { config: config.map(Arc::new), now: self.now }
+    }
+
+    /// The rules in force, and where they come from.
+    pub(super) fn rules(&self) -> Result<(Config, String), Failure> {
+        if let (Some(config), Some(path)) = (self.given_config()?, &self.config) {
+            return Ok((config, format!("{}, with all defaults", path.display())));
+        }
+        let path = self.store.join("journeyql.toml");
+        Ok(match Database::rules_of(&self.store)? {
+            Some(config) => (config, format!("{}, with all defaults", path.display())),
+            None => (Config::default(), format!("the defaults: there is no {}", path.display())),
+        })
     }
 
     /// A remark on stderr, unless `--quiet`.
@@ -74,8 +106,8 @@ impl Context {
 }
 
 /// `journeyql`, with `--store` where it is not the usual one.
-pub(super) fn command_on(store: &std::path::Path) -> String {
-    if store == std::path::Path::new("./journey") {
+pub(super) fn command_on(store: &Path) -> String {
+    if store == Path::new("./journey") {
         return "journeyql".to_owned();
     }
     let text = store.display().to_string();

@@ -1,21 +1,24 @@
 //! `journeyql demo`: the bundled sample from log to reports, and the generator of larger ones.
 
+use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::args::Json;
+use super::blocking;
 use super::context::{Context, command_on};
 use super::failure::{Code, Failure};
 use super::ingest::write_summary;
+use super::run::bundled;
 use super::target::{NewFile, make_folder, print};
-use super::{blocking, progress};
 use crate::config::Config;
-use crate::database::{Database, Report, reports};
+use crate::database::Database;
 use crate::demo::{self, Plan};
-use crate::ingest::IngestReport;
-use crate::output::{self, Format, Writer};
+use crate::ingest::{IngestReport, Quiet};
+use crate::output::Format;
 
 /// Where the demo's store goes unless `--store` names one.
 const STORE: &str = "./journey-demo";
@@ -52,7 +55,7 @@ pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, F
     let context = Context { store: demo_store(context), ..context.clone() };
     let (database, report) = ingest(&context).await?;
     if args.json.json {
-        let summary = summary(&database, &report).await?;
+        let summary = summary(&database, &report, &context).await?;
         print(|out| writeln!(out, "{summary:#}"))?;
     } else {
         tell(&database, &report, &context).await?;
@@ -89,17 +92,17 @@ async fn ingest(context: &Context) -> Result<(Database, IngestReport), Failure> 
     logs.push("-logs");
     let logs = PathBuf::from(logs);
     let [web, app, _] = blocking(move || generate(&Plan::default(), &logs)).await?;
-    let rules = match context.given_config()? {
-        Some(config) => config,
-        None => Config::parse(RULES).map_err(|error| Failure::failed(&error))?,
-    };
-    let database = context.open_or_create_with(Some(rules))?;
+    let rules = Config::parse(RULES).map_err(|error| Failure::failed(&error))?;
+    let database = context.open_or_create(Some(rules))?;
     let inputs = [web, app].map(|path| path.display().to_string()).to_vec();
-    let options = database.ingest_options(inputs, "auto".to_owned());
+    let options = database.ingest_options(inputs, "auto".to_owned(), Arc::clone(&context.stop));
     let handle = database.clone();
-    let report = blocking(move || Ok(handle.ingest(&options, &mut progress::quiet())?)).await?;
+    let report = blocking(move || Ok(handle.ingest(&options, &mut Quiet)?)).await?;
     Ok((database, report))
 }
+
+/// The shop's funnel.
+const FUNNEL: &str = "/,/product/<id>,/cart,/checkout,/thanks";
 
 /// A heading, the report, and its parameters.
 const CHAPTERS: [(&str, &str); 4] = [
@@ -115,8 +118,10 @@ async fn tell(database: &Database, report: &IngestReport, context: &Context) -> 
         write_summary(report, out)
     })?;
     for (heading, name) in CHAPTERS {
-        let sql = report_sql(name)?;
-        let table = table(database, name, &sql, context).await?;
+        let sql = report_sql(name, context)?;
+        let explain = |error| Failure::of_sql(&error, name, &sql);
+        let answer = database.session().query(&sql).await.map_err(explain)?;
+        let table = answer.text(Format::Table, context.look()).await.map_err(explain)?;
         print(|out| write!(out, "\n{heading}  (journeyql run {name})\n{table}"))?;
     }
     let command = command_on(&context.store);
@@ -131,33 +136,22 @@ async fn tell(database: &Database, report: &IngestReport, context: &Context) -> 
 }
 
 /// A bundled report with its defaults.
-fn report_sql(name: &str) -> Result<String, Failure> {
-    let text = reports().iter().find(|(report, _)| *report == name).map_or("", |(_, text)| text);
-    let report = Report::parse(text).and_then(|report| report.with(&std::collections::BTreeMap::new()));
-    report.map_err(|error| Failure::failed(&format!("{name}: {error}")))
-}
-
-async fn table(database: &Database, name: &str, sql: &str, context: &Context) -> Result<String, Failure> {
-    let explain = |error| Failure::of_sql(&error, name, sql);
-    let answer = database.session().query(sql).await.map_err(explain)?;
-    let schema = answer.schema();
-    let batches = answer.collect().await.map_err(explain)?;
-    let mut text = Vec::new();
-    let mut writer = output::open(Format::Table, &schema, Box::new(&mut text), context.look())?;
-    for batch in batches {
-        writer.batch(&batch)?;
-    }
-    writer.finish()?;
-    drop(writer);
-    Ok(String::from_utf8_lossy(&text).into_owned())
+fn report_sql(name: &str, context: &Context) -> Result<String, Failure> {
+    let report = bundled(name, context)?;
+    let defaults: BTreeMap<String, String> = match name {
+        "funnel" => [("steps".to_owned(), FUNNEL.to_owned())].into(),
+        "top_paths" | "drop_offs" => [("top".to_owned(), "10".to_owned())].into(),
+        _ => BTreeMap::new(),
+    };
+    report.sql(&defaults).map_err(|error| Failure::of_sql(&error, name, &report.text))
 }
 
 /// The same as data.
-async fn summary(database: &Database, report: &IngestReport) -> Result<Value, Failure> {
+async fn summary(database: &Database, report: &IngestReport, context: &Context) -> Result<Value, Failure> {
     let journeys = database.rows("SELECT count(*) AS n FROM sessions").await?;
-    let stages = database.rows(&report_sql("funnel")?).await?;
-    let drop_offs = database.rows(&report_sql("drop_offs")?).await?;
-    let top_paths = database.rows(&report_sql("top_paths")?).await?;
+    let stages = database.rows(&report_sql("funnel", context)?).await?;
+    let drop_offs = database.rows(&report_sql("drop_offs", context)?).await?;
+    let top_paths = database.rows(&report_sql("top_paths", context)?).await?;
     Ok(json!({
         "store": database.dir().display().to_string(),
         "ingest": report,

@@ -3,9 +3,10 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use crate::database::Error;
+use crate::database::{Error, Fault};
 use crate::error::Explanation;
 use crate::output::OutputError;
+use crate::repl::ReplError;
 
 /// The exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,12 +83,45 @@ impl Failure {
 impl From<OutputError> for Failure {
     fn from(error: OutputError) -> Self {
         // `| head` has seen enough.
-        if error.is_broken_pipe() { Self::silent(Code::Done) } else { Self::failed(&format!("cannot write the answer – {error}")) }
+        if error.is_broken_pipe() {
+            Self::silent(Code::Done)
+        } else {
+            Self::failed(&format!("cannot write the answer – {error}"))
+        }
     }
 }
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         OutputError::from(error).into()
+    }
+}
+
+const fn code(error: &Error) -> Code {
+    match error.fault() {
+        Fault::Usage => Code::Usage,
+        Fault::InUse => Code::InUse,
+        Fault::Damaged => Code::Damaged,
+        Fault::Interrupted => Code::Interrupted,
+        Fault::Failed => Code::Failed,
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Output(error) => error.into(),
+            error => Self::new(code(&error), error.explain()),
+        }
+    }
+}
+
+impl From<ReplError> for Failure {
+    fn from(error: ReplError) -> Self {
+        match error {
+            ReplError::Database(error) => error.into(),
+            ReplError::Output(error) => error.into(),
+            ReplError::Terminal(_) => Self::failed(&error.to_string()),
+        }
     }
 }

@@ -17,7 +17,11 @@ pub(in crate::cli) struct Args {
 }
 
 pub(in crate::cli) fn run(args: Args) -> Result<Code, Failure> {
-    if args.json.json { print_json()? } else { print_list(args.samples)? }
+    if args.json.json {
+        print_json()?
+    } else {
+        print_list(args.samples)?
+    }
     Ok(Code::Done)
 }
 

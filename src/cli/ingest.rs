@@ -1,6 +1,7 @@
 //! `journeyql ingest`: logs into the store.
 
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 
 use super::args::Json;
 use super::blocking;
@@ -41,8 +42,8 @@ fn share(text: &str) -> Result<f64, String> {
 
 pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, Failure> {
     let inputs = inputs(args.inputs)?;
-    let database = context.open_or_create()?;
-    let options = database.ingest_options(inputs, args.format);
+    let database = context.open_or_create(None)?;
+    let options = database.ingest_options(inputs, args.format, Arc::clone(&context.stop));
     let show_bar = !context.quiet && std::io::stderr().is_terminal();
     let report = blocking(move || {
         let mut bar = show_bar.then(Bar::new);

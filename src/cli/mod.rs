@@ -30,6 +30,7 @@ mod verify;
 use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
@@ -59,8 +60,13 @@ fn start(cli: Cli, context: &Context) -> Result<Code, Failure> {
         .map_err(|error| Failure::failed(&format!("cannot start threads – {error}")))?;
     let outcome = match command {
         Command::Repl => repl(context, &runtime),
+        // It hears Ctrl-C by itself: what is committed stays, and the rest is put away.
+        Command::Ingest(args) => {
+            listen_for_interrupt(&runtime, context);
+            runtime.block_on(ingest::run(args, context))
+        }
         command => {
-            let stop = listen_for_interrupt(&runtime);
+            let stop = listen_for_interrupt(&runtime, context);
             runtime.block_on(async {
                 tokio::select! {
                     outcome = perform(command, context) => outcome,
@@ -90,7 +96,6 @@ fn what_is_meant(cli: Cli) -> Result<Command, Failure> {
 async fn perform(command: Command, context: &Context) -> Result<Code, Failure> {
     match command {
         Command::Demo(args) => demo::run(args, context).await,
-        Command::Ingest(args) => ingest::run(args, context).await,
         Command::Run(args) => run::run(args, context).await,
         Command::Sql(args) => sql::run(args, context).await,
         Command::Explain(args) => explain::run(args, context).await,
@@ -102,7 +107,7 @@ async fn perform(command: Command, context: &Context) -> Result<Code, Failure> {
         Command::Config(command) => config::run(&command, context),
         Command::Verify(args) => verify::run(args, context).await,
         Command::Files(args) => files::run(args, context),
-        Command::Repl => Ok(Code::Done),
+        Command::Repl | Command::Ingest(_) => Ok(Code::Done),
     }
 }
 
@@ -113,11 +118,12 @@ fn repl(context: &Context, runtime: &Runtime) -> Result<Code, Failure> {
 }
 
 /// The first Ctrl-C asks, the second insists.
-fn listen_for_interrupt(runtime: &Runtime) -> Arc<Notify> {
+fn listen_for_interrupt(runtime: &Runtime, context: &Context) -> Arc<Notify> {
     let stop = Arc::new(Notify::new());
-    let asked = Arc::clone(&stop);
+    let (asked, flag) = (Arc::clone(&stop), Arc::clone(&context.stop));
     runtime.spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
+            flag.store(true, Ordering::Relaxed);
             asked.notify_one();
         }
         if tokio::signal::ctrl_c().await.is_ok() {

@@ -30,9 +30,7 @@ impl Progress for Bar {
     fn start(&mut self, total_bytes: u64) {
         if total_bytes > 0 {
             self.bar.set_length(total_bytes);
-            self.bar.set_style(style(
-                "{msg:20!} [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
-            ));
+            self.bar.set_style(style("{msg:20!} [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left"));
         } else {
             self.bar.set_style(style("{spinner} {msg} {bytes} {bytes_per_sec} {elapsed}"));
         }

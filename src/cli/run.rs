@@ -1,7 +1,7 @@
 //! `journeyql run`: a saved report with its parameters.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::answer;
 use super::args::Shape;
@@ -29,29 +29,35 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, Failure> {
-    let (name, text) = load(&args.report)?;
-    let wrong = |message: String| Failure::usage(&format!("{name}: {message}"));
-    let report = Report::parse(&text).map_err(wrong)?;
-    let values: BTreeMap<String, String> = args.param.into_iter().collect();
-    let sql = report.with(&values).map_err(wrong)?;
-    answer::write(&name, &sql, &args.shape, context).await
+    let report = load(&args.report, context)?;
+    let mut values: BTreeMap<String, String> = args.param.into_iter().collect();
+    if !values.is_empty() && report.header.parameters.is_empty() {
+        // A loop over reports may pass one to all: those that take none run the same with every value.
+        context.remark(&format!("{} takes no parameters", report.name));
+        values.clear();
+    }
+    let sql = report.sql(&values).map_err(|error| Failure::of_sql(&error, &report.name, &report.text))?;
+    answer::write(&report.name, &sql, &args.shape, context).await
 }
 
-/// The report's name for messages, and its text: from the file, else the bundled report of that name.
-fn load(path: &std::path::Path) -> Result<(String, String), Failure> {
+/// The report in the file, else the bundled one of that name.
+fn load(path: &Path, context: &Context) -> Result<Report, Failure> {
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {
-        Ok(text) => return Ok((name, text)),
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Failure::usage(&format!("cannot read {name} – {error}")));
-        }
-        Err(_) => {}
+        Ok(text) => Ok(Report::new(&name, text)?),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => bundled(&name, context),
+        Err(error) => Err(Failure::usage(&format!("cannot read {name} – {error}"))),
     }
-    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    if let Some((found, text)) = reports().iter().find(|(report, _)| *report == stem) {
-        return Ok((format!("{found}.sql"), (*text).to_owned()));
+}
+
+/// The bundled report of a name, also with folder and extension as it has them in the repository.
+pub(in crate::cli) fn bundled(name: &str, context: &Context) -> Result<Report, Failure> {
+    let stem = Path::new(name).file_stem().and_then(|stem| stem.to_str()).unwrap_or(name);
+    let mut known = reports(&context.store)?;
+    if let Some(at) = known.iter().position(|report| report.name == stem) {
+        return Ok(known.swap_remove(at));
     }
-    let hint = did_you_mean(stem, reports().iter().map(|(report, _)| *report));
+    let hint = did_you_mean(stem, known.iter().map(|report| report.name.as_str()));
     let hint = hint.map(|hint| format!(" – {hint}")).unwrap_or_default();
     Err(Failure::usage(&format!("no file and no bundled report '{name}'{hint}")).next("journeyql queries"))
 }

@@ -21,7 +21,7 @@ pub(in crate::cli) struct Args {
 
 pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, Failure> {
     let trace = context.open()?.trace(&args.user).await?;
-    if trace.visits.is_empty() {
+    if trace.sessions.is_empty() {
         let failure = Failure::failed(&format!("no journeys of '{}' in {}", args.user, context.store.display()));
         let failure = match &trace.closest {
             Some(closest) => failure.next(format!("{} trace '{closest}'", context.command())),
@@ -40,9 +40,9 @@ pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, F
 }
 
 fn write_trace(trace: &Trace, out: &mut dyn Write) -> std::io::Result<()> {
-    let sessions = trace.visits.len();
+    let sessions = trace.sessions.len();
     writeln!(out, "{}: {sessions} session{}", neutral(&trace.user_id), if sessions == 1 { "" } else { "s" })?;
-    for visit in &trace.visits {
+    for visit in &trace.sessions {
         writeln!(out)?;
         write_visit(visit, out)?;
     }
@@ -55,7 +55,8 @@ fn write_visit(visit: &Visit, out: &mut dyn Write) -> std::io::Result<()> {
         let since = (step.ts - visit.started_at) / time::SECOND;
         let clock = format!("+{}:{:02}:{:02}", since / 3_600, since / 60 % 60, since % 60);
         let repeats = if step.repeats > 1 { format!(" ×{}", step.repeats) } else { String::new() };
-        let status = step.status.filter(|status| *status >= 400).map(|status| format!(" [{status}]")).unwrap_or_default();
+        let status =
+            step.status.filter(|status| *status >= 400).map(|status| format!(" [{status}]")).unwrap_or_default();
         let dwell = step.dwell_s.map(|seconds| format!("  {}", dwell(seconds))).unwrap_or_default();
         writeln!(out, "  {clock:>9}  {}{repeats}{status}{dwell}", neutral(&step.step))?;
     }

@@ -1,5 +1,164 @@
-mod report;
-mod statement;
+//! The façade: what the doors, the porch and a program that embeds journeyql use. Everything below is behind it.
+//!
+//! ```text
+//! Database ──ingest──► ingest/          status, files, verify ──► store/
+//!     └──session──► Session ──query──► Answer (Arrow batches)  ──► engine/
+//! ```
+//! Invariants: a session's statement sees the newest snapshot at its start and that one to its end; every error
+//! carries what a person should read ([`Error::explain`]).
+//!
+//! Deliberately not here: printing, exit codes (`cli/`).
 
-pub use report::{Kind, Parameter, Report};
+mod error;
+mod files;
+mod report;
+mod session;
+mod statement;
+mod status;
+mod trace;
+mod verify;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::config::Config;
+use crate::ingest::{self, IngestOptions, IngestReport, Progress};
+use crate::store::{Snapshot, Store, StoreError};
+use crate::time;
+
+pub use crate::engine::header::Header;
+pub use error::{Error, Fault};
+pub use files::{Files, LiveFile};
+pub use report::{Report, reports};
+pub use session::{Answer, RelationInfo, Session};
 pub use statement::{is_complete as is_complete_statement, literal, split as split_statements};
+pub use status::{SourceStatus, Status};
+pub use trace::{Trace, TracedStep, Visit};
+pub use verify::Check;
+
+/// The rules file in a store.
+const RULES: &str = "journeyql.toml";
+
+/// What a database is opened with, beside its folder.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Rules in place of the store's own.
+    pub config: Option<Arc<Config>>,
+    /// The time to take for now, microseconds; `None`: the clock.
+    pub now: Option<i64>,
+}
+
+/// An opened store with its rules. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Database {
+    store: Arc<Store>,
+    config: Arc<Config>,
+    now: Option<i64>,
+}
+
+impl Database {
+    /// Opens a store.
+    ///
+    /// # Errors
+    /// It is missing, of a newer version, damaged, or its rules make no sense.
+    pub fn open(dir: &Path, options: Options) -> Result<Self, Error> {
+        let store = Store::open(dir)?;
+        let config = match options.config {
+            Some(config) => config,
+            None => Arc::new(stored_rules(dir)?.unwrap_or_default()),
+        };
+        Ok(Self { store: Arc::new(store), config, now: options.now })
+    }
+
+    /// Creates a store in a new or empty folder. The rules in `options`, if any, become the store's own, so that
+    /// later commands mean the same.
+    ///
+    /// # Errors
+    /// There is a store already, the folder holds other files, or it cannot be written to.
+    pub fn create(dir: &Path, options: Options) -> Result<Self, Error> {
+        let store = Store::create(dir)?;
+        if let (Some(config), None) = (&options.config, stored_rules(dir)?) {
+            store.write_rules(&rules_text(config)?)?;
+        }
+        drop(store);
+        Self::open(dir, options)
+    }
+
+    /// Whether a folder holds a store, of whatever version and health: then nothing may be created over it.
+    #[must_use]
+    pub fn exists(dir: &Path) -> bool {
+        !matches!(Store::open(dir), Err(StoreError::NotAStore { .. }))
+    }
+
+    /// The rules of the store in a folder: its `journeyql.toml`, or `None` where it has none.
+    ///
+    /// # Errors
+    /// The file cannot be read or makes no sense.
+    pub fn rules_of(dir: &Path) -> Result<Option<Config>, Error> {
+        stored_rules(dir)
+    }
+
+    /// The store's folder, absolute.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.store.dir()
+    }
+
+    /// The rules in force.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The newest snapshot, leased.
+    ///
+    /// # Errors
+    /// The catalog cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot, Error> {
+        Ok(self.store.snapshot()?)
+    }
+
+    /// Options of an ingest at this database's time. `stop` ends it early when set.
+    #[must_use]
+    pub fn ingest_options(&self, inputs: Vec<String>, format: String, stop: Arc<AtomicBool>) -> IngestOptions {
+        let now = self.now.unwrap_or_else(time::now_micros);
+        IngestOptions { inputs, format, now, stop, ..IngestOptions::default() }
+    }
+
+    /// Ingests what the options name.
+    ///
+    /// # Errors
+    /// What [`ingest::IngestError`] says; what was committed before stays.
+    pub fn ingest(&self, options: &IngestOptions, progress: &mut dyn Progress) -> Result<IngestReport, Error> {
+        Ok(ingest::ingest(&self.store, &self.config, options, progress)?)
+    }
+
+    /// A conversation in SQL: settings last from statement to statement.
+    #[must_use]
+    pub fn session(&self) -> Session {
+        Session::new(self.clone())
+    }
+
+    /// The rows of an answer as JSON objects, for small answers.
+    ///
+    /// # Errors
+    /// The query fails.
+    pub async fn rows(&self, sql: &str) -> Result<Vec<serde_json::Value>, Error> {
+        self.session().query(sql).await?.rows().await
+    }
+
+    /// Views that override ours lie here.
+    fn views_dir(&self) -> PathBuf {
+        self.dir().join("queries").join("views")
+    }
+}
+
+fn stored_rules(dir: &Path) -> Result<Option<Config>, Error> {
+    let path = dir.join(RULES);
+    if path.exists() { Ok(Some(Config::load(&path)?)) } else { Ok(None) }
+}
+
+fn rules_text(config: &Config) -> Result<String, Error> {
+    toml::to_string_pretty(config).map_err(|error| Error::Rules(error.to_string()))
+}

@@ -1,8 +1,8 @@
-//! SQL text without its meaning: where statements end, where a parameter or a word stands.
+//! SQL text without its meaning: where statements end, where a word stands.
 //!
 //! ```text
-//! select '$no;' -- $no;\n from t where a = $yes ; select 2
-//!        └quoted└comment                   └parameter └end of the first statement
+//! select 'no;' -- no;\n from t where a = $yes ; select 2
+//!        └quoted └comment                      └ the end of the first statement
 //! ```
 //! Deliberately not here: parsing (the engine's).
 
@@ -134,13 +134,6 @@ pub fn is_complete(sql: &str) -> bool {
     complete
 }
 
-/// The parameters `$name` of a text with their places, in order.
-pub fn parameters(sql: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
-    stretches(sql)
-        .filter(|(kind, _)| *kind == Kind::Parameter)
-        .map(|(_, range)| (&sql[range.start + 1..range.end], range))
-}
-
 /// Where `word` first stands as a name of its own: bare (case ignored) or in double quotes.
 #[must_use]
 pub fn find_word(sql: &str, word: &str) -> Option<Range<usize>> {
@@ -185,13 +178,6 @@ mod tests {
         for open in ["select 1", "select ';", "select 1 -- ;", "select 1; /* ", "select \"a;"] {
             assert!(!is_complete(open), "{open}");
         }
-    }
-
-    #[test]
-    fn parameters_stand_outside_of_quotes_and_comments() {
-        let sql = "select '$no', $user -- $never\n where x = $from_day and y = 5$z";
-        let names: Vec<&str> = parameters(sql).map(|(name, _)| name).collect();
-        assert_eq!(names, ["user", "from_day", "z"]);
     }
 
     #[test]

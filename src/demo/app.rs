@@ -47,8 +47,8 @@ fn event(hit: &Hit, name: &str, ts: i64, sent: u64, dice: &mut Dice) -> String {
     // A clock that was never set.
     let ts = if dice.chance(4) { 1_000 * (sent % 900).cast_signed() } else { ts / 1_000 * 1_000 };
     let mut line = format!("{{\"ts\":\"{}\"", time::iso(ts));
-    // Half of the visitors are known, the others only by their device, until they check out.
-    let known = hit.visitor.is_multiple_of(2) || matches!(hit.place, Place::Checkout | Place::Thanks);
+    // Half of the visitors have an account, the others are known by their device only.
+    let known = hit.visitor.is_multiple_of(2);
     // Writing to a String cannot fail.
     if known {
         _ = write!(line, ",\"user_id\":\"u{:05}\"", hit.visitor);

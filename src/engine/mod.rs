@@ -1,14 +1,51 @@
-//! (being built)
+//! SQL over a snapshot: native relations, views, settings, functions.
+//!
+//! ```text
+//! session    Engine: one snapshot, one session          statement, params   text before planning
+//! catalog    names: tables, views                       settings, setting   SET journeyql.…
+//! tables     providers: filters → bounds → operators    views, header       queries/*.sql
+//! operators  physical operators, relations: columns     source, prune       which parts, which people
+//! scan       sorted parts merged by whole people        functions           our own SQL functions
+//! ```
+//!
+//! Invariants: nothing here writes; a `SessionState` is built in `session` only; settings are read when a query runs;
+//! every native operator stops when its reader is gone and registers the memory it holds.
+//!
+//! Deliberately not here: the algorithms (`journey/`), files and snapshots (`store/`), output formats (`output/`).
 
+pub mod answer;
+pub mod catalog;
+pub mod error;
 pub mod functions;
+pub mod header;
 pub mod operators;
+pub mod params;
 pub mod predicate;
 pub mod prune;
 pub mod relations;
 pub mod scan;
+pub mod session;
+pub mod setting;
 pub mod settings;
 pub mod source;
+pub mod statement;
+pub mod stored;
 pub mod tables;
+pub mod views;
+
+pub use answer::{Answer, type_name};
+pub use error::{Position, QueryError, QueryErrorKind};
+pub use header::{ColumnDoc, Header, Parameter};
+pub use params::{Kind, bind};
+pub use session::{Engine, EngineOptions};
+pub use settings::Settings;
+pub use views::{Queries, Query};
+
+/// The saved reports of the program: name and text.
+#[must_use]
+pub const fn bundled_reports() -> &'static [(&'static str, &'static str)] {
+    views::REPORTS
+}
 
 /// The name that is most like what was typed, if one is near enough to be meant.
 #[must_use]

@@ -149,6 +149,27 @@ impl Settings {
         })
     }
 
+    /// Gives a setting the value it has in `base`.
+    ///
+    /// # Errors
+    /// There is no such setting.
+    pub fn reset(&mut self, name: &str, base: &Self) -> Result<(), String> {
+        match name {
+            "session_gap" => self.rules.gap = base.rules.gap,
+            "from" => self.from = base.from,
+            "to" => self.to = base.to,
+            "user" => self.user.clone_from(&base.user),
+            "segment" => self.segment.clone_from(&base.segment),
+            "terminal_pages" => self.terminal_pages.clone_from(&base.terminal_pages),
+            "now" => self.now = base.now,
+            _ => match base.get(name) {
+                Some(value) => self.put(name, &value)?,
+                None => return Err(unknown(name)),
+            },
+        }
+        Ok(())
+    }
+
     fn put(&mut self, name: &str, value: &str) -> Result<(), String> {
         let value = value.trim();
         match name {

@@ -10,9 +10,32 @@ use crate::database::is_complete_statement;
 
 /// Words that a statement is made of, for completion.
 const KEYWORDS: [&str; 26] = [
-    "select", "from", "where", "group by", "order by", "limit", "join", "left join", "on", "and", "or", "not", "with",
-    "as", "having", "distinct", "count", "sum", "avg", "median", "between", "interval", "explain", "describe",
-    "set journeyql.", "show",
+    "select",
+    "from",
+    "where",
+    "group by",
+    "order by",
+    "limit",
+    "join",
+    "left join",
+    "on",
+    "and",
+    "or",
+    "not",
+    "with",
+    "as",
+    "having",
+    "distinct",
+    "count",
+    "sum",
+    "avg",
+    "median",
+    "between",
+    "interval",
+    "explain",
+    "describe",
+    "set journeyql.",
+    "show",
 ];
 
 /// Completes names of tables, views, columns and functions.
@@ -41,9 +64,9 @@ impl Completer for Words {
 
     fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
         let before = line.get(..pos).unwrap_or_default();
-        let start = before.rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.'))).map_or(0, |at| {
-            at + before[at..].chars().next().map_or(1, char::len_utf8)
-        });
+        let start = before
+            .rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.')))
+            .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
         let word = &before[start..];
         if word.is_empty() {
             return Ok((pos, Vec::new()));

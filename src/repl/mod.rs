@@ -15,14 +15,13 @@ mod meta;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 
-use futures::StreamExt;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{CompletionType, Config, Editor};
 use thiserror::Error;
 use tokio::runtime::Runtime;
 
-use crate::database::{Database, Error, Session, literal, split_statements};
+use crate::database::{Database, Error, RelationInfo, Session, literal, split_statements};
 use crate::error::{Explanation, did_you_mean};
 use crate::output::{self, Format, Look, OutputError};
 use crate::time::Stopwatch;
@@ -51,17 +50,19 @@ pub enum ReplError {
     Terminal(#[from] ReadlineError),
     #[error(transparent)]
     Output(#[from] OutputError),
+    #[error(transparent)]
+    Database(#[from] Error),
 }
 
 /// Runs the shell until Ctrl-D or `\q`.
 ///
 /// # Errors
 /// The terminal cannot be read or written to.
-pub fn run(database: Database, runtime: &Runtime, face: Face) -> Result<(), ReplError> {
-    let mut shell = Shell::new(&database, runtime, face);
+pub fn run(database: &Database, runtime: &Runtime, face: Face) -> Result<(), ReplError> {
+    let mut shell = Shell::new(database, runtime, face);
     let config = Config::builder().max_history_size(HISTORY)?.completion_type(CompletionType::List).build();
     let mut editor: Editor<Words, FileHistory> = Editor::with_config(config)?;
-    editor.set_helper(Some(Words::new(shell.session.names())));
+    editor.set_helper(Some(Words::new(shell.session.names()?)));
     let history = history_file().filter(|_| io::stdin().is_terminal());
     if let Some(path) = &history {
         // A first start has no history yet.
@@ -158,7 +159,7 @@ impl<'a> Shell<'a> {
     }
 
     fn list(&mut self) -> Result<(), OutputError> {
-        let relations = self.session.relations();
+        let Some(relations) = self.relations() else { return Ok(()) };
         let width = relations.iter().map(|relation| relation.name.len()).max().unwrap_or(0);
         let lines: String = relations
             .iter()
@@ -167,8 +168,12 @@ impl<'a> Shell<'a> {
         self.say(&lines)
     }
 
+    fn relations(&mut self) -> Option<Vec<RelationInfo>> {
+        self.session.relations().map_err(|error| self.explain(&error.explain())).ok()
+    }
+
     fn describe(&mut self, name: &str, with_sql: bool) -> Result<(), OutputError> {
-        let relations = self.session.relations();
+        let Some(relations) = self.relations() else { return Ok(()) };
         let Some(relation) = relations.iter().find(|relation| relation.name.eq_ignore_ascii_case(name)) else {
             let hint = did_you_mean(name, relations.iter().map(|relation| relation.name.as_str()));
             let hint = hint.unwrap_or_else(|| "\\d lists all".to_owned());

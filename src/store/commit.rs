@@ -34,13 +34,22 @@ pub struct Commit<'a> {
     add: Vec<NewPart>,
     remove: Vec<i64>,
     sources: Vec<SourceRow>,
+    forget: Vec<String>,
     audit: Vec<(String, String)>,
 }
 
 impl<'a> Commit<'a> {
     pub(super) fn new(writer: &'a mut Writer) -> Self {
         let planned = writer.head;
-        Self { writer, planned, add: Vec::new(), remove: Vec::new(), sources: Vec::new(), audit: Vec::new() }
+        Self {
+            writer,
+            planned,
+            add: Vec::new(),
+            remove: Vec::new(),
+            sources: Vec::new(),
+            forget: Vec::new(),
+            audit: Vec::new(),
+        }
     }
 
     /// Adds a part. One without rows is dropped: an empty file says nothing.
@@ -58,6 +67,12 @@ impl<'a> Commit<'a> {
     /// Sets the row of a source, new or known.
     pub fn source(&mut self, row: SourceRow) {
         self.sources.push(row);
+    }
+
+    /// Takes out the row of a source that turned out to be another: the commit removes its rows and brings them under
+    /// the other's name.
+    pub fn forget(&mut self, source_id: String) {
+        self.forget.push(source_id);
     }
 
     /// Records what was done.
@@ -87,6 +102,7 @@ impl<'a> Commit<'a> {
             add: &self.add,
             remove: &self.remove,
             sources: &self.sources,
+            forget: &self.forget,
             audit: &self.audit,
             now: now_micros(),
         };

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::time::Day;
-
 /// Every way a store refuses. [`StoreError::is_damage`] and [`StoreError::is_in_use`] decide the exit code.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -52,12 +50,12 @@ pub enum StoreError {
     Encode { path: PathBuf, source: parquet::errors::ParquetError },
     #[error("rows for {path} cannot be stored: {detail}")]
     Rows { path: PathBuf, detail: String },
+    #[error("the counters of source {source_id} ({name}) do not add up: {detail} – nothing was committed; report this")]
+    Counters { source_id: String, name: String, detail: String },
     #[error("the store changed since the commit was planned: {what} – repeat the command")]
     Moved { what: String },
     #[error("an earlier commit of this writer failed and its outcome is unknown – repeat the command")]
     Unknown,
-    #[error("there is no part {file_id} of day {day} to replace")]
-    NoSuchPart { file_id: i64, day: Day },
 }
 
 impl StoreError {

@@ -187,6 +187,11 @@ impl Layout {
         self.root.join("leases")
     }
 
+    /// Nameless again as soon as it is open; found only where a writer was killed in between.
+    pub(super) fn spool(&self) -> PathBuf {
+        self.root.join("spool.tmp")
+    }
+
     pub(super) fn lease(&self, snapshot: i64) -> PathBuf {
         self.leases().join(snapshot.to_string())
     }

@@ -9,8 +9,9 @@
 //! names, which the next writer may sweep.
 
 use std::fs::{File, TryLockError};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::StoreError;
 use super::disk::Disk;
@@ -30,22 +31,14 @@ impl WriterLock {
         let path = layout.writer_lock();
         let fail = |error| StoreError::io("locking", &path, error);
         let mut file = disk.open_or_create(&path).map_err(fail)?;
+        let locked = try_lock(&file).map_err(fail)?;
         let mut text = String::new();
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                let holder = match file.read_to_string(&mut text) {
-                    Ok(_) => text.lines().next().map(describe),
-                    Err(_) => None,
-                };
-                let holder = holder.unwrap_or_else(|| "another journeyql".to_owned());
-                return Err(StoreError::InUse { dir: layout.root().to_owned(), holder });
-            }
-            Err(TryLockError::Error(error)) => return Err(fail(error)),
-            Ok(()) => {}
-        }
         file.read_to_string(&mut text).map_err(fail)?;
-        let announced = text.lines().skip(1).filter_map(PartPath::parse).collect();
-        Ok((Self { file, path, disk: disk.clone() }, announced))
+        if !locked {
+            let holder = text.lines().next().map_or_else(|| "another journeyql".to_owned(), describe);
+            return Err(StoreError::InUse { dir: layout.root().to_owned(), holder });
+        }
+        Ok((Self { file, path, disk: disk.clone() }, announced(&text)))
     }
 
     /// Names the parts that are about to be published, durably.
@@ -66,6 +59,40 @@ impl WriterLock {
             .rewrite(&self.file, &self.path, &identity())
             .map_err(|error| StoreError::io("writing", &self.path, error))
     }
+}
+
+/// `false`: another holds it. Asks again for a moment, since [`look`] of another process holds it for an instant.
+fn try_lock(file: &File) -> io::Result<bool> {
+    for _ in 0..5 {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+fn announced(text: &str) -> Vec<PartPath> {
+    text.lines().skip(1).filter_map(PartPath::parse).collect()
+}
+
+/// `None`: somebody writes at the moment. Else what the last writer announced and did not clear.
+pub(super) fn look(layout: &Layout) -> Result<Option<Vec<PartPath>>, StoreError> {
+    let path = layout.writer_lock();
+    let fail = |error| StoreError::io("looking at", &path, error);
+    let mut file = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Vec::new())),
+        other => other.map_err(fail)?,
+    };
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(error)) => return Err(fail(error)),
+        Ok(()) => {}
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(fail)?;
+    Ok(Some(announced(&text)))
 }
 
 /// Process id, program and verb. No further arguments: they may name a person that the store must forget.

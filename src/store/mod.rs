@@ -25,10 +25,17 @@ mod lock;
 mod order;
 mod parquet;
 mod part;
+mod rules;
 mod snapshot;
 mod source;
 mod sweep;
+mod verify;
 mod writer;
+
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod tests;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -42,6 +49,7 @@ pub use parquet::PartWriter;
 pub use part::{Checksum, NewPart, Part, PartFile};
 pub use snapshot::Snapshot;
 pub use source::SourceRow;
+pub use verify::{Finding, VerifyReport};
 pub use writer::Writer;
 
 use catalog::Catalog;

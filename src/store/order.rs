@@ -75,6 +75,12 @@ impl OrderCheck {
         Self { key: table.sort_key(), last: None, rows: 0 }
     }
 
+    /// A check that finds nothing.
+    #[cfg(test)]
+    pub(super) const fn none() -> Self {
+        Self { key: &[], last: None, rows: 0 }
+    }
+
     /// Checks one more batch.
     ///
     /// # Errors

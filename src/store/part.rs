@@ -98,12 +98,21 @@ pub struct PartFile {
     tail: [u8; 8],
 }
 
-/// Removes the temporary file unless it was published.
+/// Removes the temporary file when dropped, unless it was published or handed over.
 #[derive(Debug)]
 pub(super) struct TmpFile {
     pub(super) path: PathBuf,
     pub(super) disk: Disk,
     pub(super) published: bool,
+}
+
+impl TmpFile {
+    /// Passes the duty on.
+    fn hand_over(&mut self) -> Self {
+        let heir = Self { path: self.path.clone(), disk: self.disk.clone(), published: self.published };
+        self.published = true;
+        heir
+    }
 }
 
 impl Drop for TmpFile {
@@ -155,10 +164,16 @@ impl PartFile {
     }
 
     /// Makes the bytes durable; the name follows with the commit.
-    pub(super) fn seal(self) -> Result<SealedFile, StoreError> {
-        let Self { place, file, tmp, hash, bytes, tail } = self;
-        tmp.disk.sync_file(&file, &tmp.path).map_err(|error| StoreError::io("syncing", &tmp.path, error))?;
-        Ok(SealedFile { place, tmp, bytes, footer_bytes: footer_bytes(tail), checksum: Checksum(hash.digest128()) })
+    pub(super) fn seal(&mut self) -> Result<SealedFile, StoreError> {
+        let path = &self.tmp.path;
+        self.tmp.disk.sync_file(&self.file, path).map_err(|error| StoreError::io("syncing", path, error))?;
+        Ok(SealedFile {
+            place: self.place.clone(),
+            tmp: self.tmp.hand_over(),
+            bytes: self.bytes,
+            footer_bytes: footer_bytes(self.tail),
+            checksum: Checksum(self.hash.digest128()),
+        })
     }
 }
 

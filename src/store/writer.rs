@@ -1,5 +1,6 @@
 //! The one writer: holds `writer.lock` for as long as it lives.
 
+use std::fs::File;
 use std::sync::{Mutex, PoisonError};
 
 use super::StoreError;
@@ -45,6 +46,20 @@ impl Writer {
     /// The disk is full, or the folder cannot be written to.
     pub fn part(&self, table: Table, day: Day) -> Result<PartFile, StoreError> {
         PartFile::create(&self.disk, &self.layout, table, day)
+    }
+
+    /// An empty file without a name on the store's disk, for input that must be read twice. It never counts as data
+    /// and is gone when its handle is.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn spool(&self) -> Result<File, StoreError> {
+        let path = self.layout.spool();
+        let fail = |error| StoreError::io("creating", &path, error);
+        let file = self.disk.open_or_create(&path).map_err(fail)?;
+        file.set_len(0).map_err(fail)?;
+        self.disk.remove(&path).map_err(fail)?;
+        Ok(file)
     }
 
     /// Starts a commit on the current snapshot.

@@ -71,10 +71,11 @@ impl Call {
     fn add_option(&mut self, name: String, value: SqlExpr, known: &[&str]) -> Result<()> {
         let function = self.function;
         if !known.contains(&name.as_str()) {
-            return match nearest(&name, known.iter().copied()) {
-                Some(close) => plan_err!("{function}: unknown option '{name}' – did you mean '{close}'?"),
-                None => plan_err!("{function}: unknown option '{name}' – the options are {}", known.join(", ")),
+            let hint = match nearest(&name, known.iter().copied()) {
+                Some(close) => format!("did you mean '{close}'?"),
+                None => format!("the options are {}", known.join(", ")),
             };
+            return plan_err!("{function}: unknown option '{name}' – {hint}");
         }
         if self.options.iter().any(|(given, _)| *given == name) {
             return plan_err!("{function}: option '{name}' is given twice");
@@ -103,13 +104,11 @@ impl Call {
         let Some(value) = self.option(name, planner)? else { return Ok(None) };
         let (text, words) = (text_of(&value), choices.iter().map(|(word, _)| *word));
         let found = text.as_ref().and_then(|text| choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)));
-        match found {
-            Some((_, meaning)) => Ok(Some(*meaning)),
-            None => {
-                let all: Vec<String> = words.map(|word| format!("'{word}'")).collect();
-                plan_err!("{}: option '{name}' is {}, not {value}", self.function, all.join(" or "))
-            }
-        }
+        let Some((_, meaning)) = found else {
+            let all: Vec<String> = words.map(|word| format!("'{word}'")).collect();
+            return plan_err!("{}: option '{name}' is {}, not {value}", self.function, all.join(" or "));
+        };
+        Ok(Some(*meaning))
     }
 }
 
@@ -135,11 +134,10 @@ pub(super) fn quoted(value: &SqlExpr) -> Option<&str> {
 /// The value of an argument that must not depend on any row.
 pub(super) fn constant(value: SqlExpr, what: &str, planner: &mut dyn RelationPlannerContext) -> Result<ScalarValue> {
     let nothing = DFSchema::empty();
-    let planned = planner.sql_to_expr(value, &nothing)?;
-    refuse_subqueries(&planned, what)?;
-    let physical =
-        create_physical_expr(&planned, &nothing, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
-    length::constant(&physical, what)
+    let expr = planner.sql_to_expr(value, &nothing)?;
+    refuse_subqueries(&expr, what)?;
+    let ready = create_physical_expr(&expr, &nothing, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
+    length::constant(&ready, what)
 }
 
 /// A condition over the columns of `schema`.
@@ -149,10 +147,10 @@ pub(super) fn condition(
     schema: &DFSchema,
     planner: &mut dyn RelationPlannerContext,
 ) -> Result<Expr> {
-    let planned = planner.sql_to_expr(value, schema)?;
-    refuse_subqueries(&planned, what)?;
-    match planned.get_type(schema)? {
-        DataType::Boolean => Ok(planned),
+    let expr = planner.sql_to_expr(value, schema)?;
+    refuse_subqueries(&expr, what)?;
+    match expr.get_type(schema)? {
+        DataType::Boolean => Ok(expr),
         other => plan_err!("{what} must be a label in quotes or a condition, is of type {other}"),
     }
 }

@@ -83,9 +83,8 @@ impl Clock {
     }
 
     fn whole(self, value: &ScalarValue) -> Result<i64, String> {
-        let count = match value.cast_to(&DataType::Int64) {
-            Ok(ScalarValue::Int64(Some(count))) => count,
-            _ => return Err("a length of time is needed, not NULL".to_owned()),
+        let Ok(ScalarValue::Int64(Some(count))) = value.cast_to(&DataType::Int64) else {
+            return Err("a length of time is needed, not NULL".to_owned());
         };
         if count < 0 {
             return Err("a negative length of time has no meaning".to_owned());

@@ -178,16 +178,14 @@ impl Labels {
 
     /// Calls `take(row, event)` for the events of states.
     fn merge(&mut self, states: &[ArrayRef], mut take: impl FnMut(usize, Event)) {
-        let (ts, ties, labels) = (states[0].as_list::<i64>(), states[1].as_list::<i64>(), states[2].as_list::<i64>());
-        let (times, tie_values, texts) = (
-            ts.values().as_primitive::<Int64Type>(),
-            ties.values().as_primitive::<Int64Type>(),
-            labels.values().as_string::<i32>(),
-        );
+        let [ts, ties, labels] = [0, 1, 2].map(|at| states[at].as_list::<i64>());
+        let (instants, breakers) = (ts.values().as_primitive::<Int64Type>(), ties.values().as_primitive::<Int64Type>());
+        let texts = labels.values().as_string::<i32>();
+        // The three lists of a row are equally long but may begin anywhere.
         for (row, ((ts, ties), labels)) in spans(ts).zip(spans(ties)).zip(spans(labels)).enumerate() {
-            for ((ts, tie), label) in ts.zip(ties).zip(labels) {
+            for ((at, breaker), label) in ts.zip(ties).zip(labels) {
                 let code = self.code(texts.value(label));
-                take(row, (times.value(ts), tie_values.value(tie), code));
+                take(row, (instants.value(at), breakers.value(breaker), code));
             }
         }
     }
@@ -228,10 +226,10 @@ impl Reader {
         mut take: impl FnMut(usize, Event),
     ) -> Result<()> {
         let times = self.clock.read(&values[1])?;
-        let ties = if self.tie { Some(values[2].as_primitive::<Int64Type>()) } else { None };
-        let mut event = |row: usize, code: u32| {
+        let breakers = if self.tie { Some(values[2].as_primitive::<Int64Type>()) } else { None };
+        let mut found = |row: usize, code: u32| {
             if times.is_valid(row) && passes(filter, row) {
-                let tie = ties.filter(|ties| ties.is_valid(row)).map_or(i64::MIN, |ties| ties.value(row));
+                let tie = breakers.filter(|it| it.is_valid(row)).map_or(i64::MIN, |it| it.value(row));
                 take(row, (times.value(row), tie, code));
             }
         };
@@ -241,14 +239,14 @@ impl Reader {
             let codes: Vec<Option<u32>> = texts.iter().map(|text| text.map(|text| labels.code(text))).collect();
             for (row, key) in dictionary.keys_iter().enumerate() {
                 if let Some(code) = key.and_then(|key| codes.get(key).copied().flatten()) {
-                    event(row, code);
+                    found(row, code);
                 }
             }
         } else {
             let texts = cast(&values[0], &DataType::Utf8View)?;
             for (row, text) in texts.as_string_view().iter().enumerate() {
                 if let Some(text) = text {
-                    event(row, labels.code(text));
+                    found(row, labels.code(text));
                 }
             }
         }

@@ -93,10 +93,10 @@ fn person(user: &SqlExpr, planner: &mut dyn RelationPlannerContext) -> Result<St
         return plan_err!("{what} must be a text – write it in quotes: replay('{}')", word.value);
     }
     let value = constant(user.clone(), what, planner)?;
-    match text_of(&value).or_else(|| whole(&value).map(|number| number.to_string())) {
-        Some(user) => Ok(user),
-        None => plan_err!("{what} must be a text, is {value}"),
-    }
+    let Some(user) = text_of(&value).or_else(|| whole(&value).map(|number| number.to_string())) else {
+        return plan_err!("{what} must be a text, is {value}");
+    };
+    Ok(user)
 }
 
 fn whole(value: &ScalarValue) -> Option<i64> {

@@ -29,6 +29,19 @@ pub struct PartFile {
     pub ts_max: i64,
 }
 
+impl From<&crate::store::Part> for PartFile {
+    fn from(part: &crate::store::Part) -> Self {
+        Self {
+            path: part.path.clone(),
+            day: part.day,
+            rows: part.rows,
+            bytes: part.bytes,
+            ts_min: part.ts_min,
+            ts_max: part.ts_max,
+        }
+    }
+}
+
 /// The Arrow type a stored column is read as: text that repeats comes as dictionary codes, text that does not as views.
 #[must_use]
 pub fn read_type(column: Column, stored: &DataType) -> DataType {
@@ -227,10 +240,15 @@ fn open_checked(path: &Path, bytes: u64) -> Result<File> {
     Ok(file)
 }
 
+/// A part that cannot be read as it was committed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the part {path} – {why} – run `journeyql verify` to see what else is damaged")]
+pub struct Damage {
+    pub path: PathBuf,
+    pub why: String,
+}
+
 /// The error of a part that cannot be read as committed.
-pub(super) fn damaged(path: &Path, why: &dyn std::fmt::Display) -> DataFusionError {
-    DataFusionError::Execution(format!(
-        "cannot read the part {}: {why}; run `journeyql verify` to see what else is damaged",
-        path.display()
-    ))
+pub(in crate::engine) fn damaged(path: &Path, why: &dyn std::fmt::Display) -> DataFusionError {
+    DataFusionError::External(Box::new(Damage { path: path.to_owned(), why: why.to_string() }))
 }

@@ -25,7 +25,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 pub use read::AuditRow;
-pub(super) use read::Listing;
+pub(super) use read::{FileStats, Listing};
 pub(super) use write::{Change, CommitFailure};
 
 use super::StoreError;

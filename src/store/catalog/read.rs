@@ -1,11 +1,12 @@
 //! Reading the catalog: the head, the listing of a snapshot, and the signs of a foreign writer.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 use super::ddl::{DUCKLAKE_VERSION, FORMAT, SCHEMA_VERSION};
-use super::{Catalog, StoreError};
+use super::stats::ColumnStats;
+use super::{Catalog, StoreError, totals};
 use crate::store::layout::{Layout, PartPath, Table};
 use crate::store::part::{Checksum, Part};
 use crate::store::source::SourceRow;
@@ -21,6 +22,9 @@ pub(in crate::store) struct Listing {
     pub quarantine: Vec<Part>,
     pub sources: Vec<SourceRow>,
 }
+
+/// The statistics of one part, by position of the column.
+pub(in crate::store) type FileStats = Vec<Option<ColumnStats>>;
 
 /// Something that somebody did, with the snapshot it made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,6 +199,45 @@ impl Catalog {
         rows.collect::<Result<_, _>>().map_err(&fail)
     }
 
+    /// The statistics of every live part, by file id; a column that has none is `None`.
+    pub(in crate::store) fn file_stats(&self) -> Result<BTreeMap<i64, FileStats>, StoreError> {
+        let fail = self.fail("reading the statistics");
+        let mut query = self
+            .connection
+            .prepare(
+                "SELECT s.data_file_id, s.table_id, s.column_id, s.column_size_bytes, s.value_count, s.null_count, \
+                        s.min_value, s.max_value \
+                 FROM ducklake_file_column_stats s JOIN jq_parts p ON p.data_file_id = s.data_file_id",
+            )
+            .map_err(&fail)?;
+        let mut found: BTreeMap<i64, FileStats> = BTreeMap::new();
+        let mut rows = query.query([]).map_err(&fail)?;
+        while let Some(row) = rows.next().map_err(&fail)? {
+            let (file_id, at, stats) = file_stats_row(row).map_err(&fail)?;
+            let columns = found.entry(file_id).or_default();
+            if columns.len() <= at {
+                columns.resize(at + 1, None);
+            }
+            columns[at] = stats;
+        }
+        Ok(found)
+    }
+
+    /// Rows and bytes of a table, as its totals say.
+    pub(in crate::store) fn sums(&self, table: Table) -> Result<(u64, u64), StoreError> {
+        let sql = "SELECT record_count, file_size_bytes FROM ducklake_table_stats WHERE table_id = ?1";
+        self.connection
+            .query_row(sql, [table.id()], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))
+            .map_err(self.fail("reading the totals"))
+    }
+
+    /// Totals of a table that do not enclose those of its parts.
+    pub(in crate::store) fn narrow_totals(&self, table: Table) -> Result<Vec<String>, StoreError> {
+        let fail = self.fail("reading the totals");
+        let tx = self.connection.unchecked_transaction().map_err(&fail)?;
+        totals::narrow(&tx, table).map_err(&fail)
+    }
+
     /// Lets SQLite look at every page of the catalog. `None`: all is well.
     pub(in crate::store) fn integrity(&self) -> Result<Option<String>, StoreError> {
         let found: String = self
@@ -267,6 +310,15 @@ fn part(row: &Row<'_>, layout: &Layout) -> rusqlite::Result<Result<Part, String>
         rules: row.get(8)?,
         event_ids: unsigned(row, 11)?,
     }))
+}
+
+fn file_stats_row(row: &Row<'_>) -> rusqlite::Result<(i64, usize, Option<ColumnStats>)> {
+    let at = usize::try_from(row.get::<_, i64>(2)? - 1).unwrap_or_default();
+    let kind = Table::of_id(row.get(1)?).and_then(|table| Some(table.schema().fields().get(at)?.data_type().clone()));
+    let Some(kind) = kind else { return Ok((row.get(0)?, at, None)) };
+    let range = totals::range(&kind, row.get(6)?, row.get(7)?);
+    let stats = ColumnStats { compressed_bytes: row.get(3)?, values: row.get(4)?, nulls: row.get(5)?, range };
+    Ok((row.get(0)?, at, Some(stats)))
 }
 
 fn sources(tx: &Transaction<'_>) -> rusqlite::Result<Vec<SourceRow>> {

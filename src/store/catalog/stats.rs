@@ -119,14 +119,18 @@ impl Rolled {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::utc_micros;
+    use arrow::datatypes::TimeUnit;
+
+    fn utc() -> DataType {
+        DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+    }
 
     #[test]
     fn bounds_read_back() {
         for (kind, value) in [
             (DataType::Date32, 20_458),
-            (utc_micros(), 1_767_607_200_123_456),
-            (utc_micros(), -1),
+            (utc(), 1_767_607_200_123_456),
+            (utc(), -1),
             (DataType::Boolean, 1),
             (DataType::Int64, i64::MIN),
         ] {

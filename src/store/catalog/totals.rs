@@ -1,7 +1,5 @@
 //! The statistics of a table over its live parts: widened by an append, rolled up anew by a replace.
 
-use std::collections::BTreeMap;
-
 use arrow::datatypes::DataType;
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -24,8 +22,17 @@ pub(super) fn widen(tx: &Transaction<'_>, table: Table, added: &[&NewPart]) -> r
 
 /// Computes the totals from the statistics of every live part: nothing of a removed part remains.
 pub(super) fn roll_up(tx: &Transaction<'_>, table: Table) -> rusqlite::Result<()> {
+    let rolled = rolled(tx, table)?;
+    for ((at, field), rolled) in table.schema().fields().iter().enumerate().zip(&rolled) {
+        write(tx, table, at, field.data_type(), rolled)?;
+    }
+    Ok(())
+}
+
+/// The exact totals of every column.
+fn rolled(tx: &Transaction<'_>, table: Table) -> rusqlite::Result<Vec<Rolled>> {
     let schema = table.schema();
-    let mut totals: BTreeMap<i64, (Rolled, i64)> = BTreeMap::new();
+    let mut totals = vec![(Rolled::EMPTY, 0_i64); schema.fields().len()];
     let mut query = tx.prepare(
         "SELECT s.column_id, s.value_count, s.null_count, s.min_value, s.max_value \
          FROM ducklake_file_column_stats s JOIN ducklake_data_file f ON f.data_file_id = s.data_file_id \
@@ -33,26 +40,46 @@ pub(super) fn roll_up(tx: &Transaction<'_>, table: Table) -> rusqlite::Result<()
     )?;
     let mut rows = query.query([table.id()])?;
     while let Some(row) = rows.next()? {
-        let column: i64 = row.get(0)?;
-        let kind =
-            usize::try_from(column - 1).ok().and_then(|at| schema.fields().get(at)).map(|field| field.data_type());
-        let range = kind.and_then(|kind| range(kind, row.get(3).ok()?, row.get(4).ok()?));
-        let stats = ColumnStats { compressed_bytes: 0, values: row.get(1)?, nulls: row.get(2)?, range };
-        let (rolled, files) = totals.entry(column).or_insert((Rolled::EMPTY, 0));
-        rolled.add(&stats);
+        let at = usize::try_from(row.get::<_, i64>(0)? - 1).unwrap_or(usize::MAX);
+        let (Some(field), Some((rolled, files))) = (schema.fields().get(at), totals.get_mut(at)) else { continue };
+        let range = range(field.data_type(), row.get(3)?, row.get(4)?);
+        rolled.add(&ColumnStats { compressed_bytes: 0, values: row.get(1)?, nulls: row.get(2)?, range });
         *files += 1;
     }
     let live: i64 =
         tx.query_row("SELECT count(*) FROM ducklake_data_file WHERE table_id = ?1", [table.id()], |row| row.get(0))?;
-    for (at, field) in schema.fields().iter().enumerate() {
-        let (mut rolled, files) = totals.get(&column_id(at)).copied().unwrap_or((Rolled::EMPTY, 0));
-        rolled.contains_null |= files < live;
-        write(tx, table, at, field.data_type(), &rolled)?;
-    }
-    Ok(())
+    let rolled = totals.into_iter().map(|(rolled, files)| {
+        // A live part without statistics of a column lacks it, or nobody knows: NULLs either way, and no bounds.
+        let unknown = rolled.unknown || files < live;
+        let range = rolled.range.filter(|_| !unknown);
+        Rolled { contains_null: rolled.contains_null || files < live, range, unknown }
+    });
+    Ok(rolled.collect())
 }
 
-fn range(kind: &DataType, min: Option<String>, max: Option<String>) -> Option<(i64, i64)> {
+/// The columns whose totals do not enclose those of the live parts, in words.
+pub(super) fn narrow(tx: &Transaction<'_>, table: Table) -> rusqlite::Result<Vec<String>> {
+    let mut found = Vec::new();
+    let rolled = rolled(tx, table)?;
+    for ((at, field), exact) in table.schema().fields().iter().enumerate().zip(rolled) {
+        let listed = read(tx, table, at, field.data_type())?;
+        let encloses = match (listed.range, exact.range) {
+            (Some(wide), Some(narrow)) => wide.0 <= narrow.0 && wide.1 >= narrow.1,
+            (Some(_), None) => !exact.unknown,
+            (None, _) => true,
+        };
+        if !encloses {
+            found.push(format!("the bounds of {} do not enclose its parts", field.name()));
+        }
+        if exact.contains_null && !listed.contains_null {
+            found.push(format!("{} is said to have no NULL, but it has", field.name()));
+        }
+    }
+    Ok(found)
+}
+
+/// A range from two texts of the catalog.
+pub(super) fn range(kind: &DataType, min: Option<String>, max: Option<String>) -> Option<(i64, i64)> {
     Some((parse_bound(kind, &min?)?, parse_bound(kind, &max?)?))
 }
 

@@ -22,6 +22,8 @@ pub(in crate::store) struct Change<'a> {
     /// File ids of live parts that are replaced.
     pub remove: &'a [i64],
     pub sources: &'a [SourceRow],
+    /// Sources whose rows go.
+    pub forget: &'a [String],
     /// What was done, and details.
     pub audit: &'a [(String, String)],
     /// Microseconds.
@@ -60,9 +62,9 @@ impl Catalog {
     }
 
     fn check_before(&self, change: &Change<'_>) -> Result<(), StoreError> {
-        if let Some((row, why)) = change.sources.iter().find_map(|row| Some((row, row.contradiction()?))) {
-            let what = format!("source {} ({}) does not add up: {why}", row.source_id, row.name);
-            return Err(StoreError::Moved { what });
+        if let Some((row, detail)) = change.sources.iter().find_map(|row| Some((row, row.contradiction()?))) {
+            let (source_id, name) = (row.source_id.clone(), row.name.clone());
+            return Err(StoreError::Counters { source_id, name, detail });
         }
         let tx = self.connection.unchecked_transaction().map_err(self.fail("reading the head"))?;
         self.check_foreign(&tx)
@@ -131,6 +133,9 @@ fn write(tx: &Transaction<'_>, change: &Change<'_>) -> Result<i64, Refusal> {
         }
     }
     snapshot(tx, change, id, file_id, &removed)?;
+    for source_id in change.forget {
+        tx.execute("DELETE FROM jq_sources WHERE source_id = ?1", [source_id])?;
+    }
     for source in change.sources {
         upsert(tx, source)?;
     }

@@ -42,7 +42,7 @@ impl Fuse {
         }
         let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
         match step {
-            Step::Create(path) => {
+            Step::Create(path) | Step::CreateDir(path) => {
                 if !path.exists() {
                     unsynced.names.insert(path.to_owned(), None);
                 }
@@ -61,7 +61,7 @@ impl Fuse {
                 unsynced.names.insert(to.to_owned(), Some(from.to_owned()));
             }
             Step::SyncDir(dir) => unsynced.names.retain(|name, _| name.parent() != Some(dir)),
-            Step::CreateDir(_) | Step::Remove(_) | Step::Commit => {}
+            Step::Remove(_) | Step::Commit => {}
         }
         Ok(())
     }
@@ -83,6 +83,7 @@ impl Fuse {
 fn take_back(name: &Path, before: Option<&Path>) -> io::Result<()> {
     match before {
         Some(before) => fs::rename(name, before),
+        None if name.is_dir() => fs::remove_dir_all(name),
         None => fs::remove_file(name),
     }
 }

@@ -17,6 +17,7 @@
 //! | `unit` | `'user'`, `'session'` | `'user'` |
 //! | `entry` | `'any'`: the longest chain of all entries; `'first'`: the unit's first entry only | `'any'` |
 //! | `ties` | `'order'`: file order decides equal time stamps; `'any'`: any order counts | `'order'` |
+//! | `ttc` | `'previous'`: durations run from the step before; `'entry'`: from the first step | `'previous'` |
 //! | `mode` | `'strict_increase'` | none |
 //!
 //! Invariants: an event fills one step; steps are the uncollapsed step events; `units` never rises from step to step.
@@ -50,7 +51,7 @@ use crate::journey::funnel::{Entry, Mode, Modes, Rules, Ties};
 use crate::time::DAY;
 use conditions::{Conditions, Test};
 
-const OPTIONS: [&str; 5] = ["window", "unit", "entry", "ties", "mode"];
+const OPTIONS: [&str; 6] = ["window", "unit", "entry", "ties", "ttc", "mode"];
 const WINDOW: i64 = 7 * DAY;
 
 /// Whose way is followed.
@@ -58,6 +59,13 @@ const WINDOW: i64 = 7 * DAY;
 enum Unit {
     User,
     Session,
+}
+
+/// From where the durations run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Since {
+    Previous,
+    Entry,
 }
 
 /// A funnel as asked for.
@@ -68,6 +76,7 @@ struct Spec {
     tests: Vec<Test>,
     rules: Rules,
     unit: Unit,
+    since: Since,
 }
 
 /// Reads a call of `funnel`.
@@ -85,7 +94,8 @@ pub(super) fn plan(
     }
     let unit = call.choice("unit", &[("user", Unit::User), ("session", Unit::Session)], planner)?.unwrap_or(Unit::User);
     let rules = rules(&call, unit, planner)?;
-    let spec = Arc::new(Spec { names, tests, rules, unit });
+    let since = call.choice("ttc", &[("previous", Since::Previous), ("entry", Since::Entry)], planner)?;
+    let spec = Arc::new(Spec { names, tests, rules, unit, since: since.unwrap_or(Since::Previous) });
     Ok(Arc::new(FunnelTable { spec, source }))
 }
 

@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 
 use super::conditions::{Conditions, Masks};
 use super::tally::{DURATIONS, Tally};
-use super::{Spec, Unit};
+use super::{Since, Spec, Unit};
 use crate::config::SourceIds;
 use crate::engine::functions::leaf::{Answer, Stop, joined};
 use crate::engine::nearest;
@@ -257,8 +257,9 @@ impl<'a> Reader<'a> {
         {
             self.chain.clear();
             chains.find(&self.ts, &self.bits, level, &mut self.chain);
-            for (between, pair) in self.tally.between.iter_mut().zip(self.chain.windows(2)) {
-                between.push(pair[1] - pair[0]);
+            for (at, between) in self.tally.between.iter_mut().enumerate().take(level - 1) {
+                let since = if self.shared.spec.since == Since::Entry { 0 } else { at };
+                between.push(self.chain[at + 1] - self.chain[since]);
             }
         }
     }

@@ -6,7 +6,7 @@
 //! | `conversion_first`, `conversion_prev` | `units` as a share of the first step's and of the step's before; 0/0 is 0 |
 //! | `drop_off`, `drop_off_rate` | units of the step before that did not come here, and their share of it |
 //! | `in_progress` | units that entered, are not here yet, and whose window is still open at the watermark |
-//! | `ttc_median_s`, `ttc_mean_s`, `ttc_p90_s` | seconds from the step before to this one, exact; NULL for the first step |
+//! | `ttc_median_s`, `ttc_mean_s`, `ttc_p90_s` | seconds to this step, exact (option `ttc`); NULL for the first step |
 //! | `lo`, `hi` | 95 % Wilson interval of `conversion_first`; both 0 where nobody entered |
 
 use std::sync::{Arc, LazyLock};
@@ -54,7 +54,7 @@ pub(super) struct Tally {
     pub open: Vec<u64>,
     /// Conditions that some event met.
     pub met: u64,
-    /// µs from step `i + 1` to step `i + 2` of every reported chain.
+    /// µs to step `i + 2` of every reported chain, from the step before or from the first.
     pub between: Vec<Vec<i64>>,
     /// Per step that no event met: the name in the data that comes nearest.
     pub similar: Vec<Option<String>>,

@@ -41,6 +41,8 @@ fn v14_every_entry_is_tried_unless_only_the_first_is_asked_for() {
     assert_eq!(units(&v14(), first), "1 1 0");
     let every = Settings::default();
     assert_eq!(column(&v14(), &every, "ttc_median_s", "funnel('A', 'B', 'C', window => '1 hour')"), " 900.0 1800.0");
+    let total = "funnel('A', 'B', 'C', window => '1 hour', ttc => 'entry')";
+    assert_eq!(column(&v14(), &every, "ttc_median_s", total), " 900.0 2700.0");
 }
 
 #[test]

@@ -1,0 +1,191 @@
+//! A conversation in SQL: one statement after another, with settings that last.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+
+use super::statement::split;
+use super::{Database, Error};
+use crate::engine::{self, Engine, EngineOptions};
+use crate::event::Column;
+use crate::limits;
+use crate::output::{self, Format, Look};
+use crate::store::Snapshot;
+
+/// A table or view, as `\d` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelationInfo {
+    pub name: String,
+    /// `table` or `view`.
+    pub kind: &'static str,
+    /// What it answers, one line.
+    pub what: String,
+    /// The SQL of a view.
+    pub sql: Option<String>,
+}
+
+/// What the tables hold that have no file to say it.
+const TABLES: [(&str, &str); 7] = [
+    ("events", "every event, as it was stored"),
+    ("steps", "one row per step of a session"),
+    ("sessions", "one row per session"),
+    ("edges", "one row per move from step to step, START and EXIT included"),
+    ("journeys", "one row per session with its whole path"),
+    ("quarantine", "the lines that were refused, and why"),
+    ("sources", "the inputs, and where every line of them went"),
+];
+
+/// A conversation. Each statement sees the newest snapshot; settings last until the session ends.
+#[derive(Debug)]
+pub struct Session {
+    database: Database,
+    /// The snapshot of the last statement (which keeps its files) and the engine over it.
+    open: Option<(Snapshot, Engine)>,
+    /// The SET and RESET statements so far, for the next snapshot's engine.
+    settings: Vec<String>,
+}
+
+impl Session {
+    pub(super) fn new(database: Database) -> Self {
+        Self { database, open: None, settings: Vec::new() }
+    }
+
+    /// Runs a text of SET and RESET statements and at most one that has rows, which comes last.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the engine refuses the text.
+    pub async fn query(&mut self, sql: &str) -> Result<Answer, Error> {
+        self.refresh().await?;
+        let Some((snapshot, engine)) = &self.open else { return Err(Error::Closed) };
+        let answer = engine.query(sql).await?;
+        self.settings.extend(split(sql).into_iter().filter(|text| is_setting(text)).map(str::to_owned));
+        Ok(Answer { answer, _snapshot: snapshot.clone() })
+    }
+
+    /// Moves to the newest snapshot.
+    async fn refresh(&mut self) -> Result<(), Error> {
+        let snapshot = self.database.snapshot()?;
+        if self.open.as_ref().is_some_and(|(open, _)| open.id == snapshot.id) {
+            return Ok(());
+        }
+        let engine = self.database.engine(&snapshot)?;
+        for setting in &self.settings {
+            engine.query(setting).await?;
+        }
+        self.open = Some((snapshot, engine));
+        Ok(())
+    }
+
+    /// The tables and views.
+    ///
+    /// # Errors
+    /// The store cannot be read, or one of its views makes no sense.
+    pub fn relations(&mut self) -> Result<Vec<RelationInfo>, Error> {
+        let engine = self.database.engine(&self.database.snapshot()?)?;
+        let relation = |name: String| {
+            let view = engine.views().get(&name);
+            let what = TABLES.iter().find(|(table, _)| *table == name).map_or("", |(_, what)| what);
+            RelationInfo {
+                kind: if view.is_some() { "view" } else { "table" },
+                what: view.map_or_else(|| what.to_owned(), |view| view.header.what.clone()),
+                sql: view.map(|view| view.sql.clone()),
+                name,
+            }
+        };
+        Ok(engine.table_names().into_iter().map(relation).collect())
+    }
+
+    /// Every name that a statement may hold, for completion: tables, views, functions, columns.
+    ///
+    /// # Errors
+    /// The store cannot be read, or one of its views makes no sense.
+    pub fn names(&mut self) -> Result<Vec<String>, Error> {
+        let engine = self.database.engine(&self.database.snapshot()?)?;
+        let mut names = engine.table_names();
+        names.extend(engine.function_names());
+        names.extend(Column::ALL.map(|column| column.name().to_owned()));
+        names.extend(
+            engine.views().iter().flat_map(|view| view.header.columns.iter().map(|column| column.name.clone())),
+        );
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+}
+
+/// SET and RESET change what later statements mean.
+fn is_setting(statement: &str) -> bool {
+    let first = statement.split_whitespace().next().unwrap_or_default();
+    first.eq_ignore_ascii_case("set") || first.eq_ignore_ascii_case("reset")
+}
+
+impl Database {
+    fn engine(&self, snapshot: &Snapshot) -> Result<Engine, Error> {
+        Ok(Engine::new(EngineOptions {
+            snapshot: snapshot.clone(),
+            store: Arc::clone(&self.store),
+            config: self.config.clone(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            memory_bytes: limits::QUERY_MEMORY_BYTES,
+            now: self.now,
+            views_dir: Some(self.views_dir()),
+        })?)
+    }
+}
+
+/// The rows of an answer as they come; the snapshot's files stay until it is dropped.
+#[derive(Debug)]
+pub struct Answer {
+    answer: engine::Answer,
+    _snapshot: Snapshot,
+}
+
+impl Answer {
+    /// The columns.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        self.answer.schema.clone()
+    }
+
+    /// The next rows; `None` at the end.
+    pub async fn next(&mut self) -> Option<Result<RecordBatch, Error>> {
+        Some(self.answer.next().await?.map_err(Error::from))
+    }
+
+    /// All rows, for small answers.
+    ///
+    /// # Errors
+    /// The query fails on its way.
+    pub async fn collect(mut self) -> Result<Vec<RecordBatch>, Error> {
+        let mut batches = Vec::new();
+        while let Some(batch) = self.next().await {
+            batches.push(batch?);
+        }
+        Ok(batches)
+    }
+
+    /// All rows as text in a format, for small answers.
+    ///
+    /// # Errors
+    /// The query fails on its way, or a value cannot be shown.
+    pub async fn text(mut self, format: Format, look: Look) -> Result<String, Error> {
+        let mut bytes = Vec::new();
+        let mut writer = output::open(format, &self.schema(), Box::new(&mut bytes), look)?;
+        while let Some(batch) = self.next().await {
+            writer.batch(&batch?)?;
+        }
+        writer.finish()?;
+        drop(writer);
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// All rows as JSON objects, for small answers.
+    ///
+    /// # Errors
+    /// The query fails on its way.
+    pub async fn rows(self) -> Result<Vec<serde_json::Value>, Error> {
+        let text = self.text(Format::Json, Look::default()).await?;
+        serde_json::from_str(&text).map_err(|error| Error::Rows(error.to_string()))
+    }
+}

@@ -1,0 +1,350 @@
+//! The engine: one snapshot, one session, SQL in and rows out.
+//!
+//! ```text
+//! text ─► parse (length, depth, verbs) ─► plan on a big stack ─► verify ─► optimise ─► execute ─► Answer
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList, TableProvider};
+use datafusion::common::{DFSchema, DataFusionError, Result as DfResult};
+use datafusion::execution::FunctionRegistry;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, Statement as PlanStatement};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::{SQLOptions, SessionConfig};
+use datafusion::sql::parser::Statement;
+
+use crate::config::Config;
+use crate::limits;
+use crate::store::{Snapshot, Store};
+
+use super::answer::Answer;
+use super::catalog::{CATALOG, Catalog, Names, SCHEMA, SessionLink};
+use super::error::{QueryError, QueryErrorKind};
+use super::functions::TableFunctions;
+use super::relations::{Relation, events};
+use super::scan::PartFile;
+use super::settings::{PREFIX, Settings, unknown};
+use super::source::Source;
+use super::statement::{parse, reset_name};
+use super::tables::{EventsTable, JourneyTable};
+use super::views::Queries;
+use super::{functions, setting, stored};
+
+/// What an engine is made of.
+#[derive(Debug)]
+pub struct EngineOptions {
+    /// What is read; leased for as long as the engine lives.
+    pub snapshot: Snapshot,
+    /// Where the audit is read from.
+    pub store: Arc<Store>,
+    pub config: Arc<Config>,
+    /// Parallel readers; at least 1.
+    pub threads: usize,
+    /// Memory that queries may hold in bytes.
+    pub memory_bytes: usize,
+    /// When open sessions are judged (µs); the latest event if absent.
+    pub now: Option<i64>,
+    /// The store's own views, if it has any.
+    pub views_dir: Option<PathBuf>,
+}
+
+/// SQL over one snapshot, with the settings of one session.
+#[derive(Debug)]
+pub struct Engine {
+    source: Arc<Source>,
+    snapshot: Snapshot,
+    store: Arc<Store>,
+    views: Arc<Queries>,
+    runtime: Arc<RuntimeEnv>,
+    threads: usize,
+    base: Settings,
+    state: Arc<RwLock<SessionState>>,
+}
+
+impl Engine {
+    /// An engine with the settings that the configuration asks for.
+    ///
+    /// # Errors
+    /// `[steps] where` is no predicate over `events`, or a view of the store is malformed.
+    pub fn new(options: EngineOptions) -> Result<Self, QueryError> {
+        let views = Arc::new(Queries::views(options.views_dir.as_deref())?);
+        let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes.max(64 << 20)), TOP_CONSUMERS);
+        let runtime =
+            RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc().map_err(|error| internal(&error))?;
+        let base = Settings::new(&options.config, options.now);
+        let steps_where = steps_where(&options.config)?;
+        let parts = options.snapshot.events().iter().map(PartFile::from).collect();
+        let source = Arc::new(Source::new(options.config, options.snapshot.id, parts, steps_where));
+        let (snapshot, store, threads) = (options.snapshot, options.store, options.threads.max(1));
+        let state = session_state(&source, &snapshot, &store, &views, &runtime, threads, &base)?;
+        Ok(Self { source, snapshot, store, views, runtime, threads, base, state })
+    }
+
+    /// Another session over the same snapshot, with settings of its own.
+    ///
+    /// # Errors
+    /// The session cannot be built.
+    pub fn fork(&self) -> Result<Self, QueryError> {
+        let Self { source, snapshot, store, views, runtime, threads, base, .. } = self;
+        let state = session_state(source, snapshot, store, views, runtime, *threads, base)?;
+        Ok(Self {
+            source: Arc::clone(source),
+            snapshot: snapshot.clone(),
+            store: Arc::clone(store),
+            views: Arc::clone(views),
+            runtime: Arc::clone(runtime),
+            threads: *threads,
+            base: base.clone(),
+            state,
+        })
+    }
+
+    /// Runs statements: any number of SET and RESET, then at most one that has rows.
+    ///
+    /// # Errors
+    /// The text is refused, cannot be planned, or cannot be started.
+    pub async fn query(&self, sql: &str) -> Result<Answer, QueryError> {
+        let mut statements = parse(sql)?;
+        while let Some(statement) = statements.pop_front() {
+            if let Statement::Reset(reset) = &statement {
+                self.reset(&reset_name(reset))?;
+                continue;
+            }
+            let plan = self.plan(statement).await?;
+            if let LogicalPlan::Statement(PlanStatement::SetVariable(set)) = &plan {
+                self.set(&set.variable, &set.value)?;
+                continue;
+            }
+            if !statements.is_empty() {
+                return Err(QueryError::sql("only the last statement may have rows")
+                    .with_hint("run the others on their own; SET and RESET may stand before it"));
+            }
+            return self.run(plan).await;
+        }
+        Ok(Answer::empty())
+    }
+
+    /// The physical plan of one statement, for EXPLAIN and tests.
+    ///
+    /// # Errors
+    /// The text is refused or cannot be planned.
+    pub async fn physical_plan(&self, sql: &str) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+        let mut statements = parse(sql)?;
+        let (Some(statement), true) = (statements.pop_front(), statements.is_empty()) else {
+            return Err(QueryError::sql("one statement is expected"));
+        };
+        let plan = self.plan(statement).await?;
+        self.physical(plan).await
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        Settings::of(self.state().config_options())
+    }
+
+    /// Changes a setting: `journeyql.NAME`, or the few of `DataFusion` that change no answer.
+    ///
+    /// # Errors
+    /// There is no such setting or the value makes no sense.
+    pub fn set(&self, name: &str, value: &str) -> Result<(), QueryError> {
+        let free = ["datafusion.explain.", "datafusion.execution.time_zone"];
+        if !name.starts_with(PREFIX) && !free.iter().any(|it| name.starts_with(it)) {
+            return Err(QueryError::sql(unknown(name)));
+        }
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let set = state.config_mut().options_mut().set(name, value);
+        set.map_err(|error| QueryError::from_datafusion(&error, &[]))
+    }
+
+    /// Gives a setting, or `all` of ours, the value of the configuration again.
+    ///
+    /// # Errors
+    /// There is no such setting.
+    pub fn reset(&self, name: &str) -> Result<(), QueryError> {
+        let mut settings = self.settings();
+        match name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('.')) {
+            _ if name == "all" => settings = self.base.clone(),
+            Some(key) => settings.reset(key, &self.base).map_err(QueryError::sql)?,
+            None => return Err(QueryError::sql(unknown(name))),
+        }
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.config_mut().options_mut().extensions.insert(settings);
+        Ok(())
+    }
+
+    /// The views of this engine.
+    #[must_use]
+    pub fn views(&self) -> &Queries {
+        &self.views
+    }
+
+    /// What it reads from.
+    #[must_use]
+    pub fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    /// Every table and view by name.
+    #[must_use]
+    pub fn table_names(&self) -> Vec<String> {
+        let schema = self.state().catalog_list().catalog(CATALOG).and_then(|catalog| catalog.schema(SCHEMA));
+        schema.map(|schema| schema.table_names()).unwrap_or_default()
+    }
+
+    /// Every function by name, for completion.
+    #[must_use]
+    pub fn function_names(&self) -> Vec<String> {
+        let state = self.state();
+        let all = state.udfs().into_iter().chain(state.udafs()).chain(state.udwfs());
+        let mut names: Vec<String> = all.chain(state.table_functions().keys().cloned()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn state(&self) -> SessionState {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn error(&self, error: &DataFusionError) -> QueryError {
+        QueryError::from_datafusion(error, &self.table_names())
+    }
+
+    async fn plan(&self, statement: Statement) -> Result<LogicalPlan, QueryError> {
+        let mut state = self.state();
+        state.mark_start_execution();
+        let plan = on_big_stack(move || async move { state.statement_to_plan(statement).await }).await?;
+        let plan = plan.map_err(|error| self.error(&error))?;
+        let reading = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(true);
+        reading.verify_plan(&plan).map_err(|error| self.error(&error))?;
+        match &plan {
+            LogicalPlan::Statement(PlanStatement::SetVariable(_)) => Ok(plan),
+            LogicalPlan::Statement(other) => Err(QueryError::sql(format!("{} is not possible here", other.name()))),
+            _ => Ok(plan),
+        }
+    }
+
+    async fn physical(&self, plan: LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+        let mut state = self.state();
+        state.mark_start_execution();
+        let made = on_big_stack(move || async move { state.create_physical_plan(&plan).await }).await?;
+        made.map_err(|error| self.error(&error))
+    }
+
+    async fn run(&self, plan: LogicalPlan) -> Result<Answer, QueryError> {
+        let physical = self.physical(plan).await?;
+        let stream = execute_stream(physical, self.state().task_ctx()).map_err(|error| self.error(&error))?;
+        Ok(Answer::new(stream))
+    }
+}
+
+/// Consumers named in an out-of-memory message.
+const TOP_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN.saturating_add(2);
+
+fn internal(error: &DataFusionError) -> QueryError {
+    QueryError::from_datafusion(error, &[])
+}
+
+/// A session with our names, functions and settings.
+fn session_state(
+    source: &Arc<Source>,
+    snapshot: &Snapshot,
+    store: &Arc<Store>,
+    views: &Arc<Queries>,
+    runtime: &Arc<RuntimeEnv>,
+    threads: usize,
+    settings: &Settings,
+) -> Result<Arc<RwLock<SessionState>>, QueryError> {
+    let link = Arc::new(SessionLink::new());
+    let tables = native_tables(source, snapshot, store).map_err(|error| internal(&error))?;
+    let catalogs = MemoryCatalogProviderList::new();
+    let names = Arc::new(Names::new(tables, Arc::clone(views), Arc::clone(&link)));
+    catalogs.register_catalog(CATALOG.to_owned(), Arc::new(Catalog::new(names)));
+    let mut state = SessionStateBuilder::new_with_default_features()
+        .with_config(session_config(threads, settings.clone()))
+        .with_runtime_env(Arc::clone(runtime))
+        .with_catalog_list(Arc::new(catalogs))
+        .with_relation_planners(vec![Arc::new(TableFunctions::new(Arc::clone(source)))])
+        .build();
+    functions::register(&mut state).map_err(|error| internal(&error))?;
+    state.register_udf(Arc::new(setting::function(source.snapshot))).map_err(|error| internal(&error))?;
+    let state = Arc::new(RwLock::new(state));
+    // A fresh link is empty, so this cannot fail.
+    let _ = link.set(Arc::downgrade(&state));
+    Ok(state)
+}
+
+fn native_tables(
+    source: &Arc<Source>,
+    snapshot: &Snapshot,
+    store: &Arc<Store>,
+) -> DfResult<BTreeMap<String, Arc<dyn TableProvider>>> {
+    let mut tables: BTreeMap<String, Arc<dyn TableProvider>> = BTreeMap::new();
+    tables.insert("events".to_owned(), Arc::new(EventsTable::new(Arc::clone(source))));
+    for relation in Relation::ALL {
+        tables.insert(relation.name().to_owned(), Arc::new(JourneyTable::new(Arc::clone(source), relation)));
+    }
+    tables.insert("quarantine_rows".to_owned(), stored::quarantine_rows(snapshot)?);
+    tables.insert("source_rows".to_owned(), stored::source_rows(snapshot)?);
+    tables.insert("audit".to_owned(), stored::audit(store)?);
+    Ok(tables)
+}
+
+fn session_config(threads: usize, settings: Settings) -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(threads)
+        .with_batch_size(limits::BATCH_ROWS)
+        .with_information_schema(true)
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema(CATALOG, SCHEMA);
+    let options = config.options_mut();
+    options.sql_parser.collect_spans = true;
+    options.extensions.insert(settings);
+    config
+}
+
+/// `[steps] where` as an expression over `events`.
+fn steps_where(config: &Config) -> Result<Option<Expr>, QueryError> {
+    let text = config.steps.r#where.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let schema = DFSchema::try_from(events::schema()).map_err(|error| internal(&error))?;
+    let state = SessionStateBuilder::new_with_default_features().build();
+    let expr = state.create_logical_expr(text, &schema).map_err(|error| {
+        let error = internal(&error);
+        QueryError { message: format!("[steps] where: {}", error.message), ..error }
+    })?;
+    Ok(Some(expr))
+}
+
+/// Drives a future to its end on a thread of its own with room for deep trees.
+async fn on_big_stack<T, F>(work: impl FnOnce() -> F + Send + 'static) -> Result<DfResult<T>, QueryError>
+where
+    T: Send + 'static,
+    F: Future<Output = DfResult<T>>,
+{
+    let runtime = tokio::runtime::Handle::current();
+    let (done, answer) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().name("plan".to_owned()).stack_size(limits::PLANNING_STACK);
+    let failed = |why: &dyn std::fmt::Display| QueryError {
+        kind: QueryErrorKind::Failed,
+        message: format!("the statement could not be planned: {why}"),
+        at: None,
+        hint: None,
+    };
+    thread
+        .spawn(move || {
+            // Nobody waits for a plan whose query was given up.
+            let _ = done.send(runtime.block_on(work()));
+        })
+        .map_err(|error| failed(&error))?;
+    answer.await.map_err(|error| failed(&error))
+}

@@ -1,0 +1,160 @@
+//! SQL text before it is planned: how long and deep it may be, and which statements there are at all.
+
+use std::collections::VecDeque;
+
+use datafusion::sql::parser::{DFParserBuilder, ResetStatement, Statement};
+use datafusion::sql::sqlparser::ast::Statement as Ast;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+
+use crate::limits;
+
+use super::error::{Position, QueryError};
+
+/// Parses a text of one or several statements, all of them harmless.
+///
+/// # Errors
+/// The text is too long, too deep, no SQL, empty, or holds a statement that does more than read.
+pub fn parse(sql: &str) -> Result<VecDeque<Statement>, QueryError> {
+    if sql.len() > limits::SQL_BYTES {
+        let (long, most) = (sql.len(), limits::SQL_BYTES);
+        return Err(QueryError::sql(format!("the statement has {long} bytes, at most {most} are planned")));
+    }
+    check_depth(sql)?;
+    let statements = DFParserBuilder::new(sql)
+        .with_dialect(&GenericDialect {})
+        .with_recursion_limit(limits::SQL_NESTING)
+        .build()
+        .and_then(|mut parser| parser.parse_statements())
+        .map_err(|error| QueryError::from_datafusion(&error, &[]))?;
+    for statement in &statements {
+        allowed(statement)?;
+    }
+    if statements.is_empty() {
+        return Err(QueryError::sql("there is no statement").with_hint("try SELECT * FROM stats"));
+    }
+    Ok(statements)
+}
+
+/// Refuses chains of operators so long that their tree would exhaust the stack of whoever walks it.
+fn check_depth(sql: &str) -> Result<(), QueryError> {
+    // What cannot be split into tokens is the parser's to explain.
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location() else { return Ok(()) };
+    let mut chain = 0;
+    for token in tokens {
+        match &token.token {
+            Token::Comma | Token::SemiColon => chain = 0,
+            Token::Word(word)
+                if matches!(word.keyword, Keyword::SELECT | Keyword::FROM | Keyword::WHEN | Keyword::THEN) =>
+            {
+                chain = 0;
+            }
+            Token::Word(word) if matches!(word.keyword, Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::UNION) => {
+                chain += 1;
+            }
+            Token::Plus
+            | Token::Minus
+            | Token::Mul
+            | Token::Div
+            | Token::Mod
+            | Token::StringConcat
+            | Token::Eq
+            | Token::DoubleColon
+            | Token::LParen
+            | Token::LBracket
+            | Token::Pipe
+            | Token::Ampersand
+            | Token::Caret => {
+                chain += 1;
+            }
+            _ => {}
+        }
+        if chain > limits::SQL_OPERATORS {
+            let at = Position { line: token.span.start.line, column: token.span.start.column };
+            let most = limits::SQL_OPERATORS;
+            return Err(QueryError::sql(format!("one expression has more than {most} operators"))
+                .with_position(Some(at))
+                .with_hint("use IN (…) for long lists"));
+        }
+    }
+    Ok(())
+}
+
+/// The verb of a statement that is refused, and nothing for one that is not.
+fn allowed(statement: &Statement) -> Result<(), QueryError> {
+    let refused = match statement {
+        Statement::Reset(_) => None,
+        Statement::Explain(explain) => return allowed(&explain.statement),
+        Statement::CreateExternalTable(_) => Some("CREATE EXTERNAL TABLE"),
+        Statement::CopyTo(_) => Some("COPY"),
+        Statement::Statement(ast) => match ast.as_ref() {
+            Ast::Query(_)
+            | Ast::Explain { .. }
+            | Ast::ExplainTable { .. }
+            | Ast::ShowVariable { .. }
+            | Ast::ShowTables { .. }
+            | Ast::ShowColumns { .. }
+            | Ast::ShowFunctions { .. }
+            | Ast::Set(_) => None,
+            _ => Some(""),
+        },
+    };
+    let Some(verb) = refused else { return Ok(()) };
+    let text = statement.to_string();
+    let verb = if verb.is_empty() { text.split_whitespace().next().unwrap_or("this") } else { verb };
+    Err(QueryError::sql(format!("{verb} is not possible: SQL here reads and never writes"))
+        .with_hint("SELECT, WITH, VALUES, EXPLAIN, DESCRIBE, SHOW, SET and RESET are; `journeyql ingest` adds data"))
+}
+
+/// The name that a RESET is about, in small letters.
+#[must_use]
+pub fn reset_name(reset: &ResetStatement) -> String {
+    let ResetStatement::Variable(name) = reset;
+    name.to_string().to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_reading_is_allowed() {
+        for sql in [
+            "SELECT 1",
+            "WITH a AS (SELECT 1) SELECT * FROM a",
+            "VALUES (1)",
+            "EXPLAIN SELECT 1",
+            "DESCRIBE steps",
+            "SHOW TABLES",
+            "SET journeyql.session_gap = '1 hour'; SELECT 1;",
+            "RESET journeyql.session_gap",
+        ] {
+            assert!(parse(sql).is_ok(), "{sql}");
+        }
+        for sql in [
+            "CREATE TABLE a (b INT)",
+            "INSERT INTO a VALUES (1)",
+            "COPY (SELECT 1) TO '/tmp/x'",
+            "EXPLAIN COPY (SELECT 1) TO '/tmp/x'",
+            "DROP TABLE events",
+            "DELETE FROM events",
+            "UPDATE events SET page = 'x'",
+            "CREATE VIEW a AS SELECT 1",
+            "PREPARE a AS SELECT 1",
+        ] {
+            let said = parse(sql).unwrap_err().to_string();
+            assert!(said.contains("reads and never writes"), "{sql}: {said}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_is_refused() {
+        let chain = format!("SELECT {}1", "1+".repeat(100_000));
+        assert!(parse(&chain).unwrap_err().to_string().contains("operators"));
+        let nested = format!("SELECT {}1{}", "(".repeat(5_000), ")".repeat(5_000));
+        assert!(parse(&nested).is_err());
+        assert!(parse(&" ".repeat(limits::SQL_BYTES + 1)).is_err());
+        assert!(parse(" ; ").is_err());
+    }
+}

@@ -1,0 +1,190 @@
+//! What the store knows beside events, as tables: refused lines, inputs, and what was done to it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
+use datafusion::catalog::streaming::StreamingTable;
+use datafusion::common::{DataFusionError, Result, internal_err};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::streaming::PartitionStream;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::event::{quarantine, utc_micros};
+use crate::limits;
+use crate::store::{AuditRow, Part, Snapshot, SourceRow, Store};
+
+use super::operators::{Sink, blocking_stream};
+use super::scan::damaged;
+
+/// Fills the sink with the table's rows.
+type Fill = dyn Fn(&Sink) -> Result<()> + Send + Sync;
+
+/// A table that is read as one stream, from the beginning.
+struct Rows {
+    schema: SchemaRef,
+    fill: Arc<Fill>,
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+impl PartitionStream for Rows {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let fill = Arc::clone(&self.fill);
+        blocking_stream(Arc::clone(&self.schema), move |sink| fill(sink))
+    }
+}
+
+fn table(
+    columns: Vec<Field>,
+    fill: impl Fn(&SchemaRef, &Sink) -> Result<()> + Send + Sync + 'static,
+) -> Result<Arc<dyn TableProvider>> {
+    let schema: SchemaRef = Arc::new(Schema::new(columns));
+    let own = Arc::clone(&schema);
+    let rows = Rows { schema: Arc::clone(&schema), fill: Arc::new(move |sink| fill(&own, sink)) };
+    Ok(Arc::new(StreamingTable::try_new(schema, vec![Arc::new(rows)])?))
+}
+
+/// `quarantine_rows`: every refused line, `raw` as text and `raw_bytes` as it was.
+///
+/// # Errors
+/// Never; the schema is fixed.
+pub fn quarantine_rows(snapshot: &Snapshot) -> Result<Arc<dyn TableProvider>> {
+    let stored = quarantine();
+    let mut columns: Vec<Field> =
+        stored.fields().iter().map(|field| field.as_ref().clone().with_metadata([].into())).collect();
+    for column in &mut columns {
+        if column.name() == "raw" {
+            *column = column.clone().with_data_type(DataType::Utf8);
+        }
+    }
+    columns.push(Field::new("raw_bytes", DataType::Binary, false));
+    let snapshot = snapshot.clone();
+    table(columns, move |schema, sink| {
+        for part in snapshot.quarantine() {
+            if !send_part(part, schema, sink)? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    })
+}
+
+fn send_part(part: &Part, schema: &SchemaRef, sink: &Sink) -> Result<bool> {
+    let file = part.open().map_err(|error| DataFusionError::External(Box::new(error)))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+        .and_then(|builder| builder.with_batch_size(limits::BATCH_ROWS).build())
+        .map_err(|error| damaged(&part.path, &error))?;
+    for batch in reader {
+        let batch = batch?;
+        let Some(raw) = batch.column_by_name("raw").cloned() else { return internal_err!("quarantine without raw") };
+        let mut texts = StringBuilder::new();
+        for line in raw.as_binary::<i32>() {
+            texts.append_value(String::from_utf8_lossy(line.unwrap_or_default()));
+        }
+        let texts: ArrayRef = Arc::new(texts.finish());
+        let mut arrays: Vec<ArrayRef> = batch
+            .schema()
+            .fields()
+            .iter()
+            .zip(batch.columns())
+            .map(|(field, array)| Arc::clone(if field.name() == "raw" { &texts } else { array }))
+            .collect();
+        arrays.push(raw);
+        if !sink.send(&RecordBatch::try_new(Arc::clone(schema), arrays)?) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// `source_rows`: every input ever seen, with where its lines went.
+///
+/// # Errors
+/// Never; the schema is fixed.
+pub fn source_rows(snapshot: &Snapshot) -> Result<Arc<dyn TableProvider>> {
+    let text = |name: &str| Field::new(name, DataType::Utf8, false);
+    let number = |name: &str| Field::new(name, DataType::Int64, false);
+    let columns = vec![
+        text("source_id"),
+        text("name"),
+        text("format"),
+        number("bytes"),
+        number("lines"),
+        number("stored"),
+        number("quarantined"),
+        number("dropped"),
+        number("duplicates"),
+        text("dropped_by"),
+        Field::new("first_seen", utc_micros(), false),
+        Field::new("updated", utc_micros(), false),
+    ];
+    let snapshot = snapshot.clone();
+    table(columns, move |schema, sink| {
+        let rows = snapshot.sources();
+        let text =
+            |of: fn(&SourceRow) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(of))) };
+        let number = |of: fn(&SourceRow) -> u64| -> ArrayRef {
+            Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| i64::try_from(of(row)).unwrap_or(i64::MAX))))
+        };
+        let by = rows.iter().map(|row| serde_json::to_string(&row.dropped_by).unwrap_or_default());
+        let arrays = vec![
+            text(|row| &row.source_id),
+            text(|row| &row.name),
+            text(|row| &row.format),
+            number(|row| row.offset),
+            number(|row| row.lines),
+            number(|row| row.stored),
+            number(|row| row.quarantined),
+            number(|row| row.dropped),
+            number(|row| row.duplicates),
+            Arc::new(StringArray::from_iter_values(by)),
+            times(rows.iter().map(|row| row.first_seen_ts)),
+            times(rows.iter().map(|row| row.updated_ts)),
+        ];
+        // A closed sink only means that nobody reads on.
+        let _ = sink.send(&RecordBatch::try_new(Arc::clone(schema), arrays)?);
+        Ok(())
+    })
+}
+
+/// `audit`: what was done to the store, oldest first.
+///
+/// # Errors
+/// Never; the schema is fixed.
+pub fn audit(store: &Arc<Store>) -> Result<Arc<dyn TableProvider>> {
+    let columns = vec![
+        Field::new("id", DataType::Int64, false),
+        Field::new("snapshot", DataType::Int64, false),
+        Field::new("at", utc_micros(), false),
+        Field::new("what", DataType::Utf8, false),
+        Field::new("detail", DataType::Utf8, false),
+    ];
+    let store = Arc::clone(store);
+    table(columns, move |schema, sink| {
+        let rows: Vec<AuditRow> = store.audit().map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let arrays: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.id))),
+            Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.snapshot))),
+            times(rows.iter().map(|row| row.at)),
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.what))),
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.detail))),
+        ];
+        let _ = sink.send(&RecordBatch::try_new(Arc::clone(schema), arrays)?);
+        Ok(())
+    })
+}
+
+fn times(values: impl Iterator<Item = i64>) -> ArrayRef {
+    Arc::new(TimestampMicrosecondArray::from_iter_values(values).with_timezone("UTC"))
+}

@@ -1,0 +1,336 @@
+//! The commit group: sources whose rows, refusals and offsets become visible together.
+//!
+//! ```text
+//! source 0 ─┐                        parts of a day ─ merge ─► one part ─┐
+//! source 1 ─┼─ tallies, parts, edits                                     ├─► one commit
+//! source n ─┘                        rows of the sources ────────────────┘
+//! ```
+//!
+//! Invariants: a source's rows and its offset are in the same commit; the rows of the new parts are exactly the lines
+//! that the tallies call stored and quarantined, else nothing is committed; a day gets at most one new part.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+
+use super::error::IngestError;
+use super::parts::merge::{Lines, Merged, merge};
+use super::press::{Press, Pressed};
+use super::report::{Counts, SourceReport};
+use super::source::identify::KnownSources;
+use crate::limits;
+use crate::store::{NewPart, Part, PartWriter, Snapshot, SourceRow, Table};
+use crate::time::Day;
+
+/// Live parts of a day beyond which a commit merges them into one.
+const DAY_PARTS: usize = 8;
+
+/// A line's place in the conservation law.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Stored,
+    Quarantined,
+    Duplicate,
+}
+
+/// A source of the group.
+#[derive(Debug, Default)]
+pub struct Pending {
+    /// The source as the catalog has it, new or not.
+    pub base: SourceRow,
+    /// Lines that this group adds.
+    pub tally: Counts,
+    /// Lines that earlier commits have.
+    pub known_lines: u64,
+    pub report: SourceReport,
+    /// There is something to commit.
+    pub changed: bool,
+}
+
+/// What happens to stored rows of one day.
+#[derive(Debug, Default)]
+pub struct Edit {
+    /// Lines whose rows go.
+    pub skip: Lines,
+    /// Stored parts that hold one of them.
+    pub files: BTreeSet<i64>,
+    /// Of these, rows that earlier commits stored.
+    pub stored_rows: u64,
+}
+
+/// Everything between two commits.
+#[derive(Debug, Default)]
+pub struct Group {
+    /// Source ids by number; empty while the first event line has not been seen.
+    pub ids: Vec<String>,
+    numbers: HashMap<String, usize>,
+    pub pending: Vec<Pending>,
+    pub parts: BTreeMap<(Table, Day), Vec<NewPart>>,
+    pub edits: BTreeMap<(Table, Day), Edit>,
+    /// Sources of earlier commits whose counts change.
+    pub touched: BTreeMap<String, SourceRow>,
+    /// Lines that an earlier commit stored and that this one quarantines.
+    pub moved_in: u64,
+    /// Sources that turned out to be others of this group.
+    pub forgotten: Vec<String>,
+}
+
+/// Parts that replace others, ready to be committed.
+#[derive(Debug, Default)]
+pub struct Plan {
+    pub add: Vec<NewPart>,
+    pub remove: Vec<i64>,
+}
+
+impl Group {
+    /// Adds a source and returns its number.
+    pub fn add(&mut self, pending: Pending) -> usize {
+        let number = self.pending.len();
+        self.pending.push(pending);
+        self.ids.push(String::new());
+        number
+    }
+
+    /// Names a source.
+    pub fn name(&mut self, number: usize, source_id: String) {
+        self.numbers.insert(source_id.clone(), number);
+        self.ids[number] = source_id;
+    }
+
+    /// Names an entry that reports on a source and adds nothing to it.
+    pub fn name_again(&mut self, number: usize, source_id: String) {
+        self.ids[number] = source_id;
+    }
+
+    /// The group's number of a source.
+    pub fn number(&self, source_id: &str) -> Option<usize> {
+        self.numbers.get(source_id).copied()
+    }
+
+    /// Counts a line that this group counted as `from` as `to`.
+    pub fn recount_new(&mut self, source_id: &str, from: Place, to: Place) {
+        if let Some(number) = self.number(source_id) {
+            let tally = &mut self.pending[number].tally;
+            *count(tally, from) -= 1;
+            *count(tally, to) += 1;
+        }
+    }
+
+    /// Counts a line that an earlier commit counted as `from` as `to`; `None`: it is no line any more.
+    pub fn recount_stored(&mut self, source_id: &str, known: &KnownSources, from: Place, to: Option<Place>) {
+        self.moved_in += u64::from(to == Some(Place::Quarantined));
+        let row = match self.number(source_id) {
+            Some(number) => &mut self.pending[number].base,
+            None => match known.get(source_id) {
+                Some(row) => self.touched.entry(source_id.to_owned()).or_insert_with(|| row.clone()),
+                None => return,
+            },
+        };
+        *field(row, from) -= 1;
+        match to {
+            Some(to) => *field(row, to) += 1,
+            None => row.lines -= 1,
+        }
+    }
+
+    /// Takes a stored row of an earlier commit out.
+    pub fn remove_stored(&mut self, table: Table, part: &Part, source_id: &str, offset: u64) {
+        let edit = self.edits.entry((table, part.day)).or_default();
+        if edit.skip.insert((source_id.to_owned(), offset)) {
+            edit.stored_rows += 1;
+        }
+        edit.files.insert(part.file_id);
+    }
+
+    /// Takes a row of this group's parts out.
+    pub fn remove_new(&mut self, table: Table, day: Day, source_id: &str, offset: u64) {
+        self.edits.entry((table, day)).or_default().skip.insert((source_id.to_owned(), offset));
+    }
+
+    /// Whether the row of a line was taken out already.
+    pub fn is_removed(&self, table: Table, day: Day, source_id: &str, offset: u64) -> bool {
+        let edit = self.edits.get(&(table, day));
+        edit.is_some_and(|edit| !edit.skip.is_empty() && edit.skip.contains(&(source_id.to_owned(), offset)))
+    }
+
+    /// Takes over what a buffer became.
+    pub fn take(&mut self, pressed: &mut Pressed, day_of_receipt: Day) {
+        for (day, part) in pressed.events.drain(..) {
+            self.parts.entry((Table::Events, day)).or_default().push(part);
+        }
+        if let Some(part) = pressed.quarantine.take() {
+            self.parts.entry((Table::Quarantine, day_of_receipt)).or_default().push(part);
+        }
+    }
+
+    /// Brings every day to at most one new part and says which stored parts it replaces.
+    ///
+    /// # Errors
+    /// A part cannot be read or written, or the rows are not those that were counted.
+    pub fn plan(&mut self, press: Press<'_>, snapshot: &Snapshot) -> Result<Plan, IngestError> {
+        let mut plan = Plan::default();
+        let mut balance = Balance::default();
+        let mut days: BTreeSet<(Table, Day)> = self.parts.keys().copied().collect();
+        days.extend(self.edits.keys().copied());
+        for (table, day) in days {
+            let new = self.parts.remove(&(table, day)).unwrap_or_default();
+            let edit = self.edits.remove(&(table, day)).unwrap_or_default();
+            let live: Vec<&Part> = snapshot.parts(table).iter().filter(|part| part.day == day).collect();
+            let crowded = !new.is_empty() && live.len() >= DAY_PARTS;
+            let old: Vec<&Part> =
+                live.into_iter().filter(|part| crowded || edit.files.contains(&part.file_id)).collect();
+            plan.remove.extend(old.iter().map(|part| part.file_id));
+            let old_rows: u64 = old.iter().map(|part| part.rows).sum();
+            let part = one_part(press, table, day, new, &old, &edit.skip)?;
+            balance.add(table, part.as_ref().map_or(0, NewPart::rows), old_rows, edit.stored_rows);
+            plan.add.extend(part);
+        }
+        self.check(&balance)?;
+        Ok(plan)
+    }
+
+    /// The law of conservation, per source and for the rows that were written.
+    fn check(&self, balance: &Balance) -> Result<(), IngestError> {
+        for pending in &self.pending {
+            if let Some(detail) = pending.tally.violation() {
+                return Err(IngestError::Conservation { name: pending.report.name.clone(), detail });
+            }
+        }
+        let stored: u64 = self.pending.iter().map(|pending| pending.tally.stored).sum();
+        let refused: u64 = self.pending.iter().map(|pending| pending.tally.quarantined).sum();
+        let refused = refused + self.moved_in;
+        if balance.event_rows == stored.cast_signed() && balance.quarantine_rows == refused.cast_signed() {
+            return Ok(());
+        }
+        let (events, quarantine) = (balance.event_rows, balance.quarantine_rows);
+        let detail = format!("{stored} stored and {refused} quarantined, but {events} and {quarantine} rows written");
+        Err(IngestError::Conservation { name: "the commit".to_owned(), detail })
+    }
+
+    /// The rows of all sources that this commit changes.
+    pub fn source_rows(&mut self, now: i64) -> Vec<SourceRow> {
+        let mut rows: Vec<SourceRow> = std::mem::take(&mut self.touched).into_values().collect();
+        for (pending, id) in self.pending.iter().zip(&self.ids).filter(|(pending, _)| pending.changed) {
+            let mut row = pending.base.clone();
+            let tally = &pending.tally;
+            row.source_id.clone_from(id);
+            row.lines += tally.lines;
+            row.stored += tally.stored;
+            row.quarantined += tally.quarantined;
+            row.dropped += tally.dropped;
+            row.duplicates += tally.duplicates;
+            for (rule, count) in &tally.dropped_by {
+                *row.dropped_by.entry(rule.clone()).or_default() += count;
+            }
+            rows.push(row);
+        }
+        rows.iter_mut().for_each(|row| row.updated_ts = now);
+        rows
+    }
+
+    /// One line for the audit.
+    pub fn summary(&self) -> String {
+        let mut total = Counts::default();
+        self.pending.iter().for_each(|pending| total.add(&pending.tally));
+        format!("{} sources, {} events, {} quarantined", self.pending.len(), total.stored, total.quarantined)
+    }
+
+    /// What became of each source, lines that were known before counted as duplicates.
+    pub fn reports(self) -> Vec<SourceReport> {
+        let told = |(pending, id): (Pending, String)| {
+            let mut report = pending.report;
+            report.source_id = id;
+            report.counts = pending.tally;
+            report.counts.lines += pending.known_lines;
+            report.counts.duplicates += pending.known_lines;
+            report
+        };
+        self.pending.into_iter().zip(self.ids).map(told).collect()
+    }
+}
+
+/// Rows written beyond those that were there.
+#[derive(Debug, Default)]
+struct Balance {
+    /// New event rows.
+    event_rows: i64,
+    /// New quarantine rows.
+    quarantine_rows: i64,
+}
+
+impl Balance {
+    fn add(&mut self, table: Table, rows: u64, old_rows: u64, lost: u64) {
+        let fresh = rows.cast_signed() - old_rows.cast_signed() + lost.cast_signed();
+        match table {
+            Table::Events => self.event_rows += fresh,
+            Table::Quarantine => self.quarantine_rows += fresh,
+        }
+    }
+}
+
+/// Opens a part of this group.
+///
+/// # Errors
+/// Somebody removed it.
+pub fn open(part: &NewPart) -> Result<File, IngestError> {
+    File::open(part.tmp_path()).map_err(|error| IngestError::read(part.tmp_path(), &error))
+}
+
+/// One part with all rows of `new` and `old` but those of the lines in `skip`; `None` where nothing is left.
+fn one_part(
+    press: Press<'_>,
+    table: Table,
+    day: Day,
+    mut new: Vec<NewPart>,
+    old: &[&Part],
+    skip: &Lines,
+) -> Result<Option<NewPart>, IngestError> {
+    if new.len() == 1 && old.is_empty() && skip.is_empty() {
+        return Ok(new.pop());
+    }
+    // In levels, so that a day of any number of runs keeps a bounded number of files open.
+    while new.len() + old.len() > limits::OPEN_PARTS {
+        let level = new.split_off(new.len().saturating_sub(limits::OPEN_PARTS));
+        new.insert(0, merged(press, table, day, &level, &[], &Lines::new())?.0);
+        if new.len() == 1 {
+            break;
+        }
+    }
+    let (part, seen) = merged(press, table, day, &new, old, skip)?;
+    Ok((seen.rows > 0).then_some(part))
+}
+
+fn merged(
+    press: Press<'_>,
+    table: Table,
+    day: Day,
+    new: &[NewPart],
+    old: &[&Part],
+    skip: &Lines,
+) -> Result<(NewPart, Merged), IngestError> {
+    let mut files = Vec::with_capacity(new.len() + old.len());
+    for part in new {
+        files.push(open(part)?);
+    }
+    for part in old {
+        files.push(part.open()?);
+    }
+    let mut writer = PartWriter::new(press.writer.part(table, day)?, press.fingerprint)?;
+    let seen = merge(table, files, skip, |batch| Ok(writer.write(batch)?))?;
+    Ok((writer.finish()?, seen))
+}
+
+fn count(tally: &mut Counts, place: Place) -> &mut u64 {
+    match place {
+        Place::Stored => &mut tally.stored,
+        Place::Quarantined => &mut tally.quarantined,
+        Place::Duplicate => &mut tally.duplicates,
+    }
+}
+
+fn field(row: &mut SourceRow, place: Place) -> &mut u64 {
+    match place {
+        Place::Stored => &mut row.stored,
+        Place::Quarantined => &mut row.quarantined,
+        Place::Duplicate => &mut row.duplicates,
+    }
+}

@@ -1,0 +1,118 @@
+//! Sorted parts of one day become one, in one pass, some rows left out.
+//!
+//! ```text
+//! cursor ─┐
+//! cursor ─┼─ smallest row ─► (cursor, row) list ─ interleave ─► batch ─► sink
+//! cursor ─┘  until the batch of one cursor ends
+//! ```
+//!
+//! Invariants: the sink sees rows in the table's order; every row of every input goes there exactly once unless its
+//! line is in `skip`; at most [`limits::OPEN_PARTS`] files are open (more: the caller merges in levels).
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::fs::File;
+
+use arrow::array::RecordBatch;
+use arrow::compute::interleave_record_batch;
+use parquet::errors::ParquetError;
+
+use super::cursor::Cursor;
+use crate::ingest::error::IngestError;
+use crate::limits;
+use crate::store::Table;
+
+/// Lines by source id and offset.
+pub type Lines = HashSet<(String, u64)>;
+
+/// What a merge saw.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Merged {
+    pub rows: u64,
+    pub skipped: u64,
+}
+
+/// Merges `files` into `sink`, leaving out the lines in `skip`.
+///
+/// # Errors
+/// A file cannot be read or is no part of the table, or the sink refuses.
+pub fn merge(
+    table: Table,
+    files: Vec<File>,
+    skip: &Lines,
+    mut sink: impl FnMut(&RecordBatch) -> Result<(), IngestError>,
+) -> Result<Merged, IngestError> {
+    let share = files.len();
+    let mut cursors = Vec::with_capacity(share);
+    for file in files {
+        if let Some(cursor) = Cursor::open(table, file, share)? {
+            if !cursor.fits() {
+                return Err(ParquetError::General("a part has other columns than its table".to_owned()).into());
+            }
+            cursors.push(cursor);
+        }
+    }
+    let mut merged = Merged::default();
+    let mut picked: Vec<(usize, usize)> = Vec::with_capacity(limits::BATCH_ROWS);
+    while let Some((first, second)) = lowest_two(&cursors) {
+        // Rows come in runs of one person: go on with this cursor as long as it stays in front.
+        let ended = loop {
+            let cursor = &cursors[first];
+            if second.is_some_and(|second| cursor.compare(&cursors[second]) == Ordering::Greater) {
+                break false;
+            }
+            if skip.is_empty() || !skips(skip, cursor) {
+                picked.push((first, cursor.at()));
+                merged.rows += 1;
+            } else {
+                merged.skipped += 1;
+            }
+            if !cursors[first].step() {
+                break true;
+            }
+        };
+        if ended || picked.len() >= limits::BATCH_ROWS {
+            emit(&cursors, &mut picked, &mut sink)?;
+        }
+        if ended && !cursors[first].load()? {
+            cursors.remove(first);
+        }
+    }
+    emit(&cursors, &mut picked, &mut sink)?;
+    Ok(merged)
+}
+
+fn skips(skip: &Lines, cursor: &Cursor) -> bool {
+    let (source, offset) = cursor.line();
+    skip.contains(&(source.to_owned(), offset))
+}
+
+/// The cursors with the smallest and the second smallest row.
+fn lowest_two(cursors: &[Cursor]) -> Option<(usize, Option<usize>)> {
+    if cursors.is_empty() {
+        return None;
+    }
+    let (mut first, mut second) = (0, None);
+    for at in 1..cursors.len() {
+        if cursors[at].compare(&cursors[first]) == Ordering::Less {
+            second = Some(first);
+            first = at;
+        } else if second.is_none_or(|second: usize| cursors[at].compare(&cursors[second]) == Ordering::Less) {
+            second = Some(at);
+        }
+    }
+    Some((first, second))
+}
+
+fn emit(
+    cursors: &[Cursor],
+    picked: &mut Vec<(usize, usize)>,
+    sink: &mut impl FnMut(&RecordBatch) -> Result<(), IngestError>,
+) -> Result<(), IngestError> {
+    if !picked.is_empty() {
+        let batches: Vec<&RecordBatch> = cursors.iter().map(Cursor::batch).collect();
+        sink(&interleave_record_batch(&batches, picked)?)?;
+        picked.clear();
+    }
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! One ingest from what was typed to the last commit.
+//!
+//! ```text
+//! expand ─► group of inputs ─ read ─► parts ─ plan ─► commit ─► next group
+//!                 ▲── an input that fails is left out, the group read again ──┘
+//! ```
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::duplicates::Conflicts;
+use super::error::IngestError;
+use super::group::{Group, Plan};
+use super::input::expand::{self, Input};
+use super::press::Press;
+use super::reading::{Reading, Waiting};
+use super::report::{IngestReport, Progress, Skipped};
+use super::rows::buffer::RowBuffer;
+use super::rows::rules::Rules;
+use super::source::identify::KnownSources;
+use crate::config::Config;
+use crate::limits;
+use crate::store::{Store, Writer};
+use crate::time;
+
+/// What to ingest and how.
+#[derive(Debug, Clone)]
+pub struct IngestOptions {
+    /// Files, globs, folders, `-`.
+    pub inputs: Vec<String>,
+    /// `auto`, a format's name, or a regular expression with named groups.
+    pub format: String,
+    /// Share of refused lines that is still a success; judged by the caller ([`IngestReport::too_many_rejects`]).
+    pub max_rejects: f64,
+    /// Time of receipt in microseconds.
+    pub now: i64,
+    /// Memory for rows that wait to be written, in bytes; two buffers of half of it.
+    pub buffer_bytes: usize,
+    /// Set from outside: stop soon, keep what is committed.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Default for IngestOptions {
+    fn default() -> Self {
+        Self {
+            inputs: Vec::new(),
+            format: "auto".to_owned(),
+            max_rejects: limits::MAX_REJECTS,
+            now: time::now_micros(),
+            buffer_bytes: limits::INGEST_BUFFER_BYTES,
+            stop: Arc::default(),
+        }
+    }
+}
+
+/// Ingests everything in `options` into `store`.
+///
+/// # Errors
+/// What [`IngestError`] says. Inputs that were committed before the error stay; of the others nothing was kept.
+pub fn ingest(
+    store: &Store,
+    config: &Config,
+    options: &IngestOptions,
+    progress: &mut dyn Progress,
+) -> Result<IngestReport, IngestError> {
+    let inputs = expand::expand(&options.inputs)?;
+    progress.start(inputs.iter().map(|input| input.bytes).sum());
+    let rules = Rules::new(config, options.now).map_err(IngestError::Config)?;
+    let mut writer = store.writer()?;
+    let mut run = Run {
+        config,
+        options,
+        rules,
+        fingerprint: config.rules_fingerprint(),
+        known: KnownSources::new(writer.snapshot()?.sources())?,
+        buffer: None,
+        conflicts: Conflicts::default(),
+        report: IngestReport::default(),
+        failures: Vec::new(),
+        done: Done::default(),
+    };
+    let mut waiting: VecDeque<Waiting> = inputs.into_iter().map(|input| Waiting { input, opened: None }).collect();
+    while !waiting.is_empty() {
+        run.group(&mut writer, &mut waiting, progress)?;
+    }
+    run.finish()
+}
+
+/// What is over: for the progress.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Done {
+    /// Bytes of inputs as they lie on disk.
+    pub raw_bytes: u64,
+    pub lines: u64,
+}
+
+/// The state between groups.
+#[derive(Debug)]
+pub struct Run<'a> {
+    pub config: &'a Config,
+    pub options: &'a IngestOptions,
+    pub rules: Rules,
+    fingerprint: String,
+    pub known: KnownSources,
+    /// Kept between groups for its memory.
+    buffer: Option<RowBuffer>,
+    conflicts: Conflicts,
+    report: IngestReport,
+    failures: Vec<(Input, IngestError)>,
+    pub done: Done,
+}
+
+impl Run<'_> {
+    /// Reads inputs until a commit is due, and commits. An input that fails is left out and the others of its group
+    /// wait again.
+    fn group(
+        &mut self,
+        writer: &mut Writer,
+        waiting: &mut VecDeque<Waiting>,
+        progress: &mut dyn Progress,
+    ) -> Result<(), IngestError> {
+        let snapshot = writer.snapshot()?;
+        self.report.snapshot = snapshot.id;
+        let buffer = self.buffer.take().unwrap_or_else(|| RowBuffer::new(&self.rules));
+        let mut conflicts = std::mem::take(&mut self.conflicts);
+        let mut taken = Vec::new();
+        let press = Press { writer, rules: &self.rules, fingerprint: &self.fingerprint, now: self.options.now };
+        let read = std::thread::scope(|scope| {
+            let mut reading = Reading::new(scope, self, &snapshot, press, buffer, (&mut conflicts, &mut *progress));
+            reading.inputs(waiting, &mut taken)?;
+            reading.close()
+        });
+        let (mut group, buffer, done) = match read {
+            Ok(read) => read,
+            Err(error) if error.is_about_one_input() => {
+                self.leave_out(error, taken, waiting);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        if waiting.is_empty() {
+            progress.finishing();
+        }
+        let plan = group.plan(press, &snapshot)?;
+        self.buffer = Some(buffer);
+        self.done = done;
+        // Our own lease would keep the files that the commit replaces.
+        drop(snapshot);
+        self.commit(writer, group, plan)
+    }
+
+    fn commit(&mut self, writer: &mut Writer, mut group: Group, plan: Plan) -> Result<(), IngestError> {
+        let rows = group.source_rows(self.options.now);
+        if !rows.is_empty() || !plan.add.is_empty() || !plan.remove.is_empty() {
+            let mut commit = writer.begin();
+            plan.add.into_iter().for_each(|part| commit.add(part));
+            plan.remove.into_iter().for_each(|file| commit.remove(file));
+            rows.iter().for_each(|row| commit.source(row.clone()));
+            group.forgotten.iter().for_each(|id| commit.forget(id.clone()));
+            commit.audit("ingest", &group.summary());
+            self.report.snapshot = commit.commit()?;
+            group.forgotten.iter().for_each(|id| self.known.remove(id));
+            rows.into_iter().try_for_each(|row| self.known.put(row))?;
+        }
+        self.conflicts = Conflicts::default();
+        self.report.sources.extend(group.reports());
+        Ok(())
+    }
+
+    /// The last of `taken` failed: the others are read again, which nothing stands against because a stream always
+    /// ends its group.
+    fn leave_out(&mut self, error: IngestError, mut taken: Vec<Input>, waiting: &mut VecDeque<Waiting>) {
+        if let Some(failed) = taken.pop() {
+            self.failures.push((failed, error));
+        }
+        taken.into_iter().rev().for_each(|input| waiting.push_front(Waiting { input, opened: None }));
+    }
+
+    fn finish(mut self) -> Result<IngestReport, IngestError> {
+        if self.report.sources.is_empty() {
+            if self.failures.len() == 1
+                && let Some((_, error)) = self.failures.pop()
+            {
+                return Err(error);
+            }
+            let skipped = self.failures.iter().map(|(_, error)| error.to_string()).collect();
+            return Err(IngestError::NoLogs { skipped });
+        }
+        for (input, error) in self.failures {
+            let no_log =
+                matches!(error, IngestError::Format { .. } | IngestError::Empty { .. } | IngestError::Packing { .. });
+            let skipped = Skipped { name: input.name, why: error.to_string(), failed: !(input.listed && no_log) };
+            self.report.skipped.push(skipped);
+        }
+        Ok(self.report)
+    }
+}

@@ -1,0 +1,100 @@
+//! What people see: snapshots of the command line, on the sample in `data/`.
+//!
+//! `tests/cli/*.trycmd` share one store that is only read; a case with folders `NAME.in` and `NAME.out` beside it runs
+//! in its own copy. To write the snapshots anew: `TRYCMD=overwrite cargo test cli::`.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+fn journeyql(store: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_journeyql"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).arg("--store").arg(store).env_remove("JOURNEYQL_STORE");
+    command
+}
+
+/// The sample in a store, with the demo's rules.
+fn sample_store(dir: &Path) -> std::path::PathBuf {
+    let store = dir.join("store");
+    let rules = dir.join("rules.toml");
+    std::fs::write(&rules, "[journey]\nterminal_pages = [\"/thanks\"]\n").unwrap();
+    let output = journeyql(&store)
+        .args(["--now", "2025-06-01", "ingest", "data/access.log", "data/events.ndjson", "--quiet", "--config"])
+        .arg(&rules)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    store
+}
+
+#[test]
+fn snapshots() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = sample_store(dir.path());
+    let cases = trycmd::TestCases::new();
+    cases.register_bin("journeyql", Path::new(env!("CARGO_BIN_EXE_journeyql")));
+    cases.env("JOURNEYQL_STORE", store.display().to_string()).env("NO_COLOR", "1").env("COLUMNS", "100");
+    cases.insert_var("[STORE]", store.canonicalize().unwrap().display().to_string()).unwrap();
+    cases.case("tests/cli/*.trycmd");
+    cases.run();
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = sample_store(dir.path());
+    for format in ["csv", "json", "table", "ndjson", "parquet"] {
+        let sql = "SELECT a.ts, a.page, b.path FROM events a CROSS JOIN (SELECT path FROM events LIMIT 50) b";
+        let mut child = journeyql(&store)
+            .args(["sql", sql, "--format", format])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = [0; 16];
+        child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{format}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.stderr.is_empty(), "{format}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn the_shell_reads_statements_over_several_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = sample_store(dir.path());
+    let mut child = journeyql(&store)
+        .args(["repl"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let script = "SET journeyql.session_gap = '10 minutes';\nselect count(*) > 0 as any\n  from sessions\n  -- ; not here\n;\n\
+                  \\format csv\nselect 1 as one; select 2 as two;\nselect * from evnets;\n\\d+ stats\n\\q\nselect 'never';\n";
+    child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}{err}");
+    for wanted in ["true", "one\n1\n", "two\n2\n", "SELECT"] {
+        assert!(out.contains(wanted), "no {wanted} in {out}{err}");
+    }
+    assert!(err.contains("no table evnets") && err.contains("events"), "{err}");
+    assert!(!out.contains("never"), "{out}");
+}
+
+#[test]
+fn an_output_file_appears_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = sample_store(dir.path());
+    let out = dir.path().join("answer.parquet");
+    let run = |sql: &str| journeyql(&store).args(["sql", sql, "-o"]).arg(&out).output().unwrap();
+    assert!(run("select user_id, ts from events").status.success());
+    let whole = std::fs::read(&out).unwrap();
+    assert!(whole.starts_with(b"PAR1") && whole.ends_with(b"PAR1"));
+    assert_eq!(run("select 1 / (bytes - bytes) from events").status.code(), Some(1));
+    assert!(std::fs::read(&out).unwrap() == whole, "a failing query touched the file");
+    let inside = journeyql(&store).args(["sql", "select 1", "-o"]).arg(store.join("data/x.csv")).output().unwrap();
+    assert_eq!(inside.status.code(), Some(2));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "something was left behind");
+}

@@ -1,0 +1,69 @@
+//! Every `tests/sql/*.slt` over a store of its own: the events of `NAME.ndjson` (else `shop.ndjson`) under the rules
+//! of `NAME.toml` (else the defaults).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use journeyql::engine::{Engine, QueryError};
+use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
+
+use crate::stage::{Stage, batches, rows, wait};
+
+struct Sql {
+    engine: Arc<Engine>,
+}
+
+#[async_trait::async_trait]
+impl AsyncDB for Sql {
+    type Error = QueryError;
+    type ColumnType = DefaultColumnType;
+
+    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, QueryError> {
+        let verb = sql.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+        if verb == "SET" || verb == "RESET" {
+            batches(&self.engine, sql).await?;
+            return Ok(DBOutput::StatementComplete(0));
+        }
+        let rows = rows(&self.engine, sql).await?;
+        let spelled = |text: String| if text.is_empty() { "(empty)".to_owned() } else { text };
+        let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.into_iter().map(spelled).collect()).collect();
+        let types = vec![DefaultColumnType::Any; rows.first().map_or(0, Vec::len)];
+        Ok(DBOutput::Rows { types, rows })
+    }
+
+    async fn shutdown(&mut self) {}
+}
+
+fn read(path: &Path) -> Option<String> {
+    std::fs::read_to_string(path).ok()
+}
+
+fn run(script: &Path) {
+    let events =
+        read(&script.with_extension("ndjson")).unwrap_or_else(|| read(&script.with_file_name("shop.ndjson")).unwrap());
+    let rules = read(&script.with_extension("toml")).unwrap_or_default();
+    let stage = Stage::new(&rules, &[&events]);
+    let engine = Arc::new(stage.engine());
+    wait(async {
+        let mut runner = Runner::new(|| {
+            let engine = Arc::clone(&engine);
+            async move { Ok(Sql { engine }) }
+        });
+        runner.run_file_async(script).await.unwrap_or_else(|error| panic!("{error}"));
+    });
+}
+
+#[test]
+fn every_script() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sql");
+    let mut scripts: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "slt"))
+        .collect();
+    scripts.sort();
+    assert!(!scripts.is_empty());
+    for script in scripts {
+        run(&script);
+    }
+}
