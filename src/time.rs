@@ -194,7 +194,7 @@ pub fn parse_zone(text: &[u8]) -> Option<i64> {
 
 fn digits2(text: &[u8], at: usize) -> Option<u8> {
     let (tens, ones) = (text.get(at)?.wrapping_sub(b'0'), text.get(at + 1)?.wrapping_sub(b'0'));
-    (tens < 10 && ones < 10).then_some(tens * 10 + ones)
+    (tens < 10 && ones < 10).then(|| tens * 10 + ones)
 }
 
 /// Reads a length of time: `30 minutes`, `1 hour 30 min`, `90s`, `500 ms`, `7 days`, `2 weeks`, `0`.

@@ -40,7 +40,9 @@ fn stretches(sql: &str) -> impl Iterator<Item = (Kind, Range<usize>)> {
                 (Kind::Comment { closed: true }, end)
             }
             b'/' if bytes.get(at + 1) == Some(&b'*') => end_of_comment(bytes, start),
-            b'$' if bytes.get(at + 1).copied().is_some_and(starts_word) => (Kind::Parameter, end_of_word(bytes, at + 1)),
+            b'$' if bytes.get(at + 1).copied().is_some_and(starts_word) => {
+                (Kind::Parameter, end_of_word(bytes, at + 1))
+            }
             byte if starts_word(byte) || byte.is_ascii_digit() => (Kind::Word, end_of_word(bytes, at)),
             _ => (Kind::Mark, at + 1),
         };

@@ -115,11 +115,11 @@ impl PartWriter {
     pub fn finish(mut self) -> Result<NewPart, StoreError> {
         self.flush()?;
         let fail = |error| StoreError::encode(&self.path, error);
-        self.file.finish().map_err(fail)?;
+        // Finishing takes the row groups out of the writer; only the footer knows them from here on.
+        let footer = self.file.finish().map_err(fail)?;
         let sealed = self.file.inner_mut().seal()?;
-        let Measured { rows, ts, event_ids, columns } =
-            measure(self.table, self.day, self.file.flushed_row_groups())
-                .map_err(|detail| StoreError::Rows { path: self.path.clone(), detail })?;
+        let Measured { rows, ts, event_ids, columns } = measure(self.table, self.day, footer.row_groups())
+            .map_err(|detail| StoreError::Rows { path: self.path.clone(), detail })?;
         Ok(NewPart { file: sealed, rows, ts, event_ids, rules: self.rules, columns })
     }
 

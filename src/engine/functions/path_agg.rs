@@ -178,12 +178,10 @@ impl Labels {
 
     /// Calls `take(row, event)` for the events of states.
     fn merge(&mut self, states: &[ArrayRef], mut take: impl FnMut(usize, Event)) {
-        let (ts, ties, labels) = (states[0].as_list::<i64>(), states[1].as_list::<i64>(), states[2].as_list::<i64>());
-        let (times, tie_values, texts) = (
-            ts.values().as_primitive::<Int64Type>(),
-            ties.values().as_primitive::<Int64Type>(),
-            labels.values().as_string::<i32>(),
-        );
+        let [ts, ties, labels] = [0, 1, 2].map(|at| states[at].as_list::<i64>());
+        let (instants, breakers) = (ts.values().as_primitive::<Int64Type>(), ties.values().as_primitive::<Int64Type>());
+        let texts = labels.values().as_string::<i32>();
+        // The three lists of a row are equally long but may begin anywhere.
         for (row, ((ts, ties), labels)) in spans(ts).zip(spans(ties)).zip(spans(labels)).enumerate() {
             for ((at, breaker), label) in ts.zip(ties).zip(labels) {
                 let code = self.code(texts.value(label));

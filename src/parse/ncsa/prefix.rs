@@ -37,9 +37,6 @@ impl<'a> Prefix<'a> {
     #[inline]
     pub(super) fn three_fields(line: &'a [u8]) -> Option<(Self, usize)> {
         let (host, at) = field(line, 0)?;
-        if host.last() == Some(&b',') {
-            return None;
-        }
         let (_, at) = field(line, at)?;
         let (user, at) = field(line, at)?;
         (line.get(at) == Some(&b'[')).then_some((Self { vhost: None, host, user }, at + 1))
