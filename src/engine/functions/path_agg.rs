@@ -185,7 +185,7 @@ impl Labels {
         for (row, ((ts, ties), labels)) in spans(ts).zip(spans(ties)).zip(spans(labels)).enumerate() {
             for ((at, breaker), label) in ts.zip(ties).zip(labels) {
                 let code = self.code(texts.value(label));
-                take(row, (times.value(at), tie_values.value(breaker), code));
+                take(row, (instants.value(at), breakers.value(breaker), code));
             }
         }
     }
