@@ -51,7 +51,10 @@ fn algorithm(criterion: &mut Criterion) {
         let mut levels = Levels::new(rules);
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                ts.chunks(PER_PERSON).zip(masks.chunks(PER_PERSON)).map(|(ts, masks)| levels.run(ts, masks)).sum::<usize>()
+                ts.chunks(PER_PERSON)
+                    .zip(masks.chunks(PER_PERSON))
+                    .map(|(ts, masks)| levels.run(ts, masks))
+                    .sum::<usize>()
             });
         });
     }

@@ -207,7 +207,8 @@ fn moves(case: &Value) -> Vec<(String, String, f64)> {
 
 #[test]
 fn transitions_agree_with_the_core_cases() {
-    for case in cases("transitions.json").iter().filter(|case| is_core(case) && case["function"] == "transition_matrix") {
+    for case in cases("transitions.json").iter().filter(|case| is_core(case) && case["function"] == "transition_matrix")
+    {
         let rules = match case["params"]["path"].as_str().unwrap() {
             "user" => "[session]\nsource_ids = \"ignore\"\n",
             _ => "",

@@ -52,7 +52,8 @@ impl<'a> CodedColumn<'a> {
                 return None;
             }
             texts = Some(values);
-            stretches.push((coded.keys().values().as_ref(), coded.keys().nulls().filter(|nulls| nulls.null_count() > 0)));
+            stretches
+                .push((coded.keys().values().as_ref(), coded.keys().nulls().filter(|nulls| nulls.null_count() > 0)));
         }
         Some(Self { texts: texts?, stretches })
     }
@@ -60,7 +61,9 @@ impl<'a> CodedColumn<'a> {
 
 /// The same memory: equal texts elsewhere are not looked for.
 fn same(a: &StringArray, b: &StringArray) -> bool {
-    a.len() == b.len() && a.value_data().as_ptr() == b.value_data().as_ptr() && a.offsets().inner().ptr_eq(b.offsets().inner())
+    a.len() == b.len()
+        && a.value_data().as_ptr() == b.value_data().as_ptr()
+        && a.offsets().inner().ptr_eq(b.offsets().inner())
 }
 
 /// What the encoder knows of a code.

@@ -47,7 +47,11 @@ fn check_column(part: &NewPart, at: usize, expected: &[Option<String>]) {
         let stats = group.column(at).statistics().unwrap();
         let nulls = expected[row..row + rows].iter().filter(|value| value.is_none()).count();
         assert_eq!(stats.null_count_opt(), Some(nulls as u64));
-        assert!(values().all(|v| stats.min_bytes_opt().unwrap() <= v.as_bytes() && v.as_bytes() <= stats.max_bytes_opt().unwrap()));
+        assert!(
+            values()
+                .all(|v| stats.min_bytes_opt().unwrap() <= v.as_bytes()
+                    && v.as_bytes() <= stats.max_bytes_opt().unwrap())
+        );
         let offsets = &footer.metadata().offset_index().unwrap()[number][at].page_locations;
         let ColumnIndexMetaData::BYTE_ARRAY(index) = &footer.metadata().column_index().unwrap()[number][at] else {
             panic!("no column index")
