@@ -204,7 +204,9 @@ fn every_format_has_samples() {
     let formats = journeyql::parse::formats();
     assert!(!formats.is_empty());
     for format in formats {
-        assert!(!format.samples.is_empty(), "{} has no sample lines", format.name);
+        // Parquet has rows, no lines: its samples are batches in its own tests.
+        let lines = format.name != "parquet";
+        assert!(!lines || !format.samples.is_empty(), "{} has no sample lines", format.name);
         assert!(format.url.starts_with("https://"), "{} does not say where it is defined", format.name);
     }
 }
