@@ -40,8 +40,8 @@ fn read(path: &Path) -> Option<String> {
 
 /// The records that did not go as written.
 fn run(script: &Path) -> Vec<String> {
-    let events = read(&script.with_extension("ndjson"))
-        .unwrap_or_else(|| read(&script.with_file_name("shop.ndjson")).unwrap());
+    let events =
+        read(&script.with_extension("ndjson")).unwrap_or_else(|| read(&script.with_file_name("shop.ndjson")).unwrap());
     let rules = read(&script.with_extension("toml")).unwrap_or_default();
     let stage = Stage::new(&rules, &[&events]);
     let engine = Arc::new(stage.engine());

@@ -22,7 +22,7 @@ pub(super) enum Step<'a> {
     Rename(&'a Path, &'a Path),
     SyncDir(&'a Path),
     CreateDir(&'a Path),
-    Remove(&'a Path),
+    Remove,
     /// Before and after the catalog's COMMIT, which is SQLite's own business.
     Commit,
 }
@@ -109,7 +109,7 @@ impl Disk {
 
     /// Removes a file. It being gone already is fine; `true` when it was there.
     pub(super) fn remove(&self, path: &Path) -> io::Result<bool> {
-        self.step(Step::Remove(path))?;
+        self.step(Step::Remove)?;
         match fs::remove_file(path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
