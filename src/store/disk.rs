@@ -100,7 +100,10 @@ impl Disk {
         match fs::create_dir(dir) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
             Err(error) => Err(error),
-            Ok(()) => dir.parent().map_or(Ok(()), |parent| self.sync_dir(parent)),
+            // The parent of a bare name is the working directory.
+            Ok(()) => dir.parent().map_or(Ok(()), |parent| {
+                self.sync_dir(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+            }),
         }
     }
 
@@ -111,6 +114,19 @@ impl Disk {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Removes a folder that is empty; any other stays.
+    pub(super) fn remove_empty_dir(&self, dir: &Path) -> io::Result<()> {
+        self.step(Step::Remove(dir))?;
+        match fs::remove_dir(dir) {
+            Err(error)
+                if !matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound) =>
+            {
+                Err(error)
+            }
+            _ => Ok(()),
         }
     }
 

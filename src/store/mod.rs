@@ -17,6 +17,7 @@
 
 mod catalog;
 mod commit;
+mod discard;
 mod disk;
 mod error;
 mod layout;
