@@ -1,5 +1,7 @@
 //! journeyql: an embedded database for user journeys.
 
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make and break their own files"))]
+
 pub mod config;
 pub mod error;
 pub mod event;

@@ -1,5 +1,13 @@
 //! The integration tests, one binary: each binary links the engine again.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, says what was not run, and makes its own files"
+)]
+
 mod architecture;
 mod cli;
 mod duckdb;

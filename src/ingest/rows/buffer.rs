@@ -246,7 +246,6 @@ impl RowBuffer {
         let known_junk = user == 0 || self.persons[user as usize] == JUNK;
         let visitor = known_junk && raw.anonymous_id.is_none() && raw.session_id.is_none();
         let key = u64::from(ip) << 32 | u64::from(agent);
-        #[expect(clippy::cast_possible_truncation, reason = "masked to the cache's places")]
         let place = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize & (VISITORS - 1);
         if visitor && self.visitors[place].0 == key && self.visitors[place].1 != UNKNOWN {
             return Some(self.visitors[place].1);
