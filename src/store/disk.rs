@@ -119,7 +119,7 @@ impl Disk {
 
     /// Removes a folder that is empty; any other stays.
     pub(super) fn remove_empty_dir(&self, dir: &Path) -> io::Result<()> {
-        self.step(Step::Remove(dir))?;
+        self.step(Step::Remove)?;
         match fs::remove_dir(dir) {
             Err(error)
                 if !matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound) =>
