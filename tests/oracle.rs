@@ -137,8 +137,9 @@ fn check_reports(what: &str, run: &Run, variant: &Value) {
                  JOIN (SELECT page FROM drop_offs ORDER BY views DESC, page LIMIT 10) t ON t.page = d.page
                  WHERE n > 0 ORDER BY n DESC, d.page";
     assert_rows(&format!("{what} dwell"), &run.rows(dwell), &variant["dwell"]);
-    let days = "SELECT CAST(day AS VARCHAR) AS day, count(*) AS events, count(DISTINCT user_id) AS users FROM events
-                WHERE is_step GROUP BY 1 ORDER BY 1";
+    let days = "SET journeyql.collapse = false;
+                SELECT CAST(CAST(ts AS DATE) AS VARCHAR) AS day, count(*) AS events, count(DISTINCT user_id) AS users
+                FROM steps GROUP BY 1 ORDER BY 1";
     assert_rows(&format!("{what} per_utc_day"), &run.rows(days), &variant["per_utc_day"]);
 }
 

@@ -40,7 +40,14 @@ pub(super) struct Cli {
 #[command(next_help_heading = "Global options")]
 pub(super) struct Global {
     /// The folder of the store
-    #[arg(long, global = true, value_name = "DIR", env = "JOURNEYQL_STORE", hide_env_values = true, default_value = "./journey")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "JOURNEYQL_STORE",
+        hide_env_values = true,
+        default_value = "./journey"
+    )]
     pub store: PathBuf,
     /// The rules, in place of the journeyql.toml in the store
     #[arg(long, global = true, value_name = "FILE")]

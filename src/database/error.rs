@@ -52,11 +52,12 @@ impl Error {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::Store(error) | Self::Ingest(IngestError::Store(error)) => of_store(error),
-            Self::Ingest(IngestError::Format {
-                source: FormatError::Unknown { .. } | FormatError::Invalid { .. },
-                ..
-            })
-            | Self::Ingest(IngestError::NothingNamed | IngestError::Pattern { .. } | IngestError::Config(_))
+            Self::Ingest(
+                IngestError::Format { source: FormatError::Unknown { .. } | FormatError::Invalid { .. }, .. }
+                | IngestError::NothingNamed
+                | IngestError::Pattern { .. }
+                | IngestError::Config(_),
+            )
             | Self::Config(_) => Fault::Usage,
             Self::Ingest(IngestError::Interrupted) => Fault::Interrupted,
             Self::Query(error) => match error.kind {

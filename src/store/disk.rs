@@ -121,9 +121,7 @@ impl Disk {
     pub(super) fn remove_empty_dir(&self, dir: &Path) -> io::Result<()> {
         self.step(Step::Remove)?;
         match fs::remove_dir(dir) {
-            Err(error)
-                if !matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound) =>
-            {
+            Err(error) if !matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound) => {
                 Err(error)
             }
             _ => Ok(()),
