@@ -100,3 +100,51 @@ fn an_output_file_appears_whole_or_not_at_all() {
     assert_eq!(inside.status.code(), Some(2));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "something was left behind");
 }
+
+#[cfg(unix)]
+#[test]
+fn an_ingest_that_waits_for_input_ends_at_the_first_interrupt() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = sample_store(dir.path());
+    let mut child = journeyql(&store)
+        .args(["ingest", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"not the whole of a ").unwrap();
+    // The handler is there once the process reads.
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    let signal = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(signal.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    drop(stdin);
+    assert!(journeyql(&store).arg("verify").output().unwrap().status.success());
+}
+
+#[test]
+fn a_second_writer_and_a_damaged_store_have_their_exit_codes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = sample_store(dir.path());
+    let mut first = journeyql(&store).args(["ingest", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    first.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    let second = journeyql(&store).args(["ingest", "data/access.log"]).output().unwrap();
+    assert_eq!(second.status.code(), Some(4), "{}", String::from_utf8_lossy(&second.stderr));
+    first.kill().unwrap();
+    first.wait().unwrap();
+
+    let day = std::fs::read_dir(store.join("data/events")).unwrap().next().unwrap().unwrap().path();
+    let part = std::fs::read_dir(day).unwrap().next().unwrap().unwrap().path();
+    let bytes = std::fs::read(&part).unwrap();
+    std::fs::write(&part, &bytes[..bytes.len() - 40]).unwrap();
+    for args in [&["sql", "select * from events"][..], &["verify"]] {
+        let output = journeyql(&store).args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(5), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(said.contains(part.file_name().unwrap().to_str().unwrap()), "{said}");
+    }
+}

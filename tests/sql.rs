@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use journeyql::engine::params::bind;
+use journeyql::engine::views::Queries;
 use journeyql::engine::{Engine, QueryError};
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 
@@ -24,7 +26,10 @@ impl AsyncDB for Sql {
             batches(&self.engine, sql).await?;
             return Ok(DBOutput::StatementComplete(0));
         }
-        let rows = rows(&self.engine, sql).await?;
+        let rows = match sql.strip_prefix("RUN ") {
+            Some(call) => rows(&self.engine, &report(call)?).await?,
+            None => rows(&self.engine, sql).await?,
+        };
         let spelled = |text: String| if text.is_empty() { "(empty)".to_owned() } else { text };
         let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.into_iter().map(spelled).collect()).collect();
         let types = vec![DefaultColumnType::Any; rows.first().map_or(0, Vec::len)];
@@ -32,6 +37,15 @@ impl AsyncDB for Sql {
     }
 
     async fn shutdown(&mut self) {}
+}
+
+/// `RUN name key=value …` is the report of that name with its parameters.
+fn report(call: &str) -> Result<String, QueryError> {
+    let mut words = call.split_whitespace();
+    let name = words.next().unwrap();
+    let given = words.map(|word| word.split_once('=').unwrap()).map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let reports = Queries::reports(None)?;
+    bind(&reports.get(name).unwrap().sql, &given.collect())
 }
 
 fn read(path: &Path) -> Option<String> {

@@ -14,6 +14,10 @@ pub(super) async fn write(name: &str, sql: &str, shape: &Shape, context: &Contex
     // The first batch decides whether there is an answer at all: a failing query leaves no half-written head.
     let mut batch = answer.next().await.transpose().map_err(explain)?;
     let schema = answer.schema();
+    if schema.fields().is_empty() {
+        // Only settings: there is nothing to show.
+        return Ok(Code::Done);
+    }
     target
         .write(&schema, async |writer| {
             while let Some(rows) = batch.take() {

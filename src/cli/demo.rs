@@ -149,7 +149,10 @@ fn report_sql(name: &str, context: &Context) -> Result<String, Failure> {
 /// The same as data.
 async fn summary(database: &Database, report: &IngestReport, context: &Context) -> Result<Value, Failure> {
     let journeys = database.rows("SELECT count(*) AS n FROM sessions").await?;
-    let stages = database.rows(&report_sql("funnel", context)?).await?;
+    let mut stages = database.rows(&report_sql("funnel", context)?).await?;
+    for stage in &mut stages {
+        stage["conversion_rate"] = stage["conversion_first"].clone();
+    }
     let drop_offs = database.rows(&report_sql("drop_offs", context)?).await?;
     let top_paths = database.rows(&report_sql("top_paths", context)?).await?;
     Ok(json!({

@@ -2,6 +2,9 @@
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use super::args::Json;
 use super::blocking;
@@ -10,10 +13,14 @@ use super::failure::{Code, Failure};
 use super::progress::Bar;
 use super::target::print;
 use crate::database::Database;
+use crate::error::Explanation;
 use crate::ingest::{Counts, IngestReport, SourceReport};
 use crate::limits;
 use crate::output::Measure;
 use crate::terminal::neutral;
+
+/// The time that an ingest has to put its unfinished files away after Ctrl-C.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// Read logs into the store (made if missing); what is already there is recognised
 #[derive(Debug, clap::Args)]
@@ -41,13 +48,13 @@ fn share(text: &str) -> Result<f64, String> {
     number.ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "write a share such as 5% or 0.05".to_owned())
 }
 
-pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, Failure> {
+pub(in crate::cli) async fn run(args: Args, context: &Context, stop: &Notify) -> Result<Code, Failure> {
     let inputs = inputs(args.inputs)?;
     let (had_store, had_folder) = (Database::exists(&context.store), context.store.exists());
     let database = context.open_or_create(None)?;
     let options = database.ingest_options(inputs, args.format, Arc::clone(&context.stop));
     let show_bar = !context.quiet && std::io::stderr().is_terminal();
-    let report = blocking(move || {
+    let work = blocking(move || {
         let mut bar = show_bar.then(Bar::new);
         let report = match &mut bar {
             Some(bar) => database.ingest(&options, bar),
@@ -57,8 +64,13 @@ pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, F
             bar.clear();
         }
         Ok(report?)
-    })
-    .await;
+    });
+    let report = tokio::select! {
+        report = work => report,
+        () = waited_in_vain(stop) => Err(Failure::new(Code::Interrupted, Explanation::new(
+            "interrupted – what was committed before stays",
+        ))),
+    };
     if report.is_err() && !had_store {
         // Nothing came of it, so it leaves nothing: a mistyped name makes no store. If that fails, an empty one stays.
         _ = Database::discard(&context.store, !had_folder);
@@ -71,6 +83,12 @@ pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, F
         _ = write_summary(&report, &mut std::io::stderr());
     }
     Ok(outcome(&report, args.max_rejects, context))
+}
+
+/// Ends when Ctrl-C was not heard for a while: the ingest waits for input that does not come.
+async fn waited_in_vain(stop: &Notify) {
+    stop.notified().await;
+    tokio::time::sleep(GRACE).await;
 }
 
 /// What was named, else stdin if something is piped in.

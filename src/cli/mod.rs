@@ -62,8 +62,8 @@ fn start(cli: Cli, context: &Context) -> Result<Code, Failure> {
         Command::Repl => repl(context, &runtime),
         // It hears Ctrl-C by itself: what is committed stays, and the rest is put away.
         Command::Ingest(args) => {
-            listen_for_interrupt(&runtime, context);
-            runtime.block_on(ingest::run(args, context))
+            let stop = listen_for_interrupt(&runtime, context);
+            runtime.block_on(ingest::run(args, context, &stop))
         }
         command => {
             let stop = listen_for_interrupt(&runtime, context);

@@ -37,16 +37,15 @@ pub(in crate::cli) async fn run(command: Command, context: &Context) -> Result<C
             let mut wanted = Vec::new();
             if let Some(text) = source {
                 let text = literal(&text);
-                wanted.push(format!("(strpos(s.name, {text}) > 0 OR strpos(q.source_id, {text}) > 0)"));
+                wanted.push(format!("(strpos(source, {text}) > 0 OR strpos(source_id, {text}) > 0)"));
             }
             if let Some(reason) = reason {
-                wanted.push(format!("q.reason = {}", literal(&reason)));
+                wanted.push(format!("reason = {}", literal(&reason)));
             }
             let wanted = if wanted.is_empty() { "true".to_owned() } else { wanted.join(" AND ") };
             let sql = format!(
-                "SELECT s.name AS source, q.line_no, q.source_offset, q.reason, q.matched_bytes, q.raw
-                 FROM quarantine q LEFT JOIN sources s ON s.source_id = q.source_id
-                 WHERE {wanted} ORDER BY s.name, q.source_id, q.source_offset LIMIT {limit}"
+                "SELECT source, line_no, source_offset, reason, matched_bytes, raw FROM quarantine
+                 WHERE {wanted} ORDER BY source, source_id, source_offset LIMIT {limit}"
             );
             answer::write("quarantine show", &sql, &shape, context).await
         }
@@ -54,7 +53,6 @@ pub(in crate::cli) async fn run(command: Command, context: &Context) -> Result<C
 }
 
 const LIST: &str = "
-    SELECT s.name AS source, q.reason, count(*) AS lines, min(q.line_no) AS first_line,
-           first_value(q.raw ORDER BY q.source_offset) AS example
-    FROM quarantine q LEFT JOIN sources s ON s.source_id = q.source_id
-    GROUP BY s.name, q.reason ORDER BY lines DESC, source, reason";
+    SELECT source, reason, count(*) AS lines, min(line_no) AS first_line,
+           first_value(raw ORDER BY source_offset) AS example
+    FROM quarantine GROUP BY source, source_id, reason ORDER BY lines DESC, source, reason";

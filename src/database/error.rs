@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::statement::{find_word, stretch_at};
 use crate::config::ConfigError;
 use crate::engine::{Position, QueryError, QueryErrorKind};
-use crate::error::Explanation;
+use crate::error::{Explanation, did_you_mean};
 use crate::ingest::IngestError;
 use crate::parse::FormatError;
 use crate::store::StoreError;
@@ -75,6 +75,7 @@ impl Error {
         match self {
             Self::Store(error) => explain_store(error),
             Self::Ingest(IngestError::Store(error)) => explain_store(error),
+            Self::Config(ConfigError::Invalid { path, message }) => explain_rules(path, message),
             other => Explanation::new(&other.to_string()),
         }
     }
@@ -87,10 +88,13 @@ impl Error {
         if let Some(range) = place(error, sql) {
             explanation = explanation.at(name, sql, range);
         }
-        match &error.hint {
-            Some(hint) => explanation.hint(hint.clone()),
-            None => explanation,
+        if let Some(hint) = &error.hint {
+            explanation = explanation.hint(hint.clone());
         }
+        if error.kind == QueryErrorKind::Damaged {
+            explanation = explanation.next("journeyql verify");
+        }
+        explanation
     }
 }
 
@@ -111,6 +115,38 @@ fn explain_store(error: &StoreError) -> Explanation {
         }
         other => Explanation::new(&other.to_string()),
     }
+}
+
+/// A TOML error names line and column, and for an unknown key those that there are.
+fn explain_rules(path: &Path, message: &str) -> Explanation {
+    let name = path.display().to_string();
+    let what = message.lines().last().unwrap_or_default();
+    let mut explanation = match unknown_key(what) {
+        Some((key, known)) => {
+            let hint = did_you_mean(key, known.iter().copied()).unwrap_or_else(|| format!("there are {}", known.join(", ")));
+            Explanation::new(&format!("unknown key '{key}' in {name}")).hint(hint)
+        }
+        None => Explanation::new(&format!("{name}: {what}")),
+    };
+    if let (Some(at), Ok(text)) = (toml_position(message), std::fs::read_to_string(path))
+        && let Some(start) = offset(&text, at)
+    {
+        explanation = explanation.at(&name, &text, stretch_at(&text, start));
+    }
+    explanation.next("journeyql config show")
+}
+
+/// ``unknown field `gapp`, expected one of `gap`, `end_events` `` → `gapp`, and the others.
+fn unknown_key(message: &str) -> Option<(&str, Vec<&str>)> {
+    let mut quoted = message.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2);
+    Some((quoted.next()?, quoted.collect()))
+}
+
+/// `TOML parse error at line 2, column 1` → 2, 1.
+fn toml_position(message: &str) -> Option<Position> {
+    let (line, rest) = message.strip_prefix("TOML parse error at line ")?.split_once(", column ")?;
+    let column = rest.lines().next()?.trim();
+    Some(Position { line: line.parse().ok()?, column: column.parse().ok()? })
 }
 
 fn is_missing(dir: &Path) -> bool {
@@ -150,4 +186,36 @@ fn offset(sql: &str, at: Position) -> Option<usize> {
     let start = sql.split_inclusive('\n').take(line).map(str::len).sum::<usize>();
     let rest = sql.get(start..)?;
     Some(start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(error: QueryError, sql: &str) -> String {
+        Error::from(error).explain_sql("query", sql).text(false)
+    }
+
+    #[test]
+    fn the_place_is_the_named_one_or_the_word() {
+        let at = QueryError::sql("no column pag").with_position(Some(Position { line: 2, column: 3 }));
+        assert!(shown(at, "select\n  e.pag from events e").contains("2  |   e.pag from events e\n   |   ^^^^^\n"));
+        let by_word = shown(QueryError::sql("no table evnets"), "select 'evnets' from evnets");
+        assert!(by_word.contains("   |                      ^^^^^^"), "{by_word}");
+        let at_end = shown(QueryError::sql("expected: an expression, found: EOF"), "select ");
+        assert!(at_end.contains("query:1:7"), "{at_end}");
+    }
+
+    #[test]
+    fn an_unknown_rule_is_shown_with_the_closest() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journeyql.toml");
+        #[expect(clippy::disallowed_methods, reason = "an input of the test")]
+        std::fs::write(&path, "[session]\ngapp = \"5 minutes\"\n").unwrap();
+        let error = Error::from(crate::config::Config::load(&path).unwrap_err());
+        assert_eq!(error.fault(), Fault::Usage);
+        let text = error.explain().text(false);
+        assert!(text.contains("unknown key 'gapp'") && text.contains("did you mean 'gap'?"), "{text}");
+        assert!(text.contains("2  | gapp = \"5 minutes\"\n   | ^^^^\n"), "{text}");
+    }
 }

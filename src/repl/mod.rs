@@ -263,6 +263,10 @@ impl From<OutputError> for Stop {
 
 async fn answer(session: &mut Session, sql: &str, format: Format, look: Look) -> Result<(), Stop> {
     let mut answer = session.query(sql).await?;
+    if answer.schema().fields().is_empty() {
+        // Only settings: there is nothing to show.
+        return Ok(());
+    }
     let sink = Box::new(BufWriter::new(io::stdout()));
     let mut writer = output::open(format, &answer.schema(), sink, look)?;
     while let Some(batch) = answer.next().await {
