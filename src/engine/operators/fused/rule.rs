@@ -12,7 +12,6 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
-use datafusion::physical_plan::coalesce_batches::CoalesceBatchesExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 
@@ -100,9 +99,6 @@ impl Chain {
                 used: vec![false; columns],
                 coded: Vec::new(),
             });
-        }
-        if let Some(coalesce) = node.downcast_ref::<CoalesceBatchesExec>() {
-            return coalesce.fetch().is_none().then(|| Self::of(coalesce.input())).flatten();
         }
         if let Some(filter) = node.downcast_ref::<FilterExec>() {
             if filter.fetch().is_some() {
