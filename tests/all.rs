@@ -7,6 +7,7 @@ mod ingest;
 mod kill;
 mod loglines;
 mod native;
+mod oracle;
 mod peercases;
 mod readme;
 mod scanners;

@@ -54,12 +54,13 @@ fn cases(cases: u32) -> Cases {
     Cases { cases, failure_persistence: None, ..Cases::default() }
 }
 
+static USUAL: LazyLock<regex::Regex> = LazyLock::new(|| {
+    regex::Regex::new(r"^\d{2}/[A-Z][a-z]{2}/\d{4}:\d{2}:\d{2}:[0-5]\d [+-](0\d|1[0-4])[0-5]\d$").unwrap()
+});
+
 /// The time of a line's bracket in the usual notation; `None` where it is no time or written unusually.
 fn usual_time(text: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?;
-    static USUAL: LazyLock<regex::Regex> = LazyLock::new(|| {
-        regex::Regex::new(r"^\d{2}/[A-Z][a-z]{2}/\d{4}:\d{2}:\d{2}:[0-5]\d [+-](0\d|1[0-4])[0-5]\d$").unwrap()
-    });
     let time = USUAL.is_match(text).then(|| DateTime::parse_from_str(text, "%d/%b/%Y:%H:%M:%S %z").ok())??;
     Some(time.timestamp_micros())
 }

@@ -218,7 +218,12 @@ impl Engine {
     }
 
     fn error(&self, error: &DataFusionError) -> QueryError {
-        QueryError::from_datafusion(error, &self.table_names())
+        let said = QueryError::from_datafusion(error, &self.table_names());
+        let functions = self.function_names();
+        match said.message.strip_prefix("no function ").and_then(|name| super::nearest(name, names(&functions))) {
+            Some(near) => said.with_hint(format!("did you mean {near}?")),
+            None => said,
+        }
     }
 
     async fn plan(&self, statement: Statement) -> Result<LogicalPlan, QueryError> {
@@ -256,6 +261,14 @@ fn no_setting(name: &str) -> String {
     } else {
         format!("no setting {name} – SHOW ALL lists them")
     }
+}
+
+/// The table functions, which are planned by name and registered nowhere.
+const TABLE_FUNCTIONS: [&str; 2] = ["funnel", "replay"];
+
+/// Everything that can be called.
+fn names(functions: &[String]) -> impl Iterator<Item = &str> {
+    functions.iter().map(String::as_str).chain(TABLE_FUNCTIONS)
 }
 
 /// Consumers named in an out-of-memory message.

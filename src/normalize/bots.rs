@@ -74,5 +74,5 @@ pub(super) fn is_bot(user_agent: &[u8]) -> bool {
     let lower = user_agent.to_ascii_lowercase();
     let has = |part: &&[u8]| memchr::memmem::find(&lower, part).is_some();
     let known = PARTS.iter().filter(|part| has(part)).count();
-    known > 0 && !(known == 1 && PEOPLE.iter().any(|part| has(part)))
+    known > 0 && !(known == 1 && PEOPLE.iter().any(has))
 }

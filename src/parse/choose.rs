@@ -264,7 +264,7 @@ fn binary_byte(head: &[u8]) -> Option<(usize, u8)> {
     let is_binary = |byte: &u8| matches!(byte, 0..=8 | 14..=26 | 28..=31 | 127);
     let sample = head.get(..8_192).unwrap_or(head);
     let count = sample.iter().filter(|byte| is_binary(byte)).count();
-    let at = sample.iter().position(|byte| is_binary(byte))?;
+    let at = sample.iter().position(is_binary)?;
     (count * 50 >= sample.len()).then(|| (at, sample.get(at).copied().unwrap_or_default()))
 }
 

@@ -49,7 +49,7 @@ impl Clock {
             self.ncsa_zone.copy_from_slice(&text[20..]);
             self.ncsa_start = start;
         }
-        Some(self.ncsa_start + clock_micros(&[text[14], text[15], text[16], text[17], text[18], text[19]])?)
+        Some(self.ncsa_start + clock_micros([text[14], text[15], text[16], text[17], text[18], text[19]])?)
     }
 
     /// Reads the whole of `text` as an NCSA time, single digits, lower-case months and `Z` included.
@@ -91,7 +91,7 @@ impl Clock {
             self.iso_start = time::parse_iso(&whole, 0)?;
             self.iso_hour = *hour;
         }
-        let start = self.iso_start + clock_micros(&[b':', clock[0], clock[1], clock[2], clock[3], clock[4]])?;
+        let start = self.iso_start + clock_micros([b':', clock[0], clock[1], clock[2], clock[3], clock[4]])?;
         match rest {
             [b'Z'] => Some(start),
             [b'.', digits @ .., b'Z'] => Some(start + fraction_micros(digits)?),
@@ -102,7 +102,7 @@ impl Clock {
 
 /// `:mm:ss` in microseconds.
 #[inline]
-fn clock_micros(text: &[u8; 6]) -> Option<i64> {
+fn clock_micros(text: [u8; 6]) -> Option<i64> {
     let digit = |at: usize| text[at].wrapping_sub(b'0');
     let (m1, m0, s1, s0) = (digit(1), digit(2), digit(4), digit(5));
     if text[0] != b':' || text[3] != b':' || m1 > 5 || m0 > 9 || s0 > 9 || s1 > 6 || (s1 == 6 && s0 > 0) {

@@ -72,7 +72,7 @@ impl Layout {
         let has = |item: Item| items.contains(&item);
         let has_year = has(Item::Year) || has(Item::ShortYear);
         let has_day = has(Item::DayOfYear) || (has(Item::Date) && (has(Item::Month) || has(Item::MonthName)));
-        if !has(Item::Epoch) && !(has_year && has_day) {
+        if !(has(Item::Epoch) || has_year && has_day) {
             return Err(format!("the time layout '{text}' needs year, month and day (%Y %m %d), or %s"));
         }
         Ok(Self { items, zone_micros })

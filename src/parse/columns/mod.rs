@@ -136,7 +136,7 @@ impl ColumnParser {
         self.bound.texts.clear();
         for source in &self.sources {
             let (column, nulls) = reach(batch, &source.path);
-            self.bound.texts.push(Texts::new(&column, nulls)?);
+            self.bound.texts.push(Texts::new(&column, nulls.as_ref())?);
         }
         let options = EncoderOptions::default();
         let mut others = Vec::with_capacity(self.others.len());

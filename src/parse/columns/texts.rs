@@ -30,15 +30,19 @@ enum Values {
 pub(super) fn is_text(kind: &DataType) -> bool {
     match kind {
         DataType::Dictionary(_, value) => is_text(value),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Boolean => true,
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => true,
         DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => *scale == 0,
-        kind => kind.is_integer() || kind.is_floating(),
+        kind => {
+            kind.is_string()
+                || kind.is_binary()
+                || kind.is_integer()
+                || kind.is_floating()
+                || *kind == DataType::Boolean
+        }
     }
 }
 
 impl Texts {
-    pub(super) fn new(column: &ArrayRef, nulls: Option<NullBuffer>) -> Result<Self, ArrowError> {
+    pub(super) fn new(column: &ArrayRef, nulls: Option<&NullBuffer>) -> Result<Self, ArrowError> {
         let kind = column.data_type();
         let is_json = kind.is_numeric() || *kind == DataType::Boolean;
         let values = match kind {
@@ -49,11 +53,11 @@ impl Texts {
                 let coded = column.as_any_dictionary();
                 let words = cast(coded.values(), &DataType::Utf8)?;
                 let words = words.as_string().clone();
-                let codes = if words.is_empty() { vec![0; column.len()] } else { coded.normalized_keys() };
+                let at = if words.is_empty() { vec![0; column.len()] } else { coded.normalized_keys() };
                 // A null may stand in the words as well as in the codes.
                 let word_nulls = column.logical_nulls();
-                let nulls = NullBuffer::union(nulls.as_ref(), word_nulls.as_ref());
-                return Ok(Self { values: Values::Coded(codes, words), nulls, is_json: false });
+                let nulls = NullBuffer::union(nulls, word_nulls.as_ref());
+                return Ok(Self { values: Values::Coded(at, words), nulls, is_json: false });
             }
             kind if kind.is_floating() => Values::Small(floats(column)?),
             _ => Values::Small(cast(column, &DataType::Utf8)?.as_string().clone()),
@@ -63,7 +67,7 @@ impl Texts {
             Values::Small(texts) => texts.nulls(),
             _ => None,
         };
-        let nulls = NullBuffer::union(nulls.as_ref(), lost);
+        let nulls = NullBuffer::union(nulls, lost);
         Ok(Self { values, nulls, is_json })
     }
 
@@ -77,7 +81,7 @@ impl Texts {
             Values::Small(texts) => texts.value(row).as_bytes(),
             Values::Large(texts) => texts.value(row).as_bytes(),
             Values::View(texts) => texts.value(row).as_bytes(),
-            Values::Coded(codes, words) => words.value(*codes.get(row)?).as_bytes(),
+            Values::Coded(at, words) => words.value(*at.get(row)?).as_bytes(),
         })
     }
 

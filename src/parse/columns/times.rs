@@ -17,8 +17,7 @@ pub(super) fn is_time(kind: &DataType) -> bool {
     match kind {
         DataType::Dictionary(_, value) => is_time(value),
         DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64 => true,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
-        kind => kind.is_numeric(),
+        kind => kind.is_string() || kind.is_numeric(),
     }
 }
 
@@ -46,7 +45,7 @@ pub(super) fn micros(column: &ArrayRef, nulls: Option<&NullBuffer>, zone_micros:
             epochs.map(|epoch| epoch.and_then(clock::epoch_of_float).unwrap_or(UNKNOWN)).collect()
         }
         _ => {
-            let texts = Texts::new(column, column.nulls().cloned())?;
+            let texts = Texts::new(column, column.nulls())?;
             let mut clock = Clock::new(zone_micros);
             let time = |row| texts.row(row).and_then(|text| clock.text(text)).unwrap_or(UNKNOWN);
             (0..column.len()).map(time).collect()

@@ -42,10 +42,23 @@ pub(super) struct Aggregate {
 #[derive(Debug)]
 pub(super) enum State {
     Count(Vec<i64>),
-    Distinct { last: Vec<u64>, n: Vec<i64>, stamps: Stamper },
-    Integer { values: Vec<i64>, seen: Vec<bool> },
-    Double { values: Vec<f64>, seen: Vec<bool> },
-    Mean { sums: Vec<f64>, n: Vec<i64> },
+    Distinct {
+        last: Vec<u64>,
+        n: Vec<i64>,
+        stamps: Stamper,
+    },
+    Integer {
+        values: Vec<i64>,
+        seen: Vec<bool>,
+    },
+    Double {
+        values: Vec<f64>,
+        seen: Vec<bool>,
+    },
+    Mean {
+        sums: Vec<f64>,
+        n: Vec<i64>,
+    },
     /// All values of each group, from one list per reader.
     Values(Vec<Vec<f64>>),
     /// The values are those of another aggregate.
@@ -91,7 +104,8 @@ impl State {
             kept.is_none_or(|kept| kept.value(row)) && nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row))
         };
         let plain = kept.is_none() && nulls.is_none();
-        let rows = groups.iter().enumerate().filter(|(row, _)| plain || passes(*row)).map(|(row, &at)| (row, at as usize));
+        let rows =
+            groups.iter().enumerate().filter(|(row, _)| plain || passes(*row)).map(|(row, &at)| (row, at as usize));
         match self {
             Self::Count(n) => {
                 n.resize(count, 0);
@@ -233,8 +247,20 @@ fn integer(kind: Kind, seen: bool, old: i64, new: i64) -> i64 {
 fn double(kind: Kind, seen: bool, old: f64, new: f64) -> f64 {
     match kind {
         _ if !seen => new,
-        Kind::Least => if new.total_cmp(&old).is_lt() { new } else { old },
-        Kind::Greatest => if new.total_cmp(&old).is_gt() { new } else { old },
+        Kind::Least => {
+            if new.total_cmp(&old).is_lt() {
+                new
+            } else {
+                old
+            }
+        }
+        Kind::Greatest => {
+            if new.total_cmp(&old).is_gt() {
+                new
+            } else {
+                old
+            }
+        }
         _ => old + new,
     }
 }

@@ -84,7 +84,13 @@ impl FusedAggregateExec {
     }
 
     /// One reader from its first batch to its last, in the calling thread.
-    fn read(&self, reader: usize, context: &TaskContext, memory: &MemoryReservation, gone: &dyn Fn() -> bool) -> Result<Partial> {
+    fn read(
+        &self,
+        reader: usize,
+        context: &TaskContext,
+        memory: &MemoryReservation,
+        gone: &dyn Fn() -> bool,
+    ) -> Result<Partial> {
         let mut partial = self.new_partial();
         let mut batches = 0usize;
         self.pass.drive(reader, context, &mut |batch| {
@@ -117,7 +123,8 @@ impl FusedAggregateExec {
             first => {
                 // Spelled paths in place of their numbers, so that equal texts meet.
                 let mut whole = self.new_partial();
-                whole.keys = self.keys.iter().map(|key| Key::new(if unclear { key.kind.spelled() } else { key.kind })).collect();
+                whole.keys =
+                    self.keys.iter().map(|key| Key::new(if unclear { key.kind.spelled() } else { key.kind })).collect();
                 if let Some(first) = first {
                     whole.merge(&self.aggregates, first);
                 }
@@ -168,8 +175,13 @@ impl Partial {
 
     fn merge(&mut self, aggregates: &[Aggregate], other: Self) {
         let theirs = other.groups.codes();
-        let ours: Vec<Vec<u32>> =
-            self.keys.iter_mut().zip(&other.keys).zip(&theirs).map(|((key, other), codes)| key.adopt(other, codes)).collect();
+        let ours: Vec<Vec<u32>> = self
+            .keys
+            .iter_mut()
+            .zip(&other.keys)
+            .zip(&theirs)
+            .map(|((key, other), codes)| key.adopt(other, codes))
+            .collect();
         let mut into = Vec::new();
         self.groups.assign(&ours, other.groups.len(), &mut into);
         let count = self.groups.len();

@@ -42,7 +42,9 @@ impl Pairs {
         let width = (column + 1).next_power_of_two().max(self.width).max(8);
         let rows = (row + 1).next_power_of_two().max(self.cells.len() / self.width.max(1)).max(8);
         if width.saturating_mul(rows) > CELLS {
-            let known = (0..).zip(&self.parts).map(|(number, &(left, right))| (u64::from(left) << 32 | u64::from(right), number));
+            let known = (0..)
+                .zip(&self.parts)
+                .map(|(number, &(left, right))| (u64::from(left) << 32 | u64::from(right), number));
             self.hashed = Some(known.collect());
             self.cells = Vec::new();
             return;

@@ -40,12 +40,17 @@ impl KeyKind {
     /// The kind for a column of this type; `None`: not for us.
     pub(super) fn of(kind: &DataType) -> Option<Self> {
         match kind {
-            DataType::Dictionary(key, value) if **key == DataType::Int32 && **value == DataType::Utf8 => Some(Self::Text),
+            DataType::Dictionary(key, value) if **key == DataType::Int32 && **value == DataType::Utf8 => {
+                Some(Self::Text)
+            }
             DataType::Utf8 | DataType::Utf8View => Some(Self::Text),
             DataType::Boolean => Some(Self::Boolean),
-            DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Date32 | DataType::Timestamp(..) => {
-                Some(Self::Number)
-            }
+            DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::Date32
+            | DataType::Timestamp(..) => Some(Self::Number),
             _ => None,
         }
     }
@@ -197,7 +202,10 @@ impl Key {
     pub(super) fn adopt(&mut self, other: &Self, codes: &[u32]) -> Vec<u32> {
         let mut known: HashMap<u32, u32, foldhash::fast::RandomState> = HashMap::default();
         let mut labels: Vec<u32> = Vec::new();
-        codes.iter().map(|&code| *known.entry(code).or_insert_with(|| self.adopt_one(other, code, &mut labels))).collect()
+        codes
+            .iter()
+            .map(|&code| *known.entry(code).or_insert_with(|| self.adopt_one(other, code, &mut labels)))
+            .collect()
     }
 
     fn adopt_one(&mut self, other: &Self, code: u32, labels: &mut Vec<u32>) -> u32 {
@@ -255,7 +263,8 @@ impl Key {
             }
             KeyKind::PathId => {
                 let Legend { names, paths } = self.legend.as_ref();
-                let ids = codes.iter().map(|&code| path_id(paths.labels(code).iter().copied(), paths.is_cut(code), names));
+                let ids =
+                    codes.iter().map(|&code| path_id(paths.labels(code).iter().copied(), paths.is_cut(code), names));
                 Arc::new(StringArray::from_iter_values(ids))
             }
         };
@@ -264,7 +273,10 @@ impl Key {
 
     /// Bytes held.
     pub(super) fn size(&self) -> usize {
-        self.names.size() + self.remap.capacity() * 4 + self.small.capacity() * 4 + self.large.capacity() * 17
+        self.names.size()
+            + self.remap.capacity() * 4
+            + self.small.capacity() * 4
+            + self.large.capacity() * 17
             + self.numbers.capacity() * 8
     }
 }

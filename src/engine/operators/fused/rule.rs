@@ -6,9 +6,9 @@ use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::config::ConfigOptions;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::{Column, Literal};
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
@@ -33,7 +33,9 @@ impl PhysicalOptimizerRule for FuseAggregates {
             return Ok(plan);
         }
         let moved = plan.transform_down(|node| match fuse(&node) {
-            Some(fused) => Ok(Transformed::new(Arc::new(fused) as Arc<dyn ExecutionPlan>, true, TreeNodeRecursion::Jump)),
+            Some(fused) => {
+                Ok(Transformed::new(Arc::new(fused) as Arc<dyn ExecutionPlan>, true, TreeNodeRecursion::Jump))
+            }
             None => Ok(Transformed::no(node)),
         })?;
         Ok(moved.data)
@@ -109,7 +111,8 @@ impl Chain {
             chain.stages.push(Stage::Filter(Arc::clone(filter.predicate())));
             if let Some(projection) = filter.projection() {
                 let schema = filter.input().schema();
-                let columns = projection.iter().map(|&at| Arc::new(Column::new(schema.field(at).name(), at)) as _).collect();
+                let columns =
+                    projection.iter().map(|&at| Arc::new(Column::new(schema.field(at).name(), at)) as _).collect();
                 chain.project(columns, node);
             }
             return Some(chain);
@@ -174,7 +177,8 @@ impl Chain {
         aggregate: &AggregateFunctionExpr,
         filter: Option<Arc<dyn PhysicalExpr>>,
     ) -> Option<Aggregate> {
-        if !aggregate.order_bys().is_empty() && aggregate.fun().name() != "percentile_cont" || aggregate.ignore_nulls() {
+        if !aggregate.order_bys().is_empty() && aggregate.fun().name() != "percentile_cont" || aggregate.ignore_nulls()
+        {
             return None;
         }
         let args = aggregate.expressions();
