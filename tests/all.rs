@@ -14,6 +14,7 @@ mod duckdb;
 mod ingest;
 mod kill;
 mod loglines;
+mod native;
 mod oracle;
 mod peercases;
 mod readme;

@@ -33,7 +33,7 @@ use super::functions::TableFunctions;
 use super::operators::{FuseAggregates, KeepDistinct};
 use super::relations::{Relation, events};
 use super::scan::PartFile;
-use super::settings::{PREFIX, Settings, unknown};
+use super::settings::{NAMES, PREFIX, Settings};
 use super::source::Source;
 use super::statement::{parse, reset_name};
 use super::tables::{EventsTable, JourneyTable};
@@ -160,7 +160,7 @@ impl Engine {
     pub fn set(&self, name: &str, value: &str) -> Result<(), QueryError> {
         let free = ["datafusion.explain.", "datafusion.execution.time_zone"];
         if !name.starts_with(PREFIX) && !free.iter().any(|it| name.starts_with(it)) {
-            return Err(QueryError::sql(unknown(name)));
+            return Err(QueryError::sql(no_setting(name)));
         }
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let set = state.config_mut().options_mut().set(name, value);
@@ -176,7 +176,7 @@ impl Engine {
         match name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('.')) {
             _ if name == "all" => settings = self.base.clone(),
             Some(key) => settings.reset(key, &self.base).map_err(QueryError::sql)?,
-            None => return Err(QueryError::sql(unknown(name))),
+            None => return Err(QueryError::sql(no_setting(name))),
         }
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.config_mut().options_mut().extensions.insert(settings);
@@ -251,6 +251,15 @@ impl Engine {
         let physical = self.physical(plan).await?;
         let stream = execute_stream(physical, self.state().task_ctx()).map_err(|error| self.error(&error))?;
         Ok(Answer::new(stream))
+    }
+}
+
+/// The message for a name that is none of our settings; one of ours without its prefix is recognised.
+fn no_setting(name: &str) -> String {
+    if NAMES.iter().any(|(known, _)| *known == name) {
+        format!("no setting {name} – did you mean {PREFIX}.{name}?")
+    } else {
+        format!("no setting {name} – SHOW ALL lists them")
     }
 }
 

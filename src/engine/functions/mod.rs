@@ -21,6 +21,7 @@ mod grouped;
 mod leaf;
 mod length;
 mod path_agg;
+mod percentile_cont;
 mod planner;
 mod replay;
 mod sessionize;
@@ -28,6 +29,7 @@ mod sessionize;
 mod tests;
 mod window_funnel;
 
+pub use percentile_cont::percentile;
 pub use planner::TableFunctions;
 
 use datafusion::error::Result;
@@ -45,6 +47,7 @@ const JOURNEYS: DocSection =
 pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     registry.register_udaf(AggregateUDF::new_from_impl(window_funnel::WindowFunnel::new()).into())?;
     registry.register_udaf(AggregateUDF::new_from_impl(path_agg::PathAgg::new()).into())?;
+    registry.register_udaf(AggregateUDF::new_from_impl(percentile_cont::ExactPercentile::default()).into())?;
     registry.register_udwf(WindowUDF::new_from_impl(sessionize::Sessionize::new()).into())?;
     Ok(())
 }

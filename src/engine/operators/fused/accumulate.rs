@@ -8,8 +8,7 @@ use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, UInt64Type};
 use datafusion::common::{Result, internal_err};
 use datafusion::physical_expr::PhysicalExpr;
 
-/// Steps of the weight between two values, as `DataFusion` interpolates: both ways must agree.
-const WEIGHTS: f64 = 1_000_000.0;
+use crate::engine::functions::percentile;
 
 /// A kind of aggregate.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -315,33 +314,18 @@ fn mean(sum: f64, n: i64) -> Option<f64> {
     (n > 0).then(|| sum / n as f64)
 }
 
-/// The value at a share of the sorted list; reorders the list.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "places in a list fit a double and are positive"
-)]
+/// The value asked for; reorders the list.
 fn quantile(list: &mut [f64], kind: Kind) -> Option<f64> {
-    let last = list.len().checked_sub(1)?;
-    if let Kind::Median = kind {
-        let (below, &mut upper, _) = list.select_nth_unstable_by(list.len() / 2, f64::total_cmp);
-        if last % 2 == 0 {
-            return Some(upper);
+    match kind {
+        Kind::Quantile(share) => percentile(list, share),
+        _ if list.is_empty() => None,
+        _ => {
+            let even = list.len().is_multiple_of(2);
+            let (below, &mut upper, _) = list.select_nth_unstable_by(list.len() / 2, f64::total_cmp);
+            let lower = below.iter().copied().max_by(f64::total_cmp).filter(|_| even);
+            Some(lower.map_or(upper, |lower| f64::midpoint(lower, upper)))
         }
-        let lower = below.iter().copied().max_by(f64::total_cmp)?;
-        return Some(f64::midpoint(lower, upper));
     }
-    let Kind::Quantile(share) = kind else { return None };
-    let place = share * last as f64;
-    let (low, high) = (place.floor() as usize, place.ceil() as usize);
-    let (_, &mut lower, above) = list.select_nth_unstable_by(low.min(last), f64::total_cmp);
-    if low == high {
-        return Some(lower);
-    }
-    let upper = above.iter().copied().min_by(f64::total_cmp)?;
-    let weight = ((place - low as f64) * WEIGHTS).floor() / WEIGHTS;
-    Some(lower + (upper - lower) * weight)
 }
 
 /// Numbers for things whose equal rows lie together: a new one whenever the thing changes.
