@@ -64,12 +64,12 @@ struct PageOrder {
 }
 
 impl Chunk {
-    pub(super) fn new(descr: &ColumnDescPtr, kind: Type) -> Result<Self, ParquetError> {
+    pub(super) fn new(descr: &ColumnDescPtr) -> Result<Self, ParquetError> {
         Ok(Self {
             descr: Arc::clone(descr),
             pages: TrackedWrite::new(Vec::new()),
             zstd: zstd::bulk::Compressor::new(ZstdLevel::default().compression_level())?,
-            columns: ColumnIndexBuilder::new(kind),
+            columns: ColumnIndexBuilder::new(Type::BYTE_ARRAY),
             offsets: OffsetIndexBuilder::new(),
             rows: 0,
             nulls: 0,
@@ -127,13 +127,13 @@ impl Chunk {
     }
 
     /// The bytes of the chunk, dictionary first, and its entry in the footer.
-    pub(super) fn finish(mut self, dictionary: Option<(&[u8], u32)>) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
+    pub(super) fn finish(
+        mut self,
+        dictionary: Option<(&[u8], u32)>,
+    ) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
         let mut encodings = vec![Encoding::RLE, self.encoding];
-        let mut stats = vec![PageEncodingStats {
-            page_type: PageType::DATA_PAGE,
-            encoding: self.encoding,
-            count: self.count,
-        }];
+        let mut stats =
+            vec![PageEncodingStats { page_type: PageType::DATA_PAGE, encoding: self.encoding, count: self.count }];
         let mut head = TrackedWrite::new(Vec::new());
         if let Some((texts, num_values)) = dictionary {
             let buf = self.zstd.compress(texts)?.into();
