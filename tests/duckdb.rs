@@ -10,9 +10,10 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Int16Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, DictionaryArray, Int16Array, Int32Array, Int64Array,
+    RecordBatch, StringArray, TimestampMicrosecondArray,
 };
+use arrow::datatypes::{Field, Schema};
 use journeyql::event::{events, quarantine};
 use journeyql::store::{PartWriter, SourceRow, Store, Table, Writer};
 use journeyql::time::Day;
@@ -58,15 +59,22 @@ type Row = (i64, Option<i16>, Option<&'static str>);
 fn event_batch(day: Day, rows: &[Row]) -> RecordBatch {
     let n = rows.len();
     let minutes = |minute: i64| day.start() + minute * 60_000_000 + 1;
-    let text = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![value; n])) };
-    let none = || -> ArrayRef { Arc::new(StringArray::new_null(n)) };
+    // Coded, so that DuckDB reads pages that we encoded ourselves; the dictionary has texts that do not occur.
+    let coded = |values: Vec<Option<&str>>| -> ArrayRef {
+        let texts = ["unused", "ipua:1", "/a", "/a?b", "GET", "00000000000000aa", "buy", "sell"];
+        let code = |text: &str| i32::try_from(texts.iter().position(|known| *known == text).unwrap()).unwrap();
+        let codes: Int32Array = values.into_iter().map(|value| value.map(code)).collect();
+        Arc::new(DictionaryArray::new(codes, Arc::new(StringArray::from(texts.to_vec()))))
+    };
+    let text = |value: &'static str| coded(vec![Some(value); n]);
+    let none = || coded(vec![None; n]);
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Date32Array::from(vec![day.0; n])),
         text("ipua:1"),
         Arc::new(
             TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| minutes(row.0))).with_timezone("UTC"),
         ),
-        Arc::new(rows.iter().map(|row| row.2).collect::<StringArray>()),
+        coded(rows.iter().map(|row| row.2).collect()),
         text("/a"),
         text("/a?b"),
         Arc::new(BooleanArray::from(vec![true; n])),
@@ -84,7 +92,13 @@ fn event_batch(day: Day, rows: &[Row]) -> RecordBatch {
         text("00000000000000aa"),
         Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>()),
     ];
-    RecordBatch::try_new(events(), columns).unwrap()
+    let fields: Vec<Field> = events()
+        .fields()
+        .iter()
+        .zip(&columns)
+        .map(|(field, column)| field.as_ref().clone().with_data_type(column.data_type().clone()))
+        .collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
 }
 
 fn refused_batch(day: Day) -> RecordBatch {

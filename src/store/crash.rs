@@ -155,6 +155,34 @@ fn a_writer_that_stops_anywhere_leaves_a_state_before_or_after() {
 }
 
 #[test]
+fn a_disk_that_fills_up_is_named_and_leaves_a_whole_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path().join("base");
+    let store = Store::create(&base).unwrap();
+    ingest(&mut store.writer().unwrap(), day("2026-01-05"), 100, "a").unwrap();
+    drop(store);
+    for from in (1..).step_by(3) {
+        let path = dir.path().join(from.to_string());
+        copy(&base, &path);
+        let fuse = Arc::new(Fuse::full(from));
+        let full = Store::open_on(&path, &on(&fuse)).unwrap();
+        let Err(error) = work(&full, &Cell::new(0)) else { break };
+        assert!(matches!(error, StoreError::DiskFull { .. }), "step {from}: {error}");
+        assert!(error.to_string().contains("no space left"), "{error}");
+        drop(full);
+        // Without any sweep: a failed command cleans up behind itself, and what stays is whole.
+        let store = Store::open(&path).unwrap();
+        let left = store.verify(true).unwrap().findings;
+        assert!(
+            left.iter().all(|finding| finding.what.contains("the next ingest removes it")),
+            "step {from}: {left:?}"
+        );
+        ingest(&mut store.writer().unwrap(), day("2026-01-08"), 10, "z").unwrap();
+        assert_eq!(store.verify(true).unwrap().findings, [], "step {from}");
+    }
+}
+
+#[test]
 fn a_creation_that_stops_anywhere_can_be_repeated() {
     let dir = tempfile::tempdir().unwrap();
     let counter = Arc::new(Fuse::new(u64::MAX));

@@ -1,4 +1,4 @@
-//! A fuse for crash tests: blows at the n-th step, after which every step fails.
+//! A fuse for crash tests: blows at the n-th step, after which every step fails, or every step that needs space.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
@@ -14,6 +14,8 @@ use super::Step;
 pub(in crate::store) struct Fuse {
     /// The step (from 1) that does not happen any more.
     blows_at: u64,
+    /// The disk is full from then on; what needs no space still works.
+    full: bool,
     taken: AtomicU64,
     unsynced: Mutex<Unsynced>,
 }
@@ -28,7 +30,12 @@ struct Unsynced {
 
 impl Fuse {
     pub(in crate::store) fn new(blows_at: u64) -> Self {
-        Self { blows_at, taken: AtomicU64::new(0), unsynced: Mutex::default() }
+        Self { blows_at, full: false, taken: AtomicU64::new(0), unsynced: Mutex::default() }
+    }
+
+    /// A disk that is full from a step on.
+    pub(in crate::store) fn full(from: u64) -> Self {
+        Self { full: true, ..Self::new(from) }
     }
 
     /// Steps asked for so far.
@@ -38,7 +45,13 @@ impl Fuse {
 
     pub(super) fn step(&self, step: Step<'_>) -> io::Result<()> {
         if self.taken.fetch_add(1, Ordering::SeqCst) + 1 >= self.blows_at {
-            return Err(io::Error::other("the fuse has blown"));
+            match step {
+                Step::Create(_) | Step::Write(_) | Step::CreateDir(_) if self.full => {
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+                _ if self.full => {}
+                _ => return Err(io::Error::other("the fuse has blown")),
+            }
         }
         let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
         match step {

@@ -64,12 +64,12 @@ struct PageOrder {
 }
 
 impl Chunk {
-    pub(super) fn new(descr: &ColumnDescPtr, kind: Type) -> Result<Self, ParquetError> {
+    pub(super) fn new(descr: &ColumnDescPtr) -> Result<Self, ParquetError> {
         Ok(Self {
             descr: Arc::clone(descr),
             pages: TrackedWrite::new(Vec::new()),
             zstd: zstd::bulk::Compressor::new(ZstdLevel::default().compression_level())?,
-            columns: ColumnIndexBuilder::new(kind),
+            columns: ColumnIndexBuilder::new(Type::BYTE_ARRAY),
             offsets: OffsetIndexBuilder::new(),
             rows: 0,
             nulls: 0,

@@ -11,12 +11,13 @@
 //! texts in order of first use      t7 t9 t2 …      ─► dictionary page
 //! ```
 //!
-//! Bounds of a page compare a text once per page it occurs in. A dictionary that outgrows [`DICTIONARY_BYTES`] is given
-//! up and the texts are written plain.
+//! Bounds of a page compare a text once per page it occurs in. Batches that bring dictionaries of their own have each
+//! text that is used hashed once per dictionary, not once per row. A dictionary that outgrows [`DICTIONARY_BYTES`] is
+//! given up and the texts are written plain.
 
 use std::cmp::Ordering;
 
-use ::parquet::basic::{Encoding, Type};
+use ::parquet::basic::Encoding;
 use ::parquet::column::writer::ColumnCloseResult;
 use ::parquet::errors::ParquetError;
 use ::parquet::schema::types::ColumnDescPtr;
@@ -24,6 +25,8 @@ use arrow::array::{Array, AsArray, BooleanBufferBuilder, RecordBatch, StringArra
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::Int32Type;
 use bytes::Bytes;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 
 use super::chunk::{Chunk, PageFacts};
 use super::hybrid;
@@ -34,36 +37,57 @@ pub(super) const DICTIONARY_BYTES: usize = 4 << 20;
 /// A page of plain text ends at this size.
 const PLAIN_PAGE_BYTES: usize = 1 << 20;
 
-/// One column of a row group: codes of one dictionary, in the stretches they arrived in.
+/// Entries of all dictionaries of a chunk; more would cost more memory than hashing texts costs time.
+const ENTRIES: usize = 4 << 20;
+
+/// One column of a row group: codes, in the stretches they arrived in.
 pub(super) struct CodedColumn<'a> {
+    stretches: Vec<Stretch<'a>>,
+    /// Entries of all dictionaries.
+    entries: usize,
+    /// There are several dictionaries: a text may have several codes.
+    several: bool,
+}
+
+/// The rows of one batch.
+struct Stretch<'a> {
     texts: &'a StringArray,
-    stretches: Vec<(&'a [i32], Option<&'a NullBuffer>)>,
+    /// What is added to a code, so that codes of several dictionaries do not meet.
+    base: usize,
+    codes: &'a [i32],
+    nulls: Option<&'a NullBuffer>,
 }
 
 impl<'a> CodedColumn<'a> {
-    /// `None` where the column is not coded, by several dictionaries, or by one that holds NULL.
+    /// `None` where the column is not coded everywhere, a dictionary holds NULL, or there are too many of them.
     pub(super) fn of(batches: &'a [RecordBatch], column: usize) -> Option<Self> {
-        let mut texts: Option<&StringArray> = None;
-        let mut stretches = Vec::with_capacity(batches.len());
+        let mut stretches: Vec<Stretch<'a>> = Vec::with_capacity(batches.len());
+        let mut entries = 0;
         for batch in batches {
             let coded = batch.column(column).as_dictionary_opt::<Int32Type>()?;
-            let values = coded.values().as_string_opt::<i32>()?;
-            if values.null_count() > 0 || texts.is_some_and(|texts| !same(texts, values)) {
+            let texts = coded.values().as_string_opt::<i32>()?;
+            let base = match stretches.last() {
+                Some(before) if same(before.texts, texts) => before.base,
+                _ => {
+                    entries += texts.len();
+                    entries - texts.len()
+                }
+            };
+            if texts.null_count() > 0 || entries > ENTRIES {
                 return None;
             }
-            texts = Some(values);
-            stretches
-                .push((coded.keys().values().as_ref(), coded.keys().nulls().filter(|nulls| nulls.null_count() > 0)));
+            let nulls = coded.keys().nulls().filter(|nulls| nulls.null_count() > 0);
+            stretches.push(Stretch { texts, base, codes: coded.keys().values(), nulls });
         }
-        Some(Self { texts: texts?, stretches })
+        let several = stretches.last()?.base > 0;
+        Some(Self { stretches, entries, several })
     }
 }
 
-/// The same memory: equal texts elsewhere are not looked for.
+/// The same memory: equal texts elsewhere are looked for only when their codes differ.
 fn same(a: &StringArray, b: &StringArray) -> bool {
-    a.len() == b.len()
-        && a.value_data().as_ptr() == b.value_data().as_ptr()
-        && a.offsets().inner().ptr_eq(b.offsets().inner())
+    let place = |array: &StringArray| (array.len(), array.value_data().as_ptr(), array.value_offsets().as_ptr());
+    place(a) == place(b)
 }
 
 /// What the encoder knows of a code.
@@ -121,8 +145,8 @@ impl Coder {
         descr: &ColumnDescPtr,
         column: &CodedColumn<'_>,
     ) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
-        if self.seen.len() < column.texts.len() {
-            self.seen.resize(column.texts.len(), Seen::default());
+        if self.seen.len() < column.entries {
+            self.seen.resize(column.entries, Seen::default());
         }
         if !self.given_up.contains(&position) {
             if let Some(chunk) = self.with_dictionary(descr, column)? {
@@ -140,24 +164,28 @@ impl Coder {
     ) -> Result<Option<(Bytes, ColumnCloseResult)>, ParquetError> {
         self.dictionary.clear();
         self.texts = 0;
-        let mut chunk = Chunk::new(descr, Type::BYTE_ARRAY)?;
+        let mut chunk = Chunk::new(descr)?;
         // A code's index is of this row group if its page is.
         let first = self.next_page();
         let mut page = Page::new();
-        for &(codes, nulls) in &column.stretches {
+        let mut known: HashMap<&str, u32, RandomState> = HashMap::default();
+        for stretch in &column.stretches {
             let mut from = 0;
-            while from < codes.len() {
-                let to = codes.len().min(from + PAGE_ROWS - page.rows);
-                page.take(nulls, from, to);
-                for row in valid_rows(nulls, from, to) {
-                    let code = code(codes[row]);
-                    let seen = &mut self.seen[code];
+            while from < stretch.codes.len() {
+                let to = stretch.codes.len().min(from + PAGE_ROWS - page.rows);
+                page.take(stretch.nulls, from, to);
+                for row in valid_rows(stretch.nulls, from, to) {
+                    let code = code(stretch.codes[row]);
+                    let seen = &mut self.seen[stretch.base + code];
                     if seen.page != self.page {
-                        let text = column.texts.value(code);
+                        let text = stretch.texts.value(code);
                         if seen.page < first {
-                            seen.index = self.texts;
-                            self.texts += 1;
-                            put(text, &mut self.dictionary);
+                            let new = self.texts;
+                            seen.index = if column.several { *known.entry(text).or_insert(new) } else { new };
+                            if seen.index == new {
+                                self.texts += 1;
+                                put(text, &mut self.dictionary);
+                            }
                         }
                         seen.page = self.page;
                         page.enclose(text);
@@ -185,20 +213,17 @@ impl Coder {
         descr: &ColumnDescPtr,
         column: &CodedColumn<'_>,
     ) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
-        let mut chunk = Chunk::new(descr, Type::BYTE_ARRAY)?;
+        let mut chunk = Chunk::new(descr)?;
         let mut page = Page::new();
         let mut texts = Vec::with_capacity(PLAIN_PAGE_BYTES);
         self.next_page();
-        for &(codes, nulls) in &column.stretches {
-            for (row, &number) in codes.iter().enumerate() {
-                let valid = nulls.is_none_or(|nulls| nulls.is_valid(row));
-                page.rows += 1;
-                page.nulls += usize::from(!valid);
-                page.valid.append(valid);
-                if valid {
-                    let text = column.texts.value(code(number));
+        for stretch in &column.stretches {
+            for (row, &number) in stretch.codes.iter().enumerate() {
+                page.take(stretch.nulls, row, row + 1);
+                if stretch.nulls.is_none_or(|nulls| nulls.is_valid(row)) {
+                    let text = stretch.texts.value(code(number));
                     put(text, &mut texts);
-                    let seen = &mut self.seen[code(number)];
+                    let seen = &mut self.seen[stretch.base + code(number)];
                     if seen.page != self.page {
                         seen.page = self.page;
                         page.enclose(text);

@@ -87,8 +87,8 @@ impl PartWriter {
     /// Adds rows. Text columns may be `Utf8` or `Dictionary(Int32, Utf8)`, differently in every batch; everything else
     /// is as in the table's schema. Rows must continue the sort order.
     ///
-    /// Codes are written without looking at a text more than once a page where all batches of the part share one
-    /// dictionary array (the same memory), which may hold any number of texts that do not occur.
+    /// Codes are written without hashing a text where the batches of a row group share one dictionary array (the same
+    /// memory), and with one lookup per text and dictionary where they do not; texts that do not occur cost nothing.
     ///
     /// # Errors
     /// [`StoreError::Rows`] when the rows are not of the table or out of order; or the disk is full.
