@@ -57,7 +57,10 @@ fn room(path: &Path) -> String {
 
 /// Floor from 0 and place on it.
 fn place(room: &str) -> Option<(usize, usize)> {
-    FLOORS.iter().enumerate().find_map(|(floor, (_, rooms))| Some((floor, rooms.iter().position(|name| *name == room)?)))
+    FLOORS
+        .iter()
+        .enumerate()
+        .find_map(|(floor, (_, rooms))| Some((floor, rooms.iter().position(|name| *name == room)?)))
 }
 
 /// The rooms that a source text imports from the crate, without comments and its test module.
@@ -129,7 +132,9 @@ fn imports_only_point_down() {
 
 #[test]
 fn the_walls_stand() {
-    for (from, to) in [("ingest", "engine"), ("parse", "store"), ("engine", "database"), ("time", "config"), ("repl", "http")] {
+    for (from, to) in
+        [("ingest", "engine"), ("parse", "store"), ("engine", "database"), ("time", "config"), ("repl", "http")]
+    {
         assert!(wall(from, to).is_some(), "{from} may import {to}");
     }
     for (from, to) in [("cli", "repl"), ("engine", "store"), ("database", "ingest"), ("parse", "event")] {

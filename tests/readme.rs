@@ -48,7 +48,9 @@ fn matches(expected: &[String], found: &[&str]) -> bool {
     match expected.split_first() {
         None => found.is_empty(),
         Some((first, rest)) if first == "..." => (0..=found.len()).any(|skip| matches(rest, &found[skip..])),
-        Some((first, rest)) => found.first().is_some_and(|line| line_matches(first, line)) && matches(rest, &found[1..]),
+        Some((first, rest)) => {
+            found.first().is_some_and(|line| line_matches(first, line)) && matches(rest, &found[1..])
+        }
     }
 }
 
@@ -56,7 +58,9 @@ fn matches(expected: &[String], found: &[&str]) -> bool {
 fn line_matches(expected: &str, found: &str) -> bool {
     match expected.split_once("[..]") {
         None => expected == found,
-        Some((start, end)) => found.len() >= start.len() + end.len() && found.starts_with(start) && found.ends_with(end),
+        Some((start, end)) => {
+            found.len() >= start.len() + end.len() && found.starts_with(start) && found.ends_with(end)
+        }
     }
 }
 

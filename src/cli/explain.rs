@@ -31,7 +31,8 @@ pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, F
     print(|out| {
         for row in rows {
             // A plan is lines, which a table would put into one.
-            let (kind, plan) = (row["plan_type"].as_str().unwrap_or_default(), row["plan"].as_str().unwrap_or_default());
+            let (kind, plan) =
+                (row["plan_type"].as_str().unwrap_or_default(), row["plan"].as_str().unwrap_or_default());
             writeln!(out, "{kind}")?;
             plan.lines().try_for_each(|line| writeln!(out, "  {}", neutral(line)))?;
         }
