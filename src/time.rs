@@ -237,7 +237,9 @@ fn unit_micros(unit: &str, text: &str) -> Result<f64, String> {
         "d" | "day" | "days" => 8.64e10,
         "w" | "week" | "weeks" => 6.048e11,
         "month" | "months" | "mon" | "year" | "years" | "y" => {
-            return Err(format!("'{text}': a {unit} has no fixed length, write it in days"));
+            let many = unit.ends_with('s');
+            let (article, verb) = if many { ("", "have") } else { ("a ", "has") };
+            return Err(format!("'{text}': {article}{unit} {verb} no fixed length, write it in days"));
         }
         "" => return Err(format!("'{text}' has no unit, write for example '{text} minutes'")),
         _ => return Err(format!("'{text}': unknown unit '{unit}', use seconds, minutes, hours, days or weeks")),

@@ -6,6 +6,7 @@ mod duckdb;
 mod ingest;
 mod kill;
 mod loglines;
+mod oracle;
 mod peercases;
 mod readme;
 mod scanners;

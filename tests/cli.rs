@@ -3,6 +3,8 @@
 //! `tests/cli/*.trycmd` share one store that is only read; a case with folders `NAME.in` and `NAME.out` beside it runs
 //! in its own copy. To write the snapshots anew: `TRYCMD=overwrite cargo test cli::`.
 
+#![expect(clippy::disallowed_methods, reason = "inputs of the test, not files of a store")]
+
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -4,6 +4,8 @@
 //! `cargo test` kills a few times. For the long form:
 //! `JOURNEYQL_KILLS=500 JOURNEYQL_SEED=7 cargo test --release kill:: -- --nocapture`.
 
+#![expect(clippy::disallowed_methods, reason = "inputs of the test, not files of a store")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

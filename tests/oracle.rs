@@ -19,7 +19,12 @@ struct Case {
 const ACCESS: &str = "[identity]\nvisitor = \"ip\"\n";
 
 const CASES: &[(&str, &str, &str, &str)] = &[
-    ("all_raw", "[pages]\nids = false\nnormalize = false\n", "[steps]\nbots = true\nredirects = true\nassets = true\n", ""),
+    (
+        "all_raw",
+        "[pages]\nids = false\nnormalize = false\n",
+        "[steps]\nbots = true\nredirects = true\nassets = true\n",
+        "",
+    ),
     ("all_norm", "[pages]\nids = false\n", "[steps]\nbots = true\nredirects = true\nassets = true\n", ""),
     (
         "pages_norm",
@@ -117,18 +122,24 @@ fn check_reports(what: &str, run: &Run, variant: &Value) {
                WHERE from_step <> 'START' AND to_step <> 'EXIT' ORDER BY n DESC, a, b LIMIT 10";
     assert_rows(&format!("{what} top_transitions"), &run.rows(top), &variant["top_transitions"]);
     let uncollapsed = format!("SET journeyql.collapse = false; {top}");
-    assert_rows(&format!("{what} top_transitions_uncollapsed"), &run.rows(&uncollapsed), &variant["top_transitions_uncollapsed"]);
+    assert_rows(
+        &format!("{what} top_transitions_uncollapsed"),
+        &run.rows(&uncollapsed),
+        &variant["top_transitions_uncollapsed"],
+    );
     let paths = "SELECT array_to_string(pages, ' > ') AS path, count(*) AS n FROM journeys GROUP BY 1 ORDER BY n DESC, 1 LIMIT 10";
     assert_rows(&format!("{what} top_paths"), &run.rows(paths), &variant["top_paths"]);
-    let drop_offs = "SELECT page, views, exits, entries, bounces, round(exit_rate_views, 9) AS dropoff_rate FROM drop_offs
+    let drop_offs =
+        "SELECT page, views, exits, entries, bounces, round(exit_rate_views, 9) AS dropoff_rate FROM drop_offs
                      ORDER BY views DESC, page LIMIT 10";
     assert_rows(&format!("{what} dropoff"), &run.rows(drop_offs), &variant["dropoff"]);
     let dwell = "SELECT d.page, n, median_s, n * mean_s AS sum_s FROM dwell d
                  JOIN (SELECT page FROM drop_offs ORDER BY views DESC, page LIMIT 10) t ON t.page = d.page
                  WHERE n > 0 ORDER BY n DESC, d.page";
     assert_rows(&format!("{what} dwell"), &run.rows(dwell), &variant["dwell"]);
-    let days = "SELECT CAST(day AS VARCHAR) AS day, count(*) AS events, count(DISTINCT user_id) AS users FROM events
-                WHERE is_step GROUP BY 1 ORDER BY 1";
+    let days = "SET journeyql.collapse = false;
+                SELECT CAST(CAST(ts AS DATE) AS VARCHAR) AS day, count(*) AS events, count(DISTINCT user_id) AS users
+                FROM steps GROUP BY 1 ORDER BY 1";
     assert_rows(&format!("{what} per_utc_day"), &run.rows(days), &variant["per_utc_day"]);
 }
 
@@ -148,7 +159,8 @@ fn check_funnels(what: &str, run: &Run, variant: &Value) {
     let none = Vec::new();
     for funnel in variant.get("window_funnel_users").and_then(Value::as_array).unwrap_or(&none) {
         let window = &funnel["window_s"];
-        let conditions: Vec<String> = quoted(&funnel["steps"]).iter().map(|step| format!("coalesce(page, event) = {step}")).collect();
+        let conditions: Vec<String> =
+            quoted(&funnel["steps"]).iter().map(|step| format!("coalesce(page, event) = {step}")).collect();
         for mode in ["default", "strict_once"] {
             let modes = if mode == "default" { String::new() } else { format!("'{mode}', ") };
             let sql = format!(
@@ -159,7 +171,11 @@ fn check_funnels(what: &str, run: &Run, variant: &Value) {
                 conditions.join(", ")
             );
             let ours = run.one(&sql);
-            assert_eq!(json!([ours["a"], ours["b"], ours["c"]]), funnel[mode], "{what} window_funnel {mode} {conditions:?}");
+            assert_eq!(
+                json!([ours["a"], ours["b"], ours["c"]]),
+                funnel[mode],
+                "{what} window_funnel {mode} {conditions:?}"
+            );
         }
     }
 }
@@ -173,7 +189,9 @@ fn check(shared: &Path, case: &Case) {
         let source = &report["sources"][0];
         assert_same(&format!("{what} lines"), &source["lines"], &parse["lines"]);
         assert_same(&format!("{what} malformed"), &source["quarantined"], &parse["malformed"]);
-        let ours = run.one("SELECT count(*) AS parseable, count(DISTINCT ip) AS distinct_hosts, sum(bytes) AS bytes_sum FROM events");
+        let ours = run.one(
+            "SELECT count(*) AS parseable, count(DISTINCT ip) AS distinct_hosts, sum(bytes) AS bytes_sum FROM events",
+        );
         for key in ["parseable", "distinct_hosts", "bytes_sum"] {
             assert_same(&format!("{what} parse.{key}"), &ours[key], &parse[key]);
         }
@@ -212,12 +230,18 @@ fn a_real_access_log_gives_the_oracles_answers() {
 
 #[test]
 fn wikipedia_edits_give_the_oracles_answers() {
-    let config = |page: &str| format!("[fields]\nuser_id = \"user\"\nts = \"time\"\npage = \"{page}\"\n[pages]\nnormalize = false\n");
+    let config = |page: &str| {
+        format!("[fields]\nuser_id = \"user\"\nts = \"time\"\npage = \"{page}\"\n[pages]\nnormalize = false\n")
+    };
     let configs = [("page=page", config("page")), ("page=namespace", config("namespace"))];
     run_cases("events/wikiticker_2015-09-12.json.gz", "wikiticker.json", &configs);
 }
 
 #[test]
 fn a_shops_events_give_the_oracles_answers() {
-    run_cases("events/retentioneering_ecom_SYNTHETIC.csv.gz", "retentioneering_ecom.json", &[("events", String::new())]);
+    run_cases(
+        "events/retentioneering_ecom_SYNTHETIC.csv.gz",
+        "retentioneering_ecom.json",
+        &[("events", String::new())],
+    );
 }

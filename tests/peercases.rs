@@ -17,7 +17,9 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::SessionContext;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
+
+use crate::stage::{self, Stage, wait};
 
 /// The cases of one file, or none when they are not at hand.
 fn cases(file: &str) -> Vec<Value> {
@@ -158,5 +160,82 @@ fn sessionize_agrees_with_the_core_cases() {
             relation(case)
         );
         assert_eq!(rows(&sql), [(String::new(), case["expected"]["sessions"].as_i64().unwrap())], "{}", case["id"]);
+    }
+}
+
+/// The case's rows as lines of events: `user`, `event`, and the optional `session` and `second`.
+fn lines(case: &Value) -> String {
+    let columns: Vec<&str> = case["columns"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let line = |row: &Value| {
+        let of = |name: &str| columns.iter().position(|column| *column == name).map(|at| &row[at]);
+        let second = of("second").and_then(Value::as_i64).unwrap_or(0);
+        let ts = 1_767_600_000 + second;
+        let mut event = json!({"ts": ts, "user_id": of("user"), "event": of("event")});
+        if let Some(session) = of("session") {
+            event["session_id"] = session.clone();
+        }
+        format!("{event}\n")
+    };
+    case["rows"].as_array().unwrap().iter().map(line).collect()
+}
+
+fn answer(case: &Value, rules: &str, sql: &str) -> Vec<Vec<String>> {
+    let stage = Stage::new(rules, &[&lines(case)]);
+    let engine = stage.engine();
+    wait(async {
+        stage::batches(&engine, "SET journeyql.collapse = false").await.unwrap();
+        stage::rows(&engine, sql).await
+    })
+    .unwrap_or_else(|error| panic!("{}: {error}", case["id"]))
+}
+
+/// What the case expects of moves, as (from, to, figure).
+fn moves(case: &Value) -> Vec<(String, String, f64)> {
+    let name = |name: &String| match name.as_str() {
+        "path_start" => "START".to_owned(),
+        "path_end" => "EXIT".to_owned(),
+        other => other.to_owned(),
+    };
+    let rows: &Map<String, Value> = case["expected"].as_object().unwrap();
+    let cells = rows.iter().flat_map(|(from, row)| {
+        row.as_object().unwrap().iter().map(move |(to, figure)| (name(from), name(to), figure.as_f64().unwrap()))
+    });
+    let mut moves: Vec<_> = cells.filter(|cell| cell.2 != 0.0).collect();
+    moves.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+    moves
+}
+
+#[test]
+fn transitions_agree_with_the_core_cases() {
+    for case in cases("transitions.json").iter().filter(|case| is_core(case) && case["function"] == "transition_matrix")
+    {
+        let rules = match case["params"]["path"].as_str().unwrap() {
+            "user" => "[session]\nsource_ids = \"ignore\"\n",
+            _ => "",
+        };
+        let figure = match case["params"]["norm"].as_str().map(|norm| norm.starts_with("column")) {
+            None => "transitions",
+            // The share of all arrivals is no column of ours; it follows from the counts.
+            Some(true) => "CAST(transitions AS DOUBLE) / sum(transitions) OVER (PARTITION BY to_step)",
+            Some(false) => "probability",
+        };
+        let sql = format!("SELECT from_step, to_step, {figure} FROM transitions ORDER BY 1, 2");
+        let found = answer(case, rules, &sql);
+        let expected = moves(case);
+        assert_eq!(found.len(), expected.len(), "{}: {found:?}", case["id"]);
+        for (row, (from, to, figure)) in found.iter().zip(&expected) {
+            let close = (row[2].parse::<f64>().unwrap() - figure).abs() < 1e-6;
+            assert!(row[0] == *from && row[1] == *to && close, "{}: {row:?}, expected {figure}", case["id"]);
+        }
+    }
+}
+
+#[test]
+fn funnel_agrees_with_the_core_cases() {
+    for case in cases("transitions.json").iter().filter(|case| is_core(case) && case["function"] == "funnel") {
+        let steps: Vec<String> = case["params"]["steps"].as_array().unwrap().iter().map(literal).collect();
+        let sql = format!("SELECT units FROM funnel({}, window => INTERVAL '1000 days')", steps.join(", "));
+        let found: Vec<i64> = answer(case, "", &sql).iter().map(|row| row[0].parse().unwrap()).collect();
+        assert_eq!(json!(found), case["expected"]["reached"], "{}", case["id"]);
     }
 }

@@ -38,19 +38,27 @@ fn read(path: &Path) -> Option<String> {
     std::fs::read_to_string(path).ok()
 }
 
-fn run(script: &Path) {
+/// The records that did not go as written.
+fn run(script: &Path) -> Vec<String> {
     let events =
         read(&script.with_extension("ndjson")).unwrap_or_else(|| read(&script.with_file_name("shop.ndjson")).unwrap());
     let rules = read(&script.with_extension("toml")).unwrap_or_default();
     let stage = Stage::new(&rules, &[&events]);
     let engine = Arc::new(stage.engine());
+    let records = sqllogictest::parse_file(script).unwrap_or_else(|error| panic!("{error}"));
     wait(async {
         let mut runner = Runner::new(|| {
             let engine = Arc::clone(&engine);
             async move { Ok(Sql { engine }) }
         });
-        runner.run_file_async(script).await.unwrap_or_else(|error| panic!("{error}"));
-    });
+        let mut wrong = Vec::new();
+        for record in records {
+            if let Err(error) = runner.run_async(record).await {
+                wrong.push(error.to_string());
+            }
+        }
+        wrong
+    })
 }
 
 #[test]
@@ -63,7 +71,6 @@ fn every_script() {
         .collect();
     scripts.sort();
     assert!(!scripts.is_empty());
-    for script in scripts {
-        run(&script);
-    }
+    let wrong: Vec<String> = scripts.iter().flat_map(|script| run(script)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }

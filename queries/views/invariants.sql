@@ -39,21 +39,21 @@ c AS (
 ),
 laws AS (
     SELECT 'entries = sessions' AS name, CAST(s.sessions AS DOUBLE) AS expected, CAST(d.entries AS DOUBLE) AS actual FROM s, d
-    UNION ALL SELECT 'exits = sessions', s.sessions, d.exits FROM s, d
-    UNION ALL SELECT 'terminal exits + drop-offs = exits', d.exits, d.split_exits FROM d
-    UNION ALL SELECT 'views = steps', s.steps, d.views FROM s, d
-    UNION ALL SELECT 'hits = events', s.events, d.hits FROM s, d
-    UNION ALL SELECT 'bounces of pages = bounces of sessions', s.bounces, d.bounces FROM s, d
-    UNION ALL SELECT 'moves from START = sessions', s.sessions, t.starts FROM s, t
-    UNION ALL SELECT 'moves to EXIT = sessions', s.sessions, t.exits FROM s, t
-    UNION ALL SELECT 'moves = steps + sessions', s.steps + s.sessions, t.moves FROM s, t
-    UNION ALL SELECT 'probabilities of a step sum to 1', t.from_steps, t.probability FROM t
-    UNION ALL SELECT 'sessions of paths = sessions', s.sessions, p.sessions FROM s, p
-    UNION ALL SELECT 'shares of paths sum to 1', CASE WHEN s.sessions = 0 THEN 0 ELSE 1 END, p.share FROM s, p
-    UNION ALL SELECT 'known + unknown dwells = visits', v.visits, w.visits FROM v, w
-    UNION ALL SELECT 'flows in = sessions', s.sessions, f.starts FROM s, f
-    UNION ALL SELECT 'flows out = sessions', s.sessions, f.ends FROM s, f
-    UNION ALL SELECT 'lines = stored + quarantined + dropped + duplicates', c.lines, c.kept FROM c
+    UNION ALL SELECT 'exits = sessions', s.sessions AS expected, d.exits AS actual FROM s, d
+    UNION ALL SELECT 'terminal exits + drop-offs = exits', d.exits AS expected, d.split_exits AS actual FROM d
+    UNION ALL SELECT 'views = steps', s.steps AS expected, d.views AS actual FROM s, d
+    UNION ALL SELECT 'hits = events', s.events AS expected, d.hits AS actual FROM s, d
+    UNION ALL SELECT 'bounces of pages = bounces of sessions', s.bounces AS expected, d.bounces AS actual FROM s, d
+    UNION ALL SELECT 'moves from START = sessions', s.sessions AS expected, t.starts AS actual FROM s, t
+    UNION ALL SELECT 'moves to EXIT = sessions', s.sessions AS expected, t.exits AS actual FROM s, t
+    UNION ALL SELECT 'moves = steps + sessions', s.steps + s.sessions AS expected, t.moves AS actual FROM s, t
+    UNION ALL SELECT 'probabilities of a step sum to 1', t.from_steps AS expected, t.probability AS actual FROM t
+    UNION ALL SELECT 'sessions of paths = sessions', s.sessions AS expected, p.sessions AS actual FROM s, p
+    UNION ALL SELECT 'shares of paths sum to 1', CASE WHEN s.sessions = 0 THEN 0 ELSE 1 END AS expected, p.share AS actual FROM s, p
+    UNION ALL SELECT 'known + unknown dwells = visits', v.visits AS expected, w.visits AS actual FROM v, w
+    UNION ALL SELECT 'flows in = sessions', s.sessions AS expected, f.starts AS actual FROM s, f
+    UNION ALL SELECT 'flows out = sessions', s.sessions AS expected, f.ends AS actual FROM s, f
+    UNION ALL SELECT 'lines = stored + quarantined + dropped + duplicates', c.lines AS expected, c.kept AS actual FROM c
 )
 SELECT name, expected, actual, abs(expected - actual) <= 1e-6 * greatest(1.0, abs(expected)) AS ok
 FROM laws

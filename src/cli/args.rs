@@ -11,20 +11,26 @@ use crate::time;
 const AFTER: &str = "\
 Without a command: the shell on a terminal, else the SQL that is piped in.
 
-Exit codes: 0 done · 1 failed · 2 usage or SQL error · 3 done, but more lines than --max-rejects were quarantined ·
-4 the store is in use · 5 the store is damaged · 130 interrupted";
+Exit codes:
+    0  done
+    1  failed
+    2  wrong usage or SQL
+    3  done, but more lines than --max-rejects were quarantined
+    4  the store is in use
+    5  the store is damaged
+  130  interrupted";
 
 /// User journeys from raw logs, in SQL.
 #[derive(Debug, Parser)]
 #[command(name = "journeyql", version, about, after_help = AFTER, disable_help_subcommand = true, max_term_width = 120)]
 pub(super) struct Cli {
-    #[command(flatten)]
-    pub global: Global,
     /// Run this SQL
     #[arg(short = 'c', value_name = "SQL")]
     pub sql: Option<String>,
     #[command(flatten)]
     pub shape: Shape,
+    #[command(flatten)]
+    pub global: Global,
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -34,7 +40,14 @@ pub(super) struct Cli {
 #[command(next_help_heading = "Global options")]
 pub(super) struct Global {
     /// The folder of the store
-    #[arg(long, global = true, value_name = "DIR", env = "JOURNEYQL_STORE", default_value = "./journey")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "JOURNEYQL_STORE",
+        hide_env_values = true,
+        default_value = "./journey"
+    )]
     pub store: PathBuf,
     /// The rules, in place of the journeyql.toml in the store
     #[arg(long, global = true, value_name = "FILE")]

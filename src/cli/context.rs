@@ -58,6 +58,9 @@ impl Context {
     /// Opens the store, or makes one whose rules are those of `--config`, else `usual`.
     pub(super) fn open_or_create(&self, usual: Option<Config>) -> Result<Database, Failure> {
         let given = self.given_config()?;
+        if self.store.is_file() {
+            return Err(Failure::usage(&format!("{} is a file – a store is a folder", self.store.display())));
+        }
         if !Database::exists(&self.store) {
             return Ok(Database::create(&self.store, self.options(given.or(usual)))?);
         }

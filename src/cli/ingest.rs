@@ -9,6 +9,7 @@ use super::context::Context;
 use super::failure::{Code, Failure};
 use super::progress::Bar;
 use super::target::print;
+use crate::database::Database;
 use crate::ingest::{Counts, IngestReport, SourceReport};
 use crate::limits;
 use crate::output::Measure;
@@ -42,6 +43,7 @@ fn share(text: &str) -> Result<f64, String> {
 
 pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, Failure> {
     let inputs = inputs(args.inputs)?;
+    let (had_store, had_folder) = (Database::exists(&context.store), context.store.exists());
     let database = context.open_or_create(None)?;
     let options = database.ingest_options(inputs, args.format, Arc::clone(&context.stop));
     let show_bar = !context.quiet && std::io::stderr().is_terminal();
@@ -56,7 +58,12 @@ pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, F
         }
         Ok(report?)
     })
-    .await?;
+    .await;
+    if report.is_err() && !had_store {
+        // Nothing came of it, so it leaves nothing: a mistyped name makes no store. If that fails, an empty one stays.
+        _ = Database::discard(&context.store, !had_folder);
+    }
+    let report = report?;
     if args.json.json {
         print_json(&report)?;
     } else if !context.quiet {

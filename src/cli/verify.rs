@@ -45,6 +45,9 @@ fn write_checks(checks: &[Check], out: &mut dyn Write) -> std::io::Result<()> {
     let width = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
     for check in checks {
         writeln!(out, "{}  {:width$}  {}", if check.ok { "ok  " } else { "FAIL" }, check.name, neutral(&check.detail))?;
+        if let Some(next) = &check.next {
+            writeln!(out, "{:width$}        {}", "", neutral(next))?;
+        }
     }
     Ok(())
 }

@@ -52,11 +52,12 @@ impl Error {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::Store(error) | Self::Ingest(IngestError::Store(error)) => of_store(error),
-            Self::Ingest(IngestError::Format {
-                source: FormatError::Unknown { .. } | FormatError::Invalid { .. },
-                ..
-            })
-            | Self::Ingest(IngestError::NothingNamed | IngestError::Pattern { .. } | IngestError::Config(_))
+            Self::Ingest(
+                IngestError::Format { source: FormatError::Unknown { .. } | FormatError::Invalid { .. }, .. }
+                | IngestError::NothingNamed
+                | IngestError::Pattern { .. }
+                | IngestError::Config(_),
+            )
             | Self::Config(_) => Fault::Usage,
             Self::Ingest(IngestError::Interrupted) => Fault::Interrupted,
             Self::Query(error) => match error.kind {
@@ -119,7 +120,7 @@ fn is_missing(dir: &Path) -> bool {
 /// The bytes that the error speaks of: the place it names, else the word that it calls unknown.
 fn place(error: &QueryError, sql: &str) -> Option<std::ops::Range<usize>> {
     if let Some(at) = error.at {
-        return Some(stretch_at(sql, offset(sql, at)?));
+        return Some(qualified(sql, stretch_at(sql, offset(sql, at)?)));
     }
     if error.message.ends_with("found: EOF") {
         let end = sql.trim_end().len();
@@ -128,6 +129,18 @@ fn place(error: &QueryError, sql: &str) -> Option<std::ops::Range<usize>> {
     let unknown = ["no table ", "no column ", "no function ", "no setting "];
     let name = unknown.iter().find_map(|start| error.message.strip_prefix(start))?;
     find_word(sql, name.split_whitespace().next()?.trim_matches('\''))
+}
+
+/// The whole of a qualified name that begins at `range`: `e.pag`, not `e`.
+fn qualified(sql: &str, mut range: std::ops::Range<usize>) -> std::ops::Range<usize> {
+    while sql[range.end..].starts_with('.') {
+        let part = stretch_at(sql, range.end + 1);
+        if part.start != range.end + 1 {
+            break;
+        }
+        range.end = part.end;
+    }
+    range
 }
 
 /// The byte of a line and column, both from 1, columns in characters.

@@ -91,6 +91,15 @@ impl Database {
         !matches!(Store::open(dir), Err(StoreError::NotAStore { .. }))
     }
 
+    /// Removes a store that was just made and that nothing was committed to, and its folder where `folder` says so.
+    ///
+    /// # Errors
+    /// Somebody writes to it, or it cannot be removed.
+    pub fn discard(dir: &Path, folder: bool) -> Result<(), Error> {
+        Store::open(dir)?.discard(folder)?;
+        Ok(())
+    }
+
     /// The rules of the store in a folder: its `journeyql.toml`, or `None` where it has none.
     ///
     /// # Errors

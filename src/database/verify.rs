@@ -3,14 +3,34 @@
 use serde::Serialize;
 
 use super::{Database, Error};
+use crate::store::{Finding, VerifyReport};
+
+/// What a quick look checks, and what only reading every byte can.
+const QUICK: [(&str, &str); 5] = [
+    ("catalog", "the pages of the catalog"),
+    ("file", "every part is there and whole"),
+    ("folder", "nothing else lies in data/"),
+    ("totals", "tables are the sums of their parts"),
+    ("conservation", "every line is accounted for"),
+];
+const DEEP: [(&str, &str); 5] = [
+    ("checksum", "every byte is as it was written"),
+    ("schema", "every part has the columns of its table"),
+    ("day", "every row is of its part's day"),
+    ("order", "rows are sorted"),
+    ("statistics", "the catalog's figures hold for every row"),
+];
 
 /// One thing that was checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
     pub name: String,
     pub ok: bool,
-    /// What was found.
+    /// What was checked, or what was found.
     pub detail: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 impl Database {
@@ -19,7 +39,7 @@ impl Database {
     /// # Errors
     /// The store cannot be read at all.
     pub fn verify(&self, deep: bool) -> Result<Vec<Check>, Error> {
-        Ok(Vec::new())
+        Ok(checks(&self.store.verify(deep)?))
     }
 
     /// Checks what the reports must satisfy on this store: the view `invariants`.
@@ -27,12 +47,65 @@ impl Database {
     /// # Errors
     /// A query fails.
     pub async fn verify_reports(&self) -> Result<Vec<Check>, Error> {
-        let rows = self.rows("SELECT name, expected, actual, ok FROM invariants").await?;
+        let rows = self.rows("SELECT name, expected, actual, ok FROM invariants ORDER BY name").await?;
         let check = |row: serde_json::Value| Check {
-            name: row["name"].as_str().unwrap_or_default().to_owned(),
+            name: "invariant".to_owned(),
             ok: row["ok"].as_bool() == Some(true),
-            detail: format!("expected {}, found {}", row["expected"], row["actual"]),
+            detail: format!(
+                "{}: expected {}, found {}",
+                row["name"].as_str().unwrap_or_default(),
+                row["expected"],
+                row["actual"]
+            ),
+            next: None,
         };
         Ok(rows.into_iter().map(check).collect())
+    }
+}
+
+/// A line per check that found nothing, and one per finding.
+fn checks(report: &VerifyReport) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let looked_at: &[_] = if report.deep { &DEEP } else { &[] };
+    for (name, what) in QUICK.iter().chain(looked_at) {
+        if report.findings.iter().all(|finding| finding.check != *name) {
+            checks.push(Check { name: (*name).to_owned(), ok: true, detail: (*what).to_owned(), next: None });
+        }
+    }
+    checks.extend(report.findings.iter().map(failed));
+    checks
+}
+
+fn failed(finding: &Finding) -> Check {
+    let file = finding.file.as_ref().map(|file| format!("{}: ", file.display())).unwrap_or_default();
+    Check {
+        name: finding.check.to_owned(),
+        ok: false,
+        detail: format!("{file}{}", finding.what),
+        next: Some(finding.next.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_takes_the_place_of_its_check() {
+        let finding =
+            Finding { file: Some("/s/p".into()), check: "file", what: "is missing".into(), next: "restore it" };
+        let report = VerifyReport {
+            snapshot: 1,
+            parts: 1,
+            rows: 1,
+            bytes: 1,
+            sources: 1,
+            deep: true,
+            findings: vec![finding.clone(), finding],
+        };
+        let checks = checks(&report);
+        assert_eq!(checks.iter().filter(|check| check.ok).count(), 9);
+        let bad: Vec<&str> = checks.iter().filter(|check| !check.ok).map(|check| check.detail.as_str()).collect();
+        assert_eq!(bad, ["/s/p: is missing", "/s/p: is missing"]);
     }
 }

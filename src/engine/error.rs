@@ -145,6 +145,10 @@ fn plan_error(message: &str, tables: &[String]) -> QueryError {
             None => wrong.with_hint("SHOW TABLES lists them"),
         };
     }
+    let called = message.strip_prefix("table function '").or_else(|| message.strip_prefix("Table function '"));
+    if let Some((name, _)) = called.and_then(|rest| rest.split_once("' not found")) {
+        return QueryError::sql(format!("no function {name}"));
+    }
     let function = message.strip_prefix("Invalid function '").and_then(|rest| rest.split_once('\''));
     if let Some((name, rest)) = function {
         let near = rest.split("Did you mean '").nth(1).and_then(|it| it.split('\'').next());

@@ -15,6 +15,9 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, Statement as PlanStatement};
+use datafusion::optimizer::{Optimizer, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionConfig};
 use datafusion::sql::parser::Statement;
@@ -27,6 +30,7 @@ use super::answer::Answer;
 use super::catalog::{CATALOG, Catalog, Names, SCHEMA, SessionLink};
 use super::error::{QueryError, QueryErrorKind};
 use super::functions::TableFunctions;
+use super::operators::{FuseAggregates, KeepDistinct};
 use super::relations::{Relation, events};
 use super::scan::PartFile;
 use super::settings::{PREFIX, Settings, unknown};
@@ -214,7 +218,12 @@ impl Engine {
     }
 
     fn error(&self, error: &DataFusionError) -> QueryError {
-        QueryError::from_datafusion(error, &self.table_names())
+        let said = QueryError::from_datafusion(error, &self.table_names());
+        let functions = self.function_names();
+        match said.message.strip_prefix("no function ").and_then(|name| super::nearest(name, names(&functions))) {
+            Some(near) => said.with_hint(format!("did you mean {near}?")),
+            None => said,
+        }
     }
 
     async fn plan(&self, statement: Statement) -> Result<LogicalPlan, QueryError> {
@@ -245,6 +254,14 @@ impl Engine {
     }
 }
 
+/// The table functions, which are planned by name and registered nowhere.
+const TABLE_FUNCTIONS: [&str; 2] = ["funnel", "replay"];
+
+/// Everything that can be called.
+fn names(functions: &[String]) -> impl Iterator<Item = &str> {
+    functions.iter().map(String::as_str).chain(TABLE_FUNCTIONS)
+}
+
 /// Consumers named in an out-of-memory message.
 const TOP_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN.saturating_add(2);
 
@@ -268,6 +285,8 @@ fn session_state(
     let names = Arc::new(Names::new(tables, Arc::clone(views), Arc::clone(&link)));
     catalogs.register_catalog(CATALOG.to_owned(), Arc::new(Catalog::new(names)));
     let mut state = SessionStateBuilder::new_with_default_features()
+        .with_optimizer_rules(logical_rules())
+        .with_physical_optimizer_rules(physical_rules())
         .with_config(session_config(threads, settings.clone()))
         .with_runtime_env(Arc::clone(runtime))
         .with_catalog_list(Arc::new(catalogs))
@@ -279,6 +298,20 @@ fn session_state(
     // A fresh link is empty, so this cannot fail.
     let _ = link.set(Arc::downgrade(&state));
     Ok(state)
+}
+
+/// `DataFusion`'s rules, one of them with an exception.
+fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let keep: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(KeepDistinct::default());
+    let rules = Optimizer::new().rules.into_iter();
+    rules.map(|rule| if rule.name() == keep.name() { Arc::clone(&keep) } else { rule }).collect()
+}
+
+/// Ours first: it recognises plans as they are first made.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![Arc::new(FuseAggregates)];
+    rules.extend(PhysicalOptimizer::new().rules);
+    rules
 }
 
 fn native_tables(

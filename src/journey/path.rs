@@ -9,7 +9,7 @@ pub const ARROW: &str = " > ";
 pub const MORE: &str = "…";
 
 /// A set of label sequences; codes count from 0 and never change. A hash finds the candidate, the sequence decides.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Paths {
     table: HashTable<(u64, u32)>,
     labels: Vec<u32>,

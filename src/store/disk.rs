@@ -22,7 +22,7 @@ pub(super) enum Step<'a> {
     Rename(&'a Path, &'a Path),
     SyncDir(&'a Path),
     CreateDir(&'a Path),
-    Remove(&'a Path),
+    Remove,
     /// Before and after the catalog's COMMIT, which is SQLite's own business.
     Commit,
 }
@@ -100,17 +100,31 @@ impl Disk {
         match fs::create_dir(dir) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
             Err(error) => Err(error),
-            Ok(()) => dir.parent().map_or(Ok(()), |parent| self.sync_dir(parent)),
+            // The parent of a bare name is the working directory.
+            Ok(()) => dir.parent().map_or(Ok(()), |parent| {
+                self.sync_dir(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+            }),
         }
     }
 
     /// Removes a file. It being gone already is fine; `true` when it was there.
     pub(super) fn remove(&self, path: &Path) -> io::Result<bool> {
-        self.step(Step::Remove(path))?;
+        self.step(Step::Remove)?;
         match fs::remove_file(path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Removes a folder that is empty; any other stays.
+    pub(super) fn remove_empty_dir(&self, dir: &Path) -> io::Result<()> {
+        self.step(Step::Remove)?;
+        match fs::remove_dir(dir) {
+            Err(error) if !matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound) => {
+                Err(error)
+            }
+            _ => Ok(()),
         }
     }
 

@@ -17,6 +17,7 @@
 
 mod catalog;
 mod commit;
+mod discard;
 mod disk;
 mod error;
 mod layout;
@@ -87,7 +88,7 @@ impl Store {
     }
 
     fn create_on(dir: &Path, disk: &Disk) -> Result<Self, StoreError> {
-        let layout = make_folders(dir, disk)?;
+        let layout = make_folders(&absolute(dir)?, disk)?;
         let (_lock, _) = lock::WriterLock::take(&layout, disk)?;
         if Catalog::exists(&layout) {
             return Err(StoreError::AlreadyAStore { dir: layout.root().to_owned() });
@@ -157,7 +158,9 @@ impl Store {
 fn absolute(dir: &Path) -> Result<PathBuf, StoreError> {
     match dir.canonicalize() {
         Ok(path) => Ok(path),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(dir.to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            std::path::absolute(dir).map_err(|error| StoreError::io("opening", dir, error))
+        }
         Err(error) => Err(StoreError::io("opening", dir, error)),
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::execution::memory_pool::MemoryConsumer;
@@ -30,7 +30,7 @@ const BLOCKS_PER_CHECK: usize = 16;
 const STAMPS: u64 = 1 << 48;
 
 /// What the numbers of a coded column mean, left behind by a reader that has finished.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Legend {
     pub names: Names,
     pub paths: Paths,
@@ -251,26 +251,32 @@ impl ExecutionPlan for JourneyExec {
 }
 
 impl JourneyExec {
-    fn run(&self, reader: usize, context: &TaskContext, metrics: &BaselineMetrics, sink: &Sink) -> Result<()> {
-        let _timer = metrics.elapsed_compute().timer();
+    /// Number of readers, each with people of its own.
+    #[must_use]
+    pub fn readers(&self) -> usize {
+        self.pass.readers()
+    }
+
+    /// Runs one reader in the calling thread, a batch at a time, for as long as `each` wants more. Blocks on files.
+    ///
+    /// # Errors
+    /// A part is damaged, memory runs out, or `each` fails.
+    pub fn drive(
+        &self,
+        reader: usize,
+        context: &TaskContext,
+        each: &mut dyn FnMut(RecordBatch) -> Result<bool>,
+    ) -> Result<()> {
         let memory = MemoryConsumer::new(format!("{}[{reader}]", self.relation.name())).register(context.memory_pool());
         let mut runs = self.pass.runs(reader)?;
         let mut state = State::new(&self.facts, reader as u64);
-        let mut left = self.fetch.unwrap_or(usize::MAX);
         let mut blocks = 0usize;
-        while left > 0 && runs.next_block()? {
-            if sink.is_closed() {
-                return Ok(());
-            }
+        while runs.next_block()? {
             if blocks.is_multiple_of(BLOCKS_PER_CHECK) {
                 memory.try_resize(runs.size() + state.size())?;
             }
             blocks += 1;
-            let batch = state.batch(self, &mut runs)?;
-            let batch = if batch.num_rows() > left { batch.slice(0, left) } else { batch };
-            left -= batch.num_rows();
-            metrics.record_output(batch.num_rows());
-            if !sink.send(&batch) {
+            if !each(state.batch(self, &mut runs)?)? {
                 return Ok(());
             }
         }
@@ -278,6 +284,17 @@ impl JourneyExec {
             *legend = Legend { names: std::mem::take(runs.names_mut()), paths: state.paths };
         }
         Ok(())
+    }
+
+    fn run(&self, reader: usize, context: &TaskContext, metrics: &BaselineMetrics, sink: &Sink) -> Result<()> {
+        let _timer = metrics.elapsed_compute().timer();
+        let mut left = self.fetch.unwrap_or(usize::MAX);
+        self.drive(reader, context, &mut |batch| {
+            let batch = if batch.num_rows() > left { batch.slice(0, left) } else { batch };
+            left -= batch.num_rows();
+            metrics.record_output(batch.num_rows());
+            Ok(sink.send(&batch) && left > 0)
+        })
     }
 }
 
@@ -340,10 +357,4 @@ impl State {
         let batch = RecordBatch::try_new_with_options(schema, arrays, &options)?;
         Ok(batch)
     }
-}
-
-/// The type of the numbers of a coded column, for those who read them.
-#[must_use]
-pub fn is_stamp(kind: &DataType) -> bool {
-    kind == &DataType::UInt64
 }

@@ -3,9 +3,11 @@
 //! Deliberately not here: what their columns are (`relations/`), the reading of parts (`scan/`).
 
 pub mod events_exec;
+pub mod fused;
 pub mod journey_exec;
 pub mod stream;
 
 pub use events_exec::EventsExec;
+pub use fused::{FuseAggregates, KeepDistinct};
 pub use journey_exec::{JourneyExec, Legend, SharedPass};
 pub use stream::{Sink, blocking_stream};

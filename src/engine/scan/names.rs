@@ -12,7 +12,7 @@ use hashbrown::HashTable;
 pub const NONE: u32 = 0;
 
 /// An append-only set of texts; a code never changes its meaning. Code 0 is NULL.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Names {
     table: HashTable<u32>,
     hasher: foldhash::fast::RandomState,

@@ -212,7 +212,8 @@ impl RowBuffer {
     #[inline]
     pub fn is_step(&self, row: &Row, rules: &Rules) -> bool {
         let status = (row.status != NO_STATUS).then_some(row.status);
-        !self.targets[row.path as usize].asset
+        // Only a request fetches an asset: an app event's page may be called anything, `User:Me/common.js` too.
+        (row.method == 0 || !self.targets[row.path as usize].asset)
             && !self.bots[row.agent as usize]
             && self.methods[row.method as usize]
             && rules.steps.status_counts(status)

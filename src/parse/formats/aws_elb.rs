@@ -1,3 +1,5 @@
+//! AWS Classic Load Balancer: its name, its source and sample lines that are tests.
+
 use super::{FormatInfo, Reader, Sample};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {

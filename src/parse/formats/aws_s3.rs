@@ -1,3 +1,5 @@
+//! Amazon S3 server access log: its name, its source and sample lines that are tests.
+
 use super::{FormatInfo, Reader, Sample};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {

@@ -1,3 +1,5 @@
+//! Caddy's JSON access log: its name, its source and sample lines that are tests.
+
 use super::{FormatInfo, Reader, Sample};
 use crate::parse::row::Role;
 

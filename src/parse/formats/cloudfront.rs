@@ -1,3 +1,5 @@
+//! Amazon CloudFront standard log without its header (with it: w3c): its name, its source and sample lines that are tests.
+
 use super::{FormatInfo, Reader, Sample};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {

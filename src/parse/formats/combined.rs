@@ -1,3 +1,5 @@
+//! NCSA combined access log (Apache, nginx): its name, its source and sample lines that are tests.
+
 use super::{FormatInfo, Reader, Sample};
 use crate::parse::ncsa::Shape;
 

@@ -1,3 +1,5 @@
+//! NCSA common access log, also mixed with combined lines: its name, its source and sample lines that are tests.
+
 use super::{FormatInfo, Reader, Sample};
 use crate::parse::ncsa::Shape;
 

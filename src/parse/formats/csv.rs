@@ -1,3 +1,5 @@
+//! application events as CSV with a header (separator , ; tab or |): its name, its source and sample lines that are tests.
+
 use super::{FormatInfo, Reader, Sample};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {

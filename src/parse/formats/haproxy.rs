@@ -1,3 +1,5 @@
+//! HAProxy HTTP log, with or without a syslog prefix: its name, its source and sample lines that are tests.
+
 use super::{FormatInfo, Reader, Sample};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {

@@ -1,3 +1,5 @@
+//! access log as JSON with nginx's variable names: its name, its source and sample lines that are tests.
+
 use super::{FormatInfo, Reader, Sample};
 use crate::parse::row::Role;
 

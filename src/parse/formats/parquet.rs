@@ -1,3 +1,5 @@
+//! application events as Parquet columns, named as in ndjson: its name, its source and sample lines that are tests.
+
 use super::{FormatInfo, Reader};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {

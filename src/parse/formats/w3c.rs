@@ -1,3 +1,5 @@
+//! W3C extended log with #Fields (IIS, CloudFront): its name, its source and sample lines that are tests.
+
 use super::{FormatInfo, Reader, Sample};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {

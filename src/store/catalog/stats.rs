@@ -3,7 +3,7 @@
 //! Readers answer from them, so the rule is: exact, wider, or absent; never narrower (FORMAT.md §5). Every kind that has
 //! bounds at all fits an `i64` (days, microseconds, numbers, booleans), which is how they are compared and widened.
 
-use ::parquet::file::metadata::RowGroupMetaData;
+use ::parquet::file::metadata::ParquetMetaData;
 use ::parquet::file::statistics::Statistics;
 use arrow::datatypes::DataType;
 
@@ -28,14 +28,14 @@ pub(in crate::store) const fn has_bounds(kind: &DataType) -> bool {
 
 /// Adds up the row groups of a footer. `None`: a row group says nothing about a column's nulls, which our writer never
 /// leaves out.
-pub(in crate::store) fn of_row_groups(row_groups: &[RowGroupMetaData], kinds: &[DataType]) -> Option<Vec<ColumnStats>> {
-    kinds.iter().enumerate().map(|(at, kind)| of_column(row_groups, at, kind)).collect()
+pub(in crate::store) fn of_footer(footer: &ParquetMetaData, kinds: &[DataType]) -> Option<Vec<ColumnStats>> {
+    kinds.iter().enumerate().map(|(at, kind)| of_column(footer, at, kind)).collect()
 }
 
-fn of_column(row_groups: &[RowGroupMetaData], at: usize, kind: &DataType) -> Option<ColumnStats> {
+fn of_column(footer: &ParquetMetaData, at: usize, kind: &DataType) -> Option<ColumnStats> {
     let mut total = ColumnStats { compressed_bytes: 0, values: 0, nulls: 0, range: None };
     let mut bounded = has_bounds(kind);
-    for group in row_groups {
+    for group in footer.row_groups() {
         let chunk = group.columns().get(at)?;
         let stats = chunk.statistics()?;
         let nulls = i64::try_from(stats.null_count_opt()?).ok()?;

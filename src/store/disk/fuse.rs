@@ -61,7 +61,7 @@ impl Fuse {
                 unsynced.names.insert(to.to_owned(), Some(from.to_owned()));
             }
             Step::SyncDir(dir) => unsynced.names.retain(|name, _| name.parent() != Some(dir)),
-            Step::Remove(_) | Step::Commit => {}
+            Step::Remove | Step::Commit => {}
         }
         Ok(())
     }

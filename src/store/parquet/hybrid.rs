@@ -1,58 +1,68 @@
-//! Parquet's hybrid of run lengths and bit packing, for dictionary codes and definition levels.
+//! Parquet's hybrid of run lengths and bit packing, for dictionary indices and definition levels.
 //!
 //! ```text
-//! run      varint(length << 1)          value in ceil(width / 8) bytes, little endian
-//! literal  varint(groups << 1 | 1)      groups × 8 values of `width` bits, lowest bit first
+//! varint(n << 1)       value in ⌈width / 8⌉ bytes      n times the same value
+//! varint(g << 1 | 1)   g × 8 values of `width` bits    g groups of 8 values, little-endian bits
 //! ```
 //!
-//! A run is worth its header from eight equal values on; anything shorter is packed. Source: the Parquet format's
-//! "RLE / bit-packing hybrid".
+//! A run pays from 8 equal values on; a packed stretch is cut only at a multiple of 8 values, so a run lends it the few
+//! that it needs to get there.
 
-/// Values of one packed group.
-const GROUP: usize = 8;
+use arrow::buffer::BooleanBuffer;
 
-/// The bits that hold every value up to `max`, at least one.
-pub(super) fn width_of(max: u32) -> u8 {
-    u8::try_from((u32::BITS - max.leading_zeros()).max(1)).unwrap_or(32)
-}
-
-/// Appends `values`, each below `1 << width`, to `out`.
+/// Appends `values`, each less than 2^`width`.
 pub(super) fn encode(values: &[u32], width: u8, out: &mut Vec<u8>) {
+    let mut packed_from = 0;
     let mut at = 0;
     while at < values.len() {
-        let run = run_length(&values[at..]);
-        if run >= GROUP {
-            push_run(run, values[at], width, out);
-            at += run;
-            continue;
+        let value = values[at];
+        let run = 1 + values[at + 1..].iter().take_while(|next| **next == value).count();
+        let lent = (8 - (at - packed_from) % 8) % 8;
+        if run >= lent + 8 {
+            pack(&values[packed_from..at + lent], width, out);
+            repeat(value, run - lent, width, out);
+            packed_from = at + run;
         }
-        let start = at;
-        loop {
-            at = (at + GROUP).min(values.len());
-            if at == values.len() || run_length(&values[at..values.len().min(at + GROUP)]) == GROUP {
-                break;
-            }
-        }
-        push_literal(&values[start..at], width, out);
+        at += run;
+    }
+    pack(&values[packed_from..], width, out);
+}
+
+/// Appends the definition levels of a page of a nullable column: a bit a row, 1 where there is a value.
+pub(super) fn encode_validity(valid: &BooleanBuffer, nulls: usize, out: &mut Vec<u8>) {
+    if nulls == 0 || nulls == valid.len() {
+        return repeat(u32::from(nulls == 0), valid.len(), 1, out);
+    }
+    let groups = valid.len().div_ceil(8);
+    varint(groups << 1 | 1, out);
+    let bits = valid.sliced();
+    out.extend_from_slice(&bits.as_slice()[..groups]);
+    // Bits beyond the last row: readers stop before them, but equal rows shall give equal bytes.
+    if !valid.len().is_multiple_of(8)
+        && let Some(last) = out.last_mut()
+    {
+        *last &= (1 << (valid.len() % 8)) - 1;
     }
 }
 
-/// Appends one run of `length` times `value`.
-pub(super) fn push_run(length: usize, value: u32, width: u8, out: &mut Vec<u8>) {
-    push_varint(length << 1, out);
-    out.extend_from_slice(&value.to_le_bytes()[..usize::from(width).div_ceil(8)]);
+fn repeat(value: u32, times: usize, width: u8, out: &mut Vec<u8>) {
+    if times > 0 {
+        varint(times << 1, out);
+        out.extend_from_slice(&value.to_le_bytes()[..usize::from(width).div_ceil(8)]);
+    }
 }
 
-fn run_length(values: &[u32]) -> usize {
-    values.iter().take_while(|value| **value == values[0]).count()
-}
-
-fn push_literal(values: &[u32], width: u8, out: &mut Vec<u8>) {
-    push_varint(values.len().div_ceil(GROUP) << 1 | 1, out);
+fn pack(values: &[u32], width: u8, out: &mut Vec<u8>) {
+    if values.is_empty() {
+        return;
+    }
+    let groups = values.len().div_ceil(8);
+    varint(groups << 1 | 1, out);
+    let end = out.len() + groups * usize::from(width);
     let mut bits: u64 = 0;
     let mut filled = 0;
-    for value in values {
-        bits |= u64::from(*value) << filled;
+    for &value in values {
+        bits |= u64::from(value) << filled;
         filled += u32::from(width);
         if filled >= 32 {
             out.extend_from_slice(&bits.to_le_bytes()[..4]);
@@ -60,52 +70,60 @@ fn push_literal(values: &[u32], width: u8, out: &mut Vec<u8>) {
             filled -= 32;
         }
     }
-    // Only the last group of all may be short; it is filled up with zeros.
-    let padding = (GROUP - values.len() % GROUP) % GROUP;
-    let rest = filled as usize + padding * usize::from(width);
-    out.extend(bits.to_le_bytes().into_iter().chain(std::iter::repeat(0)).take(rest.div_ceil(8)));
+    out.extend_from_slice(&bits.to_le_bytes()[..filled.div_ceil(8) as usize]);
+    out.resize(end, 0);
 }
 
-fn push_varint(mut value: usize, out: &mut Vec<u8>) {
+fn varint(mut value: usize, out: &mut Vec<u8>) {
     while value >= 0x80 {
-        out.push(value.to_le_bytes()[0] | 0x80);
+        out.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
     }
-    out.push(value.to_le_bytes()[0]);
+    out.push(value as u8);
+}
+
+/// Bits that hold every value up to `largest`.
+#[expect(clippy::cast_possible_truncation, reason = "at most 32")]
+pub(super) const fn width_of(largest: u32) -> u8 {
+    (u32::BITS - largest.leading_zeros()) as u8
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    /// Reads the hybrid back by its definition, one bit at a time.
+    /// A reader written from the specification, not from the writer.
     fn decode(mut bytes: &[u8], width: u8, count: usize) -> Vec<u32> {
         let mut values = Vec::new();
-        while values.len() < count {
-            let mut header = 0usize;
-            let mut shift = 0;
-            loop {
+        let varint = |bytes: &mut &[u8]| {
+            let mut value = 0_usize;
+            for shift in (0..).step_by(7) {
                 let byte = bytes[0];
-                bytes = &bytes[1..];
-                header |= usize::from(byte & 0x7f) << shift;
-                shift += 7;
-                if byte < 0x80 {
+                *bytes = &bytes[1..];
+                value |= usize::from(byte & 0x7f) << shift;
+                if byte & 0x80 == 0 {
                     break;
                 }
             }
+            value
+        };
+        while values.len() < count {
+            let header = varint(&mut bytes);
             if header & 1 == 0 {
-                let mut value = [0; 4];
                 let size = usize::from(width).div_ceil(8);
+                let mut value = [0; 4];
                 value[..size].copy_from_slice(&bytes[..size]);
                 bytes = &bytes[size..];
                 values.extend(std::iter::repeat_n(u32::from_le_bytes(value), header >> 1));
             } else {
-                let packed = (header >> 1) * usize::from(width);
-                for at in 0..(header >> 1) * GROUP {
-                    let bit = |index: usize| u32::from(bytes[index / 8] >> (index % 8) & 1);
-                    values.push((0..usize::from(width)).map(|b| bit(at * usize::from(width) + b) << b).sum());
+                let size = (header >> 1) * usize::from(width);
+                for n in 0..(header >> 1) * 8 {
+                    let bit = |at: usize| u32::from(bytes[at / 8] >> (at % 8) & 1);
+                    values.push((0..usize::from(width)).map(|b| bit(n * usize::from(width) + b) << b).sum());
                 }
-                bytes = &bytes[packed..];
+                bytes = &bytes[size..];
             }
         }
         assert!(bytes.is_empty());
@@ -113,31 +131,31 @@ mod tests {
         values
     }
 
-    #[test]
-    fn what_is_encoded_is_read_back() {
-        let mut seed = 7u64;
-        let mut next = |limit: u64| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (seed >> 33) % limit
-        };
-        for width in 1..=20u8 {
-            for length in [0, 1, 7, 8, 9, 63, 64, 1_000] {
-                let mut values = Vec::new();
-                while values.len() < length {
-                    let value = u32::try_from(next(1 << width)).unwrap();
-                    let times = if next(3) == 0 { next(30) } else { 1 };
-                    values.extend(std::iter::repeat_n(value, usize::try_from(times).unwrap()));
-                }
-                values.truncate(length);
-                let mut out = Vec::new();
-                encode(&values, width, &mut out);
-                assert_eq!(decode(&out, width, length), values, "width {width} length {length}");
-            }
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(runs in prop::collection::vec((0_u32..1 << 20, 1_usize..40), 0..30), small in any::<bool>()) {
+            let values: Vec<u32> =
+                runs.iter().flat_map(|&(value, times)| std::iter::repeat_n(if small { value % 3 } else { value }, times)).collect();
+            let width = width_of(values.iter().copied().max().unwrap_or(0));
+            let mut bytes = Vec::new();
+            encode(&values, width, &mut bytes);
+            prop_assert_eq!(decode(&bytes, width, values.len()), values);
+        }
+
+        #[test]
+        fn validity_is_read(bits in prop::collection::vec(any::<bool>(), 1..200), cut in 0_usize..9) {
+            let cut = cut.min(bits.len() - 1);
+            let valid = BooleanBuffer::from(bits.clone()).slice(cut, bits.len() - cut);
+            let nulls = valid.len() - valid.count_set_bits();
+            let mut bytes = Vec::new();
+            encode_validity(&valid, nulls, &mut bytes);
+            let expected: Vec<u32> = bits[cut..].iter().map(|bit| u32::from(*bit)).collect();
+            prop_assert_eq!(decode(&bytes, 1, expected.len()), expected);
         }
     }
 
     #[test]
     fn widths() {
-        assert_eq!([0, 1, 2, 3, 4, 255, 256].map(width_of), [1, 1, 2, 2, 3, 8, 9]);
+        assert_eq!([0, 1, 2, 255, 256, u32::MAX].map(width_of), [0, 1, 2, 8, 9, 32]);
     }
 }

@@ -2,34 +2,40 @@
 //!
 //! ```text
 //! write(batch)*  ─► rows of one row group ─► a chunk per column ─► file     checks: schema, order
-//!                     coded text by text.rs, the rest by parquet's writers
+//!                                             coded.rs  text that arrives as codes of one dictionary
+//!                                             Arrow     everything else
 //! finish()       ─► footer, fsync          ─► NewPart with statistics        checks: day
 //! ```
 //!
 //! Encodings (FORMAT.md §4) are the ones that were measured to be a quarter smaller and twice as fast to decode as the
 //! defaults. Statistics are taken from the footer that was written, never from what should have been.
 
+mod bounds;
+mod chunk;
+mod coded;
 mod hybrid;
-mod text;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use ::parquet::arrow::ArrowSchemaConverter;
-use ::parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use ::parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use ::parquet::basic::{Compression, Encoding, ZstdLevel};
 use ::parquet::errors::ParquetError;
-use ::parquet::file::metadata::{RowGroupMetaData, SortingColumn};
+use ::parquet::file::metadata::{ParquetMetaData, SortingColumn};
 use ::parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
-use ::parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::types::ColumnPath;
-use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, RecordBatch};
-use arrow::compute::{cast, concat};
-use arrow::datatypes::{DataType, Field, Int32Type};
+use arrow::array::{Array, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use self::text::TextEncoder;
+use self::coded::{CodedColumn, Coder, DICTIONARY_BYTES};
 use super::StoreError;
-use super::catalog::stats::{ColumnStats, of_row_groups};
+use super::catalog::stats::{ColumnStats, of_footer};
 use super::layout::Table;
 use super::order::OrderCheck;
 use super::part::{NewPart, PartFile};
@@ -37,10 +43,6 @@ use crate::event::Column;
 use crate::limits::{PAGE_ROWS, ROW_GROUP_ROWS};
 use crate::time::{Day, iso};
 
-/// A dictionary of a row group that grows beyond this is given up for plain text: it no longer saves anything.
-const DICTIONARY_BYTES: usize = 4 << 20;
-/// Pages are cut by rows; this only bounds a page of huge texts.
-const PAGE_BYTES: usize = 8 << 20;
 /// One in a hundred lookups of an unknown event id reads a page in vain.
 const BLOOM_FPP: f64 = 0.01;
 
@@ -55,8 +57,7 @@ pub struct PartWriter {
     pending: Vec<RecordBatch>,
     pending_rows: usize,
     order: OrderCheck,
-    /// Per column, what writes its codes; `None` for columns that are not text.
-    text: Vec<Option<TextEncoder>>,
+    coder: Coder,
 }
 
 impl std::fmt::Debug for PartWriter {
@@ -79,16 +80,15 @@ impl PartWriter {
         let schema = ArrowSchemaConverter::new().schema_root("schema").convert(&table.schema()).map_err(fail)?;
         let file = SerializedFileWriter::new(file, schema.root_schema_ptr(), properties(table)).map_err(fail)?;
         let order = OrderCheck::new(table);
-        let encoder = |(at, field): (usize, &Arc<Field>)| {
-            let bounds = table.sort_key().first() == Some(&at);
-            (*field.data_type() == DataType::Utf8).then(|| TextEncoder::new(schema.column(at), bounds)).transpose()
-        };
-        let text = table.schema().fields().iter().enumerate().map(encoder).collect::<Result<_, _>>().map_err(fail)?;
-        Ok(Self { file, table, day, path, rules: rules.into(), pending: Vec::new(), pending_rows: 0, order, text })
+        let (rules, coder) = (rules.into(), Coder::default());
+        Ok(Self { file, table, day, path, rules, pending: Vec::new(), pending_rows: 0, order, coder })
     }
 
     /// Adds rows. Text columns may be `Utf8` or `Dictionary(Int32, Utf8)`, differently in every batch; everything else
     /// is as in the table's schema. Rows must continue the sort order.
+    ///
+    /// Codes are written without looking at a text more than once a page where all batches of the part share one
+    /// dictionary array (the same memory), which may hold any number of texts that do not occur.
     ///
     /// # Errors
     /// [`StoreError::Rows`] when the rows are not of the table or out of order; or the disk is full.
@@ -115,10 +115,9 @@ impl PartWriter {
     pub fn finish(mut self) -> Result<NewPart, StoreError> {
         self.flush()?;
         let fail = |error| StoreError::encode(&self.path, error);
-        // Finishing takes the row groups out of the writer; only the footer knows them from here on.
         let footer = self.file.finish().map_err(fail)?;
         let sealed = self.file.inner_mut().seal()?;
-        let Measured { rows, ts, event_ids, columns } = measure(self.table, self.day, footer.row_groups())
+        let Measured { rows, ts, event_ids, columns } = measure(self.table, self.day, &footer)
             .map_err(|detail| StoreError::Rows { path: self.path.clone(), detail })?;
         Ok(NewPart { file: sealed, rows, ts, event_ids, rules: self.rules, columns })
     }
@@ -166,44 +165,46 @@ impl PartWriter {
         }
         let pending = std::mem::take(&mut self.pending);
         self.pending_rows = 0;
-        self.row_group(&pending).map_err(|error| StoreError::encode(&self.path, error))
-    }
-
-    /// One row group. A text column that arrives as codes is written from its codes; `event_id` is spelled out where it
-    /// has values, for its bloom filter.
-    fn row_group(&mut self, batches: &[RecordBatch]) -> Result<(), ParquetError> {
-        let schema = self.table.schema();
-        let ordinal = self.file.flushed_row_groups().len();
-        let factory = ArrowRowGroupWriterFactory::new(&self.file, Arc::clone(&schema));
-        let writers = factory.create_column_writers(ordinal)?;
-        let mut group = self.file.next_row_group()?;
-        for ((at, field), writer) in schema.fields().iter().enumerate().zip(writers) {
-            let pieces: Vec<ArrayRef> = batches.iter().map(|batch| Arc::clone(batch.column(at))).collect();
-            let filtered = field.name() == Column::EventId.name()
-                && pieces.iter().any(|piece| piece.logical_null_count() < piece.len());
-            match (&mut self.text[at], if filtered { None } else { coded(&pieces)? }) {
-                (Some(encoder), Some(codes)) => {
-                    let (bytes, close) = encoder.encode(&codes)?;
-                    group.append_column(&bytes, close)?;
-                }
-                _ => plain_column(field, &pieces, writer, &mut group)?,
-            }
-        }
-        group.close()?;
-        Ok(())
+        row_group(&mut self.file, self.table, &pending, &mut self.coder)
+            .map_err(|error| StoreError::encode(&self.path, error))
     }
 }
 
-/// One column of one row group, spelled out by parquet's own writer.
-fn plain_column(
-    field: &Field,
-    pieces: &[ArrayRef],
-    mut writer: ArrowColumnWriter,
-    group: &mut SerializedRowGroupWriter<'_, PartFile>,
+/// One row group. A column that arrives as codes in every batch is handed on as codes; one that does so only sometimes
+/// is spelled out.
+fn row_group(
+    file: &mut SerializedFileWriter<PartFile>,
+    table: Table,
+    batches: &[RecordBatch],
+    coder: &mut Coder,
 ) -> Result<(), ParquetError> {
+    let schema = written_schema(table, batches);
+    let ordinal = file.flushed_row_groups().len();
+    let writers = ArrowRowGroupWriterFactory::new(file, Arc::clone(&schema)).create_column_writers(ordinal)?;
+    let descriptions = file.schema_descr().columns().to_vec();
+    let mut group = file.next_row_group()?;
+    for ((at, field), writer) in schema.fields().iter().enumerate().zip(writers) {
+        if let (DataType::Dictionary(_, _), Some(column)) = (field.data_type(), CodedColumn::of(batches, at)) {
+            let (bytes, close) = coder.encode(at, &descriptions[at], &column)?;
+            group.append_column(&bytes, close)?;
+        } else {
+            spell_out(writer, field, at, batches)?.append_to_row_group(&mut group)?;
+        }
+    }
+    group.close()?;
+    Ok(())
+}
+
+/// A column chunk by Arrow's own writer.
+fn spell_out(
+    mut writer: ArrowColumnWriter,
+    field: &Field,
+    at: usize,
+    batches: &[RecordBatch],
+) -> Result<ArrowColumnChunk, ParquetError> {
     let mut values = 0;
-    for piece in pieces {
-        let array = cast(piece, field.data_type())?;
+    for batch in batches {
+        let array = cast(batch.column(at), field.data_type())?;
         values += array.len() - array.null_count();
         for leaf in compute_leaves(field, &array)? {
             writer.write(&leaf)?;
@@ -213,19 +214,26 @@ fn plain_column(
     if values == 0 {
         chunk.close_mut().bloom_filter = None;
     }
-    chunk.append_to_row_group(group)
+    Ok(chunk)
 }
 
-/// The column as one array of codes, `None` where a piece is not coded.
-fn coded(pieces: &[ArrayRef]) -> Result<Option<DictionaryArray<Int32Type>>, ParquetError> {
-    if !pieces.iter().all(|piece| piece.as_dictionary_opt::<Int32Type>().is_some()) {
-        return Ok(None);
-    }
-    let one = match pieces {
-        [one] => Arc::clone(one),
-        _ => concat(&pieces.iter().map(AsRef::as_ref).collect::<Vec<_>>())?,
-    };
-    Ok(one.as_dictionary_opt::<Int32Type>().cloned())
+/// The table's schema with the types that the batches agree on.
+fn written_schema(table: Table, batches: &[RecordBatch]) -> SchemaRef {
+    let fields: Vec<Field> = table
+        .schema()
+        .fields()
+        .iter()
+        .enumerate()
+        .map(|(at, field)| {
+            let mut kinds = batches.iter().map(|batch| batch.column(at).data_type());
+            let first = kinds.next().unwrap_or_else(|| field.data_type());
+            // Event ids are unique: no dictionary, and a bloom filter that only Arrow's writer makes.
+            let unique = table == Table::Events && at == Column::EventId as usize;
+            let kind = if !unique && kinds.all(|kind| kind == first) { first } else { field.data_type() };
+            field.as_ref().clone().with_data_type(kind.clone())
+        })
+        .collect();
+    Arc::new(Schema::new(fields))
 }
 
 /// How a table's columns are encoded.
@@ -243,8 +251,6 @@ fn properties(table: Table) -> WriterPropertiesPtr {
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_data_page_size_limit(PAGE_BYTES)
-        .set_write_batch_size(PAGE_ROWS)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_sorting_columns(Some(sorting));
     for (at, field) in schema.fields().iter().enumerate() {
@@ -277,12 +283,11 @@ struct Measured {
 }
 
 /// Takes the part's figures from its footer, and checks that its rows are of its day.
-fn measure(table: Table, day: Day, row_groups: &[RowGroupMetaData]) -> Result<Measured, String> {
+fn measure(table: Table, day: Day, footer: &ParquetMetaData) -> Result<Measured, String> {
     let schema = table.schema();
     let kinds: Vec<DataType> = schema.fields().iter().map(|field| field.data_type().clone()).collect();
-    let columns = of_row_groups(row_groups, &kinds).ok_or("the footer lacks statistics")?;
-    let rows: i64 = row_groups.iter().map(RowGroupMetaData::num_rows).sum();
-    let rows = u64::try_from(rows).map_err(|error| error.to_string())?;
+    let columns = of_footer(footer, &kinds).ok_or("the footer lacks statistics")?;
+    let rows = u64::try_from(footer.file_metadata().num_rows()).map_err(|error| error.to_string())?;
     let event_ids = match table {
         Table::Events => u64::try_from(columns[Column::EventId as usize].values).unwrap_or_default(),
         Table::Quarantine => 0,
