@@ -151,6 +151,9 @@ impl<'a> Builder<'a> {
             tried.push(Tried::new(chosen.parser.as_mut(), &lines, chosen.name, Framing::Lines));
         }
         for format in formats::formats() {
+            if tried.last().is_some_and(Tried::is_unbeatable) {
+                break;
+            }
             // A head that a format cannot be built from (CSV without a header) is not of that format.
             let Ok((mut parser, framing)) = self.built_in(format) else { continue };
             let records = if framing == Framing::Csv { first(csv::records(self.head)) } else { lines.clone() };
@@ -237,6 +240,13 @@ impl Tried {
     }
 }
 
+impl Tried {
+    /// Whether no later, less telling candidate can win any more.
+    fn is_unbeatable(&self) -> bool {
+        self.identified > 0 && self.identified * 10 >= self.attempt.of * 9
+    }
+}
+
 impl Attempt {
     fn refused(&mut self, record: &[u8], matched: usize) {
         if matched > self.furthest || self.line.is_empty() {
@@ -270,13 +280,22 @@ fn binary_byte(head: &[u8]) -> Option<(usize, u8)> {
 
 /// What to do about a head that nothing reads.
 fn hint(head: &[u8]) -> &'static str {
-    let first_line = lines(head).find(|line| !line.trim_ascii().is_empty()).unwrap_or_default().trim_ascii();
-    match first_line {
-        [b'[', ..] if matches!(first_line.get(1), None | Some(b'{' | b' ')) => {
+    let mut lines = lines(head).map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    let (line, next) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let separators = |line: &[u8]| line.iter().filter(|byte| matches!(byte, b',' | b';' | b'\t' | b'|')).count();
+    match line {
+        b"[" | [b'[', b'{' | b' ', ..] => {
             "this looks like one JSON list; write one object a line, for example with: jq -c '.[]'"
         }
         b"{" => "this looks like JSON over several lines; write one object a line, for example with: jq -c .",
+        [b'{', .., b'}'] => {
+            "an event needs a time named ts, timestamp, time or @timestamp; name yours in journeyql.toml: [fields] ts = \"…\""
+        }
         [b'<', ..] => "this looks like XML or HTML, which is not read",
+        _ if separators(line) > 0 && separators(line) == separators(next) => {
+            "if this is CSV, its header must name the time: ts, timestamp or time; name yours in journeyql.toml: [fields] \
+             ts = \"…\""
+        }
         _ => "name the format with --format, or give a regular expression with named groups (?<ts>…) (?<ip>…) …",
     }
 }

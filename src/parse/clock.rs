@@ -65,7 +65,7 @@ impl Clock {
     /// Reads any time that stands as text in an event: ISO-8601, NCSA or an epoch number.
     #[inline]
     pub(super) fn text(&mut self, text: &[u8]) -> Option<i64> {
-        if let Some(ts) = self.iso_utc(text) {
+        if let Some(ts) = self.usual_iso(text) {
             return Some(ts);
         }
         let text = text.trim_ascii();
@@ -77,13 +77,13 @@ impl Clock {
         time::parse_iso(text, self.zone_micros).or_else(|| self.ncsa(text))
     }
 
-    /// The common case: `2026-01-05T10:04:31[.fraction]Z`.
+    /// The common cases: `2026-01-05T10:04:31[.fraction]Z`, and with a blank and without zone.
     #[inline]
-    fn iso_utc(&mut self, text: &[u8]) -> Option<i64> {
+    fn usual_iso(&mut self, text: &[u8]) -> Option<i64> {
         let (hour, rest) = text.split_first_chunk::<HOUR_BYTES>()?;
         let (clock, rest) = rest.split_first_chunk::<5>()?;
         if *hour != self.iso_hour {
-            if hour[13] != b':' || hour[10] != b'T' {
+            if hour[13] != b':' || !matches!(hour[10], b'T' | b' ') {
                 return None;
             }
             let mut whole = *b"....-..-..T..:00";
@@ -94,6 +94,7 @@ impl Clock {
         let start = self.iso_start + clock_micros([b':', clock[0], clock[1], clock[2], clock[3], clock[4]])?;
         match rest {
             [b'Z'] => Some(start),
+            [] => Some(start - self.zone_micros),
             [b'.', digits @ .., b'Z'] => Some(start + fraction_micros(digits)?),
             _ => None,
         }

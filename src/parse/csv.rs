@@ -19,7 +19,7 @@ use super::clock::Clock;
 use super::json::Names;
 use super::row::{Properties, Records, Role, Row, fits, json_key};
 use super::span::Span;
-use super::{LineParser, Outcome, refuse};
+use super::{LineParser, Outcome, refuse, scan};
 use crate::event::{Reject, RejectReason};
 
 /// The parser of one header.
@@ -217,7 +217,7 @@ impl<'a> Values<'a> {
         if rest.first() == Some(&b'"') {
             return self.quoted(rest, scratch).map(Some);
         }
-        let len = memchr::memchr(self.separator, rest).unwrap_or(rest.len());
+        let len = scan::find(rest, self.separator).unwrap_or(rest.len());
         self.at += len + 1;
         Ok(Some(Span::Line(rest.get(..len).unwrap_or_default())))
     }

@@ -49,7 +49,7 @@ fn no_match_text(lines: usize, attempts: &[Attempt], hint: &str) -> String {
         // Writing to a String cannot fail.
         let _ = write!(
             text,
-            "\n  {lead}{name} – {matched} of {of} lines match; the best other line fits for {furthest} bytes: {}",
+            "\n  {lead}{name} – {matched} of {of} lines match; the furthest other one fits for {furthest} bytes: {}",
             marked(&attempt.line, furthest)
         );
     }

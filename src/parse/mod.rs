@@ -30,6 +30,7 @@ mod ncsa;
 mod pattern;
 mod reach;
 mod row;
+mod scan;
 mod span;
 mod w3c;
 

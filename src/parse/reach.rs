@@ -1,42 +1,62 @@
 //! How far a line that an expression does not match would have matched.
 //!
 //! The expression is a sequence; the longest front of it that matches the line tells the place where the line goes
-//! wrong. Fronts are compiled on the first refusal, so that clean logs pay nothing.
+//! wrong. A front is compiled when a refusal first asks for it, and the search doubles its step from the start: a line
+//! of quite another format costs one or two short fronts, a clean log none.
 
 use std::sync::OnceLock;
 
 use regex::bytes::Regex;
 
-/// Fronts that are compiled at most: expressions of hundreds of parts are cut more coarsely.
+/// Fronts at most: expressions of hundreds of parts are cut more coarsely.
 const FRONTS: usize = 64;
 
 /// The fronts of one expression.
 #[derive(Debug)]
 pub(super) struct Reach {
     expression: String,
-    fronts: OnceLock<Vec<Regex>>,
+    /// Where the expression is cut, shortest front first.
+    cuts: Vec<usize>,
+    /// The front of each cut; `None` where the cut is no expression of its own.
+    fronts: Vec<OnceLock<Option<Regex>>>,
 }
 
 impl Reach {
     pub(super) fn new(expression: &str) -> Self {
-        Self { expression: expression.to_owned(), fronts: OnceLock::new() }
+        let cuts = cuts(expression);
+        let step = cuts.len().div_ceil(FRONTS).max(1);
+        let cuts: Vec<usize> = cuts.into_iter().step_by(step).collect();
+        let fronts = cuts.iter().map(|_| OnceLock::new()).collect();
+        Self { expression: expression.to_owned(), cuts, fronts }
     }
 
     /// Bytes of the line that the longest matching front covers.
     pub(super) fn furthest(&self, line: &[u8]) -> usize {
-        let fronts = self.fronts.get_or_init(|| fronts(&self.expression));
         // A longer front matches only where the shorter ones do.
-        let matching = fronts.partition_point(|front| front.is_match(line));
-        let longest = matching.checked_sub(1).and_then(|last| fronts.get(last));
+        let (mut good, mut step) = (0, 1);
+        while self.matches(good + step - 1, line) {
+            good += step;
+            step *= 2;
+        }
+        while step > 1 {
+            step /= 2;
+            if self.matches(good + step - 1, line) {
+                good += step;
+            }
+        }
+        let longest = (0..good).rev().find_map(|number| self.front(number));
         longest.and_then(|front| front.find(line)).map_or(0, |found| found.end())
     }
-}
 
-/// The fronts of an expression, shortest first: cut wherever what stands before is an expression of its own.
-fn fronts(expression: &str) -> Vec<Regex> {
-    let cuts: Vec<usize> = cuts(expression);
-    let step = cuts.len().div_ceil(FRONTS).max(1);
-    cuts.iter().step_by(step).filter_map(|cut| Regex::new(expression.get(..*cut)?).ok()).collect()
+    /// Whether the line has the front; one that cannot be compiled says nothing and counts as matching.
+    fn matches(&self, number: usize, line: &[u8]) -> bool {
+        number < self.cuts.len() && self.front(number).is_none_or(|front| front.is_match(line))
+    }
+
+    fn front(&self, number: usize) -> Option<&Regex> {
+        let compile = || Regex::new(self.expression.get(..*self.cuts.get(number)?)?).ok();
+        self.fronts.get(number)?.get_or_init(compile).as_ref()
+    }
 }
 
 /// Offsets at the top level (outside groups and classes) before which a new item begins.
@@ -73,9 +93,13 @@ mod tests {
     #[test]
     fn the_longest_front_tells_the_place() {
         let reach = Reach::new(r#"^(?<ip>\S+) \[(?<ts>[^]]+)\] "(?<request>[^"]*)" (?<status>\d{3}) (?<bytes>\d+)$"#);
-        for (line, bytes) in
-            [("192.0.2.7 [x] \"GET /\" abc 12", 22), ("192.0.2.7 [x] \"GET /", 20), ("192.0.2.7 x", 10), ("", 0)]
-        {
+        for (line, bytes) in [
+            ("192.0.2.7 [x] \"GET /\" abc 12", 22),
+            ("192.0.2.7 [x] \"GET /", 20),
+            ("192.0.2.7 [x] \"GET /\" 200 5 x", 27),
+            ("192.0.2.7 x", 10),
+            ("", 0),
+        ] {
             assert_eq!(reach.furthest(line.as_bytes()), bytes, "{line}");
         }
         assert_eq!(Reach::new("^a|b$").furthest(b"ac"), 0);

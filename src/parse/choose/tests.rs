@@ -84,6 +84,9 @@ fn heads_that_nothing_reads() {
     assert!(refused("auto", b"[\n{\"ts\":1},\n{\"ts\":2},\n{\"ts\":2},\n{\"ts\":3}\n]\n").contains("jq -c '.[]'"));
     assert!(refused("auto", b"{\n \"ts\":1\n}\n").contains("jq -c ."));
     assert!(refused("auto", b"<html>\n</html>\n").contains("XML or HTML"));
+    assert!(refused("auto", b"when,who\n1,2\n").contains("if this is CSV"));
+    let message = refused("auto", b"{\"when\":1}\n{\"when\":2}\n");
+    assert!(message.contains("closest: ndjson") && message.contains("[fields] ts"), "{message}");
     assert!(refused("csv", b"a,b\n1,2\n").contains("names no time"));
     assert!(refused("parquet", b"a,b\n1,2\n").contains("PAR1"));
 }

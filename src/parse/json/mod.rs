@@ -42,23 +42,41 @@ const NAME_DEPTH: usize = 8;
 pub(super) struct Json {
     names: Arc<Names>,
     clock: Clock,
-    /// The raw key with its quotes and what it stands for, by position in the line before.
-    shape: Vec<(Vec<u8>, Node)>,
+    /// What stood before each value of the line before, by position.
+    shape: Vec<Lead>,
     /// How many leading entries of `shape` are of one and the same line.
     known: usize,
     /// The keys of that line may repeat.
     may_repeat: bool,
-    found: [Option<Found>; Role::COUNT],
+    /// The rank of the best value for each role, [`NOTHING`] where there is none.
+    ranks: [u8; Role::COUNT],
+    /// That value; stale where there is none.
+    found: [Found; Role::COUNT],
     extras: Extras,
 }
 
-/// The best value for one role so far.
+/// `"key":` with all that stands before the value.
+#[derive(Debug, Clone)]
+struct Lead {
+    text: Vec<u8>,
+    /// Length of the key with its quotes.
+    key_len: usize,
+    node: Node,
+}
+
+/// The rank of no value.
+const NOTHING: u8 = u8::MAX;
+
+/// A value for a role.
 #[derive(Debug, Clone, Copy)]
 struct Found {
-    rank: u8,
     value: Value,
-    /// Offsets of the raw key at the top of the line; `None` inside an object, which stays a property anyway.
-    key: Option<(usize, usize)>,
+    /// Offsets of the raw key at the top of the line; empty inside an object, which stays a property anyway.
+    key: (usize, usize),
+}
+
+impl Found {
+    const NONE: Self = Self { value: Value { kind: Kind::Null, from: 0, to: 0 }, key: (0, 0) };
 }
 
 impl LineParser for Json {
@@ -68,7 +86,7 @@ impl LineParser for Json {
         if start == line.len() {
             return Outcome::Drop("blank");
         }
-        self.found = [None; Role::COUNT];
+        self.ranks = [NOTHING; Role::COUNT];
         self.extras.clear();
         match self.object(line, start).and_then(|()| self.event(line, scratch)) {
             Ok(event) => Outcome::Event(event),
@@ -90,7 +108,8 @@ impl Json {
             shape: Vec::new(),
             known: 0,
             may_repeat: false,
-            found: [None; Role::COUNT],
+            ranks: [NOTHING; Role::COUNT],
+            found: [Found::NONE; Role::COUNT],
             extras: Extras::default(),
         }
     }
@@ -105,9 +124,9 @@ impl Json {
             return end_of_line(line, at + 1);
         }
         for position in 0.. {
-            let (key_end, node) = self.key(line, at, position).map_err(json_error)?;
-            let key = (at, key_end);
-            at = value::skip_colon(line, key_end).map_err(json_error)?;
+            let (key_len, lead_len, node) = self.lead(line, at, position).map_err(json_error)?;
+            let key = (at, at + key_len);
+            at += lead_len;
             let found = self.top_value(line, at, key, node).map_err(json_error)?;
             at = value::skip_blank(line, found);
             match line.get(at) {
@@ -119,30 +138,38 @@ impl Json {
         end_of_line(line, at + 1)
     }
 
-    /// The end of the key at `at`, quotes included, and what it stands for.
+    /// The lengths of the key at `at` and of all that stands before its value, and what the key stands for.
     #[inline]
-    fn key(&mut self, line: &[u8], at: usize, position: usize) -> Result<(usize, Node), usize> {
+    fn lead(&mut self, line: &[u8], at: usize, position: usize) -> Result<(usize, usize, Node), usize> {
         if position < self.known
-            && let Some((key, node)) = self.shape.get(position)
-            && line.get(at..).is_some_and(|rest| rest.starts_with(key))
+            && let Some(lead) = self.shape.get(position)
+            && line.get(at..).is_some_and(|rest| rest.starts_with(&lead.text))
         {
-            return Ok((at + key.len(), *node));
+            return Ok((lead.key_len, lead.text.len(), lead.node));
         }
+        self.new_lead(line, at, position)
+    }
+
+    /// A lead that the line before did not have there; the lines to come are expected to.
+    #[cold]
+    fn new_lead(&mut self, line: &[u8], at: usize, position: usize) -> Result<(usize, usize, Node), usize> {
         let (key, end) = value::string(line, at)?;
         let node = self.names.top(line.get(key.from..key.to).unwrap_or_default(), key.kind == Kind::Escaped);
-        let raw = line.get(at..end).unwrap_or_default();
+        let start = value::skip_colon(line, end)?;
+        let text = line.get(at..start).unwrap_or_default();
+        let key_len = end - at;
         match self.shape.get_mut(position) {
-            Some(slot) => {
-                slot.0.clear();
-                slot.0.extend_from_slice(raw);
-                slot.1 = node;
+            Some(lead) => {
+                lead.text.clear();
+                lead.text.extend_from_slice(text);
+                (lead.key_len, lead.node) = (key_len, node);
             }
-            None if position < SHAPE_KEYS => self.shape.push((raw.to_vec(), node)),
+            None if position < SHAPE_KEYS => self.shape.push(Lead { text: text.to_vec(), key_len, node }),
             None => {}
         }
         self.known = self.shape.len().min(position + 1);
         self.may_repeat = true;
-        Ok((end, node))
+        Ok((key_len, text.len(), node))
     }
 
     /// Takes the value at `at` to its role, its object's names or the extras; the end of the value.
@@ -157,7 +184,7 @@ impl Json {
         }
         let (value, end) = value::value(line, at)?;
         match node.role {
-            Some((role, rank)) => self.take(line, role, Found { rank, value, key: Some(key) }),
+            Some((role, rank)) => self.take(line, role, rank, Found { value, key }),
             None => self.extras.push(key, (at, end)),
         }
         Ok(end)
@@ -181,7 +208,7 @@ impl Json {
                 let (value, end) = value::value(line, at)?;
                 if let Some((role, rank)) = node.role {
                     let value = value::first_of_list(line, value);
-                    self.take(line, role, Found { rank, value, key: None });
+                    self.take(line, role, rank, Found { value, key: (0, 0) });
                 }
                 end
             };
@@ -196,66 +223,70 @@ impl Json {
 
     /// Keeps `new` for its role if it is the best-ranked value so far; whatever loses stays a property.
     #[inline]
-    fn take(&mut self, line: &[u8], role: Role, new: Found) {
-        let Some(slot) = self.found.get_mut(role as usize) else { return };
+    fn take(&mut self, line: &[u8], role: Role, rank: u8, new: Found) {
+        let at = role as usize;
+        let held = self.ranks[at];
         if new.value.kind == Kind::Null {
-            *slot = slot.filter(|old| old.rank != new.rank);
-            return;
-        }
-        if !fits(line, role, new.value) {
-            return self.demote(new);
-        }
-        match *slot {
-            Some(old) if old.rank < new.rank => self.demote(new),
-            Some(old) => {
-                *slot = Some(new);
-                if old.rank > new.rank {
-                    self.demote(old);
-                }
+            if held == rank {
+                self.ranks[at] = NOTHING;
             }
-            None => *slot = Some(new),
+        } else if held < rank || !fits(line, role, new.value) {
+            self.demote(new);
+        } else {
+            if held > rank && held != NOTHING {
+                self.demote(self.found[at]);
+            }
+            self.ranks[at] = rank;
+            self.found[at] = new;
         }
     }
 
+    #[cold]
     fn demote(&mut self, loser: Found) {
-        if let Some(key) = loser.key {
-            self.extras.push(key, loser.value.raw());
+        if loser.key.1 > 0 {
+            self.extras.push(loser.key, loser.value.raw());
         }
+    }
+
+    #[inline]
+    fn best(&self, role: Role) -> Option<Value> {
+        (self.ranks[role as usize] != NOTHING).then(|| self.found[role as usize].value)
     }
 
     fn event<'a>(&mut self, line: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<RawEvent<'a>, Reject> {
-        let ts = self.time(line, scratch)?;
         if self.names.records() == Records::Requests && !self.has_request() {
             return Err(refuse(RejectReason::Malformed, 0));
         }
+        let ts = self.time(line, scratch)?;
         let mut row = Row::EMPTY;
-        for (span, found) in row.spans.iter_mut().zip(&self.found) {
-            *span = found.map(|found| found.value.text(line, scratch)).transpose().map_err(json_error)?;
+        for (at, rank) in self.ranks.iter().enumerate() {
+            if *rank != NOTHING {
+                row.spans[at] = Some(self.found[at].value.text(line, scratch).map_err(json_error)?);
+            }
         }
         row.join_query(scratch);
         if self.may_repeat {
             self.may_repeat = self.extras.keep_last(line);
         }
-        let properties =
-            self.extras.write(line, self.found[Role::Properties as usize].map(|found| found.value), scratch);
+        let properties = self.extras.write(line, self.best(Role::Properties), scratch);
         let scratch: &'a [u8] = scratch;
         Ok(row.event(self.names.records(), ts, properties, scratch))
     }
 
     /// Other lines of a server's log (`"msg":"reloaded"`) hold no request.
     fn has_request(&self) -> bool {
-        let has = |role: Role| self.found.get(role as usize).is_some_and(Option::is_some);
+        let has = |role: Role| self.best(role).is_some();
         has(Role::Request) || (has(Role::Target) && (has(Role::Method) || has(Role::Status)))
     }
 
     fn time(&mut self, line: &[u8], scratch: &mut Vec<u8>) -> Result<i64, Reject> {
-        let found = self.found[Role::Ts as usize].ok_or(refuse(RejectReason::Time, 0))?;
-        let (from, to) = (found.value.from, found.value.to);
+        let found = self.best(Role::Ts).ok_or(refuse(RejectReason::Time, line.len()))?;
+        let (from, to) = (found.from, found.to);
         let text = line.get(from..to).unwrap_or_default();
-        let ts = match found.value.kind {
+        let ts = match found.kind {
             Kind::Number => clock::epoch(text),
             Kind::Escaped => {
-                let span = found.value.text(line, scratch).map_err(json_error)?;
+                let span = found.text(line, scratch).map_err(json_error)?;
                 self.clock.text(span.read(scratch))
             }
             _ => self.clock.text(text),

@@ -172,9 +172,9 @@ fn refused_lines() {
         (r#"{"ts":1767607471,"a":"never closed"#, RejectReason::Json, 34),
         (r#"{"ts":1767607471,"a":nul}"#, RejectReason::Json, 21),
         (r#"{"ts":1767607471,"a":1.}"#, RejectReason::Json, 23),
-        (r#"{"a":1}"#, RejectReason::Time, 0),
+        (r#"{"a":1}"#, RejectReason::Time, 7),
         (r#"{"ts":"soon"}"#, RejectReason::Time, 7),
-        (r#"{"ts":{"a":1}}"#, RejectReason::Time, 0),
+        (r#"{"ts":{"a":1}}"#, RejectReason::Time, 14),
     ] {
         assert_eq!(refused(line), Reject { reason, matched }, "{line}");
     }

@@ -2,6 +2,7 @@
 //!
 //! Errors are the offset of the byte that no JSON has there.
 
+use super::super::scan;
 use super::super::span::Span;
 use super::strings;
 
@@ -56,7 +57,7 @@ impl Value {
 #[inline]
 pub(super) fn skip_blank(line: &[u8], at: usize) -> usize {
     let mut at = at;
-    while matches!(line.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+    while line.get(at).is_some_and(|byte| *byte <= b' ' && matches!(byte, b' ' | b'\t' | b'\n' | b'\r')) {
         at += 1;
     }
     at
@@ -77,7 +78,7 @@ pub(super) fn string(line: &[u8], at: usize) -> Result<(Value, usize), usize> {
     }
     let from = at + 1;
     let rest = line.get(from..).unwrap_or_default();
-    match memchr::memchr2(b'"', b'\\', rest) {
+    match scan::find_quote(rest) {
         Some(len) if rest[len] == b'"' => Ok((Value { kind: Kind::Plain, from, to: from + len }, from + len + 1)),
         Some(len) => {
             let end = strings::escaped_end(line, from + len)?;

@@ -113,7 +113,7 @@ pub(super) fn request_line(text: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
 
 /// Whether a request line is exactly `METHOD target PROTOCOL`.
 pub(super) fn is_exact_request(text: &[u8]) -> bool {
-    Request::lax(Quoted { text, is_escaped: false }).is_exact
+    Request::lax(Quoted { text, is_escaped: false }).is_exact()
 }
 
 /// `-`, `""` and nothing at all are how access logs write an absent value.
@@ -190,7 +190,7 @@ impl Ncsa {
     fn strict_line<'a>(&mut self, line: &'a [u8]) -> Result<Line<'a>, Reject> {
         self.strict_fields(line).map_err(|at| match self.lax_line(line) {
             Err(reject) => reject,
-            Ok(found) if !found.request.is_exact => refuse(RejectReason::Request, at),
+            Ok(found) if !found.request.is_exact() => refuse(RejectReason::Request, at),
             Ok(_) => malformed(at),
         })
     }

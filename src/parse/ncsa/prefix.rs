@@ -9,6 +9,7 @@
 
 use std::net::IpAddr;
 
+use super::super::scan;
 use super::super::span::Span;
 
 /// The fields before the time, as written.
@@ -28,8 +29,16 @@ pub(super) fn is_blank(byte: u8) -> bool {
 /// The end of the run of non-blank bytes that starts at `at`.
 #[inline]
 pub(super) fn token_end(line: &[u8], at: usize) -> usize {
-    let text = line.get(at..).unwrap_or_default();
-    at + text.iter().position(|byte| *byte <= b' ' && is_blank(*byte)).unwrap_or(text.len())
+    let mut at = at;
+    loop {
+        let rest = line.get(at..).unwrap_or_default();
+        let Some(found) = scan::find_blank(rest) else { return at + rest.len() };
+        at += found;
+        if is_blank(rest[found]) {
+            return at;
+        }
+        at += 1;
+    }
 }
 
 impl<'a> Prefix<'a> {

@@ -1,7 +1,7 @@
 //! Fields in double quotes, and the session id that some logs append in one.
 
-use super::super::refuse;
 use super::super::span::Span;
+use super::super::{refuse, scan};
 use super::malformed;
 use super::prefix::{is_blank, token_end};
 use crate::event::{Reject, RejectReason};
@@ -48,7 +48,7 @@ pub(super) fn lax(line: &[u8], at: usize) -> Result<(Quoted<'_>, usize), Reject>
     let mut is_escaped = false;
     loop {
         let rest = text.get(end..).unwrap_or_default();
-        let found = memchr::memchr2(b'"', b'\\', rest).ok_or(refuse(RejectReason::UnclosedQuote, at.max(1) - 1))?;
+        let found = scan::find_quote(rest).ok_or(refuse(RejectReason::UnclosedQuote, at.max(1) - 1))?;
         end += found;
         if rest[found] == b'"' {
             return Ok((Quoted { text: &text[..end], is_escaped }, at + end + 1));
@@ -62,7 +62,7 @@ pub(super) fn lax(line: &[u8], at: usize) -> Result<(Quoted<'_>, usize), Reject>
 #[inline]
 pub(super) fn strict(line: &[u8], at: usize) -> Result<(Quoted<'_>, usize), usize> {
     let text = line.get(at..).unwrap_or_default();
-    let end = memchr::memchr(b'"', text).ok_or(at)?;
+    let end = scan::find(text, b'"').ok_or(at)?;
     Ok((Quoted { text: &text[..end], is_escaped: false }, at + end + 1))
 }
 

@@ -8,12 +8,11 @@ use super::quoted::Quoted;
 pub(super) struct Request<'a> {
     pub(super) method: Option<&'a [u8]>,
     pub(super) target: Option<Quoted<'a>>,
-    /// `METHOD target PROTOCOL` with single blanks and none inside.
-    pub(super) is_exact: bool,
+    has_protocol: bool,
 }
 
 impl<'a> Request<'a> {
-    const ODD: Self = Self { method: None, target: None, is_exact: false };
+    const ODD: Self = Self { method: None, target: None, has_protocol: false };
 
     /// `METHOD target [PROTOCOL]`, where the target may hold blanks.
     #[inline]
@@ -29,8 +28,13 @@ impl<'a> Request<'a> {
         Self {
             method: text.get(..method_len),
             target: Some(Quoted { text: target, is_escaped: request.is_escaped }),
-            is_exact: target_len.is_some() && token_end(target, 0) == target.len(),
+            has_protocol: target_len.is_some(),
         }
+    }
+
+    /// Whether it is `METHOD target PROTOCOL` with single blanks and none inside.
+    pub(super) fn is_exact(&self) -> bool {
+        self.has_protocol && self.target.is_some_and(|target| token_end(target.text, 0) == target.text.len())
     }
 
     /// Exactly `METHOD target PROTOCOL"` from `at`; the offset is that after the quote, an error that of the part
@@ -52,7 +56,7 @@ impl<'a> Request<'a> {
         let request = Self {
             method: text.get(..method_len),
             target: Some(Quoted { text: target, is_escaped: false }),
-            is_exact: true,
+            has_protocol: true,
         };
         Ok((request, at + target_end + 6 + version_len + 1))
     }
