@@ -129,7 +129,8 @@ fn an_ingest_that_waits_for_input_ends_at_the_first_interrupt() {
 fn a_second_writer_and_a_damaged_store_have_their_exit_codes() {
     let dir = tempfile::tempdir().unwrap();
     let store = sample_store(dir.path());
-    let mut first = journeyql(&store).args(["ingest", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first =
+        journeyql(&store).args(["ingest", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     first.stdin.as_mut().unwrap().write_all(b"x").unwrap();
     std::thread::sleep(std::time::Duration::from_millis(700));
     let second = journeyql(&store).args(["ingest", "data/access.log"]).output().unwrap();

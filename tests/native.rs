@@ -148,9 +148,8 @@ fn hits() -> impl Strategy<Value = Vec<Hit>> {
 }
 
 fn rules() -> impl Strategy<Value = Rules> {
-    (prop::sample::select(vec![0i64, 1, 30, 90]), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        |(gap_minutes, collapse, honour, end_events)| Rules { gap_minutes, collapse, honour, end_events },
-    )
+    (prop::sample::select(vec![0i64, 1, 30, 90]), any::<bool>(), any::<bool>(), any::<bool>())
+        .prop_map(|(gap_minutes, collapse, honour, end_events)| Rules { gap_minutes, collapse, honour, end_events })
 }
 
 /// Aggregates that the rule knows, and some that it leaves alone.

@@ -123,7 +123,8 @@ fn explain_rules(path: &Path, message: &str) -> Explanation {
     let what = message.lines().last().unwrap_or_default();
     let mut explanation = match unknown_key(what) {
         Some((key, known)) => {
-            let hint = did_you_mean(key, known.iter().copied()).unwrap_or_else(|| format!("there are {}", known.join(", ")));
+            let hint =
+                did_you_mean(key, known.iter().copied()).unwrap_or_else(|| format!("there are {}", known.join(", ")));
             Explanation::new(&format!("unknown key '{key}' in {name}")).hint(hint)
         }
         None => Explanation::new(&format!("{name}: {what}")),
