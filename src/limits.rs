@@ -8,8 +8,8 @@ pub const EARLIEST_TS: i64 = 788_918_400_000_000;
 pub const FUTURE_MICROS: i64 = 24 * 3_600 * 1_000_000;
 /// A longer line is quarantined with reason `too_long`, its first bytes kept. Ten times the longest that was seen.
 pub const LINE_BYTES: usize = 64 << 20;
-/// Memory for parsed rows that wait to be sorted and written.
-pub const INGEST_BUFFER_BYTES: usize = 256 << 20;
+/// Memory for parsed rows that wait to be sorted and written, at most; a log in time order needs a quarter of it.
+pub const INGEST_BUFFER_BYTES: usize = 512 << 20;
 /// Rows of a row group: small enough that thirty open files stay within a few hundred megabytes.
 pub const ROW_GROUP_ROWS: usize = 128 << 10;
 /// Rows of a data page: the unit that a point lookup decodes.

@@ -217,7 +217,8 @@ fn elsewhere(
                 return Ok(());
             };
             let day = batch.column(0).as_primitive_opt::<Date32Type>().map_or(0, |days| days.value(at));
-            if group.is_removed(Table::Events, Day(day), source, offset) {
+            let stored = matches!(home, Home::Stored(_));
+            if group.is_removed((Table::Events, Day(day)), stored, source, offset) {
                 return Ok(());
             }
             let hash = content.hash();

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 
 use super::error::IngestError;
-use super::parts::merge::{Lines, Merged, merge};
+use super::parts::merge::{Lines, merge};
 use super::press::{Press, Pressed};
 use super::report::{Counts, SourceReport};
 use super::source::identify::KnownSources;
@@ -49,12 +49,12 @@ pub struct Pending {
 /// What happens to stored rows of one day.
 #[derive(Debug, Default)]
 pub struct Edit {
-    /// Lines whose rows go.
-    pub skip: Lines,
+    /// Lines whose rows of earlier commits go. The same line may come again: a last line that has grown.
+    stored: Lines,
     /// Stored parts that hold one of them.
-    pub files: BTreeSet<i64>,
-    /// Of these, rows that earlier commits stored.
-    pub stored_rows: u64,
+    files: BTreeSet<i64>,
+    /// Lines whose rows of this group go.
+    new: Lines,
 }
 
 /// Everything between two commits.
@@ -135,21 +135,21 @@ impl Group {
     /// Takes a stored row of an earlier commit out.
     pub fn remove_stored(&mut self, table: Table, part: &Part, source_id: &str, offset: u64) {
         let edit = self.edits.entry((table, part.day)).or_default();
-        if edit.skip.insert((source_id.to_owned(), offset)) {
-            edit.stored_rows += 1;
-        }
+        edit.stored.insert((source_id.to_owned(), offset));
         edit.files.insert(part.file_id);
     }
 
     /// Takes a row of this group's parts out.
     pub fn remove_new(&mut self, table: Table, day: Day, source_id: &str, offset: u64) {
-        self.edits.entry((table, day)).or_default().skip.insert((source_id.to_owned(), offset));
+        self.edits.entry((table, day)).or_default().new.insert((source_id.to_owned(), offset));
     }
 
-    /// Whether the row of a line was taken out already.
-    pub fn is_removed(&self, table: Table, day: Day, source_id: &str, offset: u64) -> bool {
-        let edit = self.edits.get(&(table, day));
-        edit.is_some_and(|edit| !edit.skip.is_empty() && edit.skip.contains(&(source_id.to_owned(), offset)))
+    /// Whether the row of a line, stored earlier or by this group, was taken out already.
+    pub fn is_removed(&self, (table, day): (Table, Day), stored: bool, source_id: &str, offset: u64) -> bool {
+        self.edits.get(&(table, day)).is_some_and(|edit| {
+            let lines = if stored { &edit.stored } else { &edit.new };
+            !lines.is_empty() && lines.contains(&(source_id.to_owned(), offset))
+        })
     }
 
     /// Takes over what a buffer became.
@@ -180,8 +180,8 @@ impl Group {
                 live.into_iter().filter(|part| crowded || edit.files.contains(&part.file_id)).collect();
             plan.remove.extend(old.iter().map(|part| part.file_id));
             let old_rows: u64 = old.iter().map(|part| part.rows).sum();
-            let part = one_part(press, table, day, new, &old, &edit.skip)?;
-            balance.add(table, part.as_ref().map_or(0, NewPart::rows), old_rows, edit.stored_rows);
+            let part = one_part(press, (table, day), new, &old, &edit)?;
+            balance.add(table, part.as_ref().map_or(0, NewPart::rows), old_rows, edit.stored.len() as u64);
             plan.add.extend(part);
         }
         self.check(&balance)?;
@@ -275,48 +275,43 @@ pub fn open(part: &NewPart) -> Result<File, IngestError> {
     File::open(part.tmp_path()).map_err(|error| IngestError::read(part.tmp_path(), &error))
 }
 
-/// One part with all rows of `new` and `old` but those of the lines in `skip`; `None` where nothing is left.
+/// One part with all rows of `new` and `old` but those that `edit` takes out; `None` where nothing is left.
 fn one_part(
     press: Press<'_>,
-    table: Table,
-    day: Day,
+    place: (Table, Day),
     mut new: Vec<NewPart>,
     old: &[&Part],
-    skip: &Lines,
+    edit: &Edit,
 ) -> Result<Option<NewPart>, IngestError> {
-    if new.len() == 1 && old.is_empty() && skip.is_empty() {
+    if new.len() == 1 && old.is_empty() && edit.new.is_empty() {
         return Ok(new.pop());
     }
     // In levels, so that a day of any number of runs keeps a bounded number of files open.
-    while new.len() + old.len() > limits::OPEN_PARTS {
+    while new.len() > 1 && new.len() + old.len() > limits::OPEN_PARTS {
         let level = new.split_off(new.len().saturating_sub(limits::OPEN_PARTS));
-        new.insert(0, merged(press, table, day, &level, &[], &Lines::new())?.0);
-        if new.len() == 1 {
-            break;
-        }
+        new.insert(0, merged(press, place, &level, &[], &Edit::default())?);
     }
-    let (part, seen) = merged(press, table, day, &new, old, skip)?;
-    Ok((seen.rows > 0).then_some(part))
+    let part = merged(press, place, &new, old, edit)?;
+    Ok((part.rows() > 0).then_some(part))
 }
 
 fn merged(
     press: Press<'_>,
-    table: Table,
-    day: Day,
+    (table, day): (Table, Day),
     new: &[NewPart],
     old: &[&Part],
-    skip: &Lines,
-) -> Result<(NewPart, Merged), IngestError> {
+    edit: &Edit,
+) -> Result<NewPart, IngestError> {
     let mut files = Vec::with_capacity(new.len() + old.len());
     for part in new {
-        files.push(open(part)?);
+        files.push((open(part)?, &edit.new));
     }
     for part in old {
-        files.push(part.open()?);
+        files.push((part.open()?, &edit.stored));
     }
     let mut writer = PartWriter::new(press.writer.part(table, day)?, press.fingerprint)?;
-    let seen = merge(table, files, skip, |batch| Ok(writer.write(batch)?))?;
-    Ok((writer.finish()?, seen))
+    merge(table, files, |batch| Ok(writer.write(batch)?))?;
+    Ok(writer.finish()?)
 }
 
 fn count(tally: &mut Counts, place: Place) -> &mut u64 {

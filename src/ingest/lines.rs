@@ -12,6 +12,7 @@
 //! Invariants: each record is counted once, in exactly one place.
 
 use std::sync::mpsc;
+use std::thread::Builder;
 
 use super::error::IngestError;
 use super::group::{Pending, Place};
@@ -141,7 +142,8 @@ impl<'scope> Reading<'scope, '_, '_> {
         let (send_full, full) = mpsc::sync_channel(AHEAD);
         let (send_empty, empty) = mpsc::channel();
         self.chunk_buffers.drain(..).try_for_each(|buffer| send_empty.send(buffer)).map_err(|_| IngestError::Thread)?;
-        let reader = self.scope.spawn(move || {
+        let thread = Builder::new().name("reader".to_owned());
+        let reader = thread.spawn_scoped(self.scope, move || {
             while let Some(piece) = chunks.next(empty.try_recv().unwrap_or_default())? {
                 if send_full.send(piece).is_err() {
                     break;
@@ -149,6 +151,7 @@ impl<'scope> Reading<'scope, '_, '_> {
             }
             Ok(chunks.finish())
         });
+        let reader = reader.map_err(|_| IngestError::Thread)?;
         for piece in &full {
             match piece {
                 Piece::Records(chunk) => {

@@ -32,6 +32,7 @@ mod report;
 mod rows;
 mod run;
 mod source;
+mod table;
 
 pub use error::IngestError;
 pub use report::{Counts, IngestReport, Problem, Progress, Quiet, Skipped, SourceReport};

@@ -30,7 +30,8 @@ pub fn by_day(rows: &[Row], distinct: &Interner, sources: &[String]) -> Vec<DayR
     let ranks = ranks(distinct);
     let lines = line_order(rows, sources);
     let row_at = |place: u32| lines.as_ref().map_or(place, |lines| lines[place as usize]);
-    let mut days = empty_days(rows);
+    let mut days: Vec<(Day, Vec<(u64, u32)>)> =
+        days(rows).into_iter().map(|(day, count)| (day, Vec::with_capacity(count))).collect();
     let first = days.first().map_or(0, |(day, _)| day.0);
     for place in places(rows) {
         let row = &rows[row_at(place) as usize];
@@ -52,9 +53,9 @@ fn places(rows: &[Row]) -> std::ops::Range<u32> {
     0..u32::try_from(rows.len()).unwrap_or(u32::MAX)
 }
 
-/// A list of exactly the right capacity for every day from the first to the last. Accepted times span some eleven
+/// The days from the first to the last with the number of their rows, 0 in gaps. Accepted times span some eleven
 /// thousand days, so the gaps cost little.
-fn empty_days(rows: &[Row]) -> Vec<(Day, Vec<(u64, u32)>)> {
+pub fn days(rows: &[Row]) -> Vec<(Day, usize)> {
     let Some(first) = rows.iter().map(|row| row.ts).min().map(Day::of) else { return Vec::new() };
     let mut counts: Vec<usize> = Vec::new();
     for row in rows {
@@ -64,7 +65,7 @@ fn empty_days(rows: &[Row]) -> Vec<(Day, Vec<(u64, u32)>)> {
         }
         counts[slot] += 1;
     }
-    (first.0..).map(Day).zip(counts.into_iter().map(Vec::with_capacity)).collect()
+    (first.0..).map(Day).zip(counts).collect()
 }
 
 /// The place of each text among all texts in byte order, by code.

@@ -14,7 +14,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::{Scope, ScopedJoinHandle};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use super::duplicates::{self, Conflicts, Surroundings};
 use super::error::IngestError;
@@ -22,6 +22,7 @@ use super::group::{Group, Pending};
 use super::input::expand::{Input, Origin};
 use super::input::plain::{Packing, Plain};
 use super::lines::Begin;
+use super::order;
 use super::parts::find;
 use super::prefix;
 use super::press::{Press, Pressed};
@@ -73,14 +74,16 @@ pub struct Reading<'scope, 'env, 'r> {
     press: Press<'env>,
     pub group: Group,
     /// Complete sources of this group.
-    fresh: KnownSources,
+    pub fresh: KnownSources,
     pub buffer: RowBuffer,
     spare: Option<RowBuffer>,
+    /// Bytes at which a buffer is full. It starts small, because memory that is touched once costs more than a run.
+    limit: usize,
     pressing: Option<ScopedJoinHandle<'scope, Result<Pressed, IngestError>>>,
     conflicts: &'r mut Conflicts,
     progress: &'r mut dyn Progress,
     pub done: Done,
-    raw_bytes: Arc<AtomicU64>,
+    pub raw_bytes: Arc<AtomicU64>,
     /// Memory for chunks, from one source to the next.
     pub chunk_buffers: Vec<Vec<u8>>,
     /// Plain bytes of this group.
@@ -106,6 +109,7 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
             fresh: KnownSources::default(),
             buffer,
             spare: None,
+            limit: run.options.buffer_bytes / 8,
             pressing: None,
             conflicts,
             progress,
@@ -116,25 +120,37 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
         }
     }
 
-    /// Reads inputs until a commit is due; `taken` is what was begun, the last of it perhaps with an error.
+    /// Reads inputs until a commit is due; `taken` is what was begun, the last of it perhaps with an error, `failures`
+    /// are inputs that were refused before any of their rows was taken.
     ///
     /// # Errors
-    /// An input cannot be read, or the store fails.
-    pub fn inputs(&mut self, waiting: &mut VecDeque<Waiting>, taken: &mut Vec<Input>) -> Result<(), IngestError> {
+    /// An input cannot be read on, or the store fails.
+    pub fn inputs(
+        &mut self,
+        waiting: &mut VecDeque<Waiting>,
+        taken: &mut Vec<Input>,
+        failures: &mut Vec<(Input, IngestError)>,
+    ) -> Result<(), IngestError> {
         while let Some(Waiting { input, opened }) = waiting.pop_front() {
             let stream = !matches!(input.origin, Origin::File(_));
+            let before = (self.group.pending.len(), self.group.forgotten.len());
             taken.push(input.clone());
-            let opened = match opened {
-                Some(opened) => opened,
-                None => self.open(&input)?,
-            };
-            match self.input(&input, opened)? {
-                Next::Done => self.done.raw_bytes += self.raw_bytes.swap(0, Ordering::Relaxed),
-                Next::After(opened) => {
+            let opened = opened.map_or_else(|| self.open(&input), Ok);
+            match opened.and_then(|opened| self.input(&input, opened)) {
+                Ok(Next::Done) => self.done.raw_bytes += self.raw_bytes.swap(0, Ordering::Relaxed),
+                Ok(Next::After(opened)) => {
                     taken.pop();
                     waiting.push_front(Waiting { opened: stream.then_some(opened), input });
                     return Ok(());
                 }
+                Err(error)
+                    if error.is_about_one_input()
+                        && before == (self.group.pending.len(), self.group.forgotten.len()) =>
+                {
+                    taken.pop();
+                    failures.push((input, error));
+                }
+                Err(error) => return Err(error),
             }
             if stream || self.plain_bytes >= GROUP_BYTES || self.group.pending.len() >= GROUP_SOURCES {
                 break;
@@ -177,7 +193,8 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
             return Err(IngestError::Empty { name: input.name.clone() });
         }
         if opened.plain.packing == Packing::Parquet {
-            return Err(IngestError::Parquet { name: input.name.clone(), why: "not yet".to_owned() });
+            let input = self.rereadable(input, opened)?;
+            return self.table(&input).map(|()| Next::Done);
         }
         if !self.fresh.candidates(&opened.head)?.is_empty() {
             return Ok(Next::After(opened));
@@ -261,7 +278,10 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
         };
         match chosen.map_err(|source| IngestError::Format { name: input.name.clone(), source })? {
             Choice::Text(chosen) => Ok(chosen),
-            Choice::Parquet { why } => Err(IngestError::Parquet { name: input.name.clone(), why }),
+            Choice::Parquet { .. } => {
+                let why = "it is packed, and only text is unpacked here – unpack it first".to_owned();
+                Err(IngestError::Parquet { name: input.name.clone(), why })
+            }
         }
     }
 
@@ -288,12 +308,29 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
         }
         let raw_bytes = self.done.raw_bytes + self.raw_bytes.load(Ordering::Relaxed);
         self.progress.advance(raw_bytes, self.done.lines + lines, &input.name);
-        // Two buffers share the budget: one is filled while the other is written.
-        if self.buffer.memory_bytes() >= self.run.options.buffer_bytes / 2 {
+        if self.buffer.memory_bytes() >= self.limit && !self.grow() {
             self.settle()?;
             self.hand_over(self.group.ids.clone(), true)?;
         }
         Ok(())
+    }
+
+    /// Lets a full buffer grow where writing it now would cut days into runs that have to be merged again: most of it
+    /// is of the newest day, or it is of days that have runs already, because the log is in no order.
+    fn grow(&mut self) -> bool {
+        let most = self.run.options.buffer_bytes / 2;
+        if self.limit >= most {
+            return false;
+        }
+        let days = order::days(&self.buffer.rows);
+        let newest = days.last().map_or(0, |(_, rows)| *rows);
+        let begun = days.iter().filter(|(day, _)| self.group.parts.contains_key(&(Table::Events, *day))).count();
+        if newest <= self.buffer.rows.len() / 2 && begun <= 2 {
+            return false;
+        }
+        self.limit = (self.limit * 2).min(most);
+        self.buffer.reserve(self.limit);
+        true
     }
 
     fn settle(&mut self) -> Result<(), IngestError> {
@@ -314,15 +351,18 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
         }
         let mut next = self.spare.take().unwrap_or_else(|| RowBuffer::new(&self.run.rules));
         if more {
-            let newest = self.buffer.rows.iter().map(|row| row.ts).max().map_or(i64::MIN, |ts| Day::of(ts).start());
-            let rows = self.buffer.rows.iter().filter(|row| row.ts >= newest).count();
-            if rows <= self.buffer.rows.len() / 2 {
-                carry(&mut self.buffer, &mut next, newest, &self.run.rules);
+            next.reserve(self.limit);
+            if let Some((newest, rows)) = order::days(&self.buffer.rows).pop()
+                && rows <= self.buffer.rows.len() / 2
+            {
+                carry(&mut self.buffer, &mut next, newest.start(), &self.run.rules);
             }
         }
         let full = std::mem::replace(&mut self.buffer, next);
         let press = self.press;
-        self.pressing = Some(self.scope.spawn(move || press.run(full, &sources)));
+        let thread = Builder::new().name("press".to_owned());
+        let pressing = thread.spawn_scoped(self.scope, move || press.run(full, &sources));
+        self.pressing = Some(pressing.map_err(|_| IngestError::Thread)?);
         Ok(())
     }
 

@@ -124,13 +124,14 @@ impl Run<'_> {
         self.report.snapshot = snapshot.id;
         let buffer = self.buffer.take().unwrap_or_else(|| RowBuffer::new(&self.rules));
         let mut conflicts = std::mem::take(&mut self.conflicts);
-        let mut taken = Vec::new();
+        let (mut taken, mut failures) = (Vec::new(), Vec::new());
         let press = Press { writer, rules: &self.rules, fingerprint: &self.fingerprint, now: self.options.now };
         let read = std::thread::scope(|scope| {
             let mut reading = Reading::new(scope, self, &snapshot, press, buffer, (&mut conflicts, &mut *progress));
-            reading.inputs(waiting, &mut taken)?;
+            reading.inputs(waiting, &mut taken, &mut failures)?;
             reading.close()
         });
+        self.failures.append(&mut failures);
         let (mut group, buffer, done) = match read {
             Ok(read) => read,
             Err(error) if error.is_about_one_input() => {

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Invariants: the sink sees rows in the table's order; every row of every input goes there exactly once unless its
-//! line is in `skip`; at most [`limits::OPEN_PARTS`] files are open (more: the caller merges in levels).
+//! line is to be left out; at most [`limits::OPEN_PARTS`] files are open (more: the caller merges in levels).
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -25,34 +25,26 @@ use crate::store::Table;
 /// Lines by source id and offset.
 pub type Lines = HashSet<(String, u64)>;
 
-/// What a merge saw.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Merged {
-    pub rows: u64,
-    pub skipped: u64,
-}
-
-/// Merges `files` into `sink`, leaving out the lines in `skip`.
+/// Merges files into `sink`, leaving out the lines that stand beside each.
 ///
 /// # Errors
 /// A file cannot be read or is no part of the table, or the sink refuses.
 pub fn merge(
     table: Table,
-    files: Vec<File>,
-    skip: &Lines,
+    files: Vec<(File, &Lines)>,
     mut sink: impl FnMut(&RecordBatch) -> Result<(), IngestError>,
-) -> Result<Merged, IngestError> {
+) -> Result<(), IngestError> {
     let share = files.len();
-    let mut cursors = Vec::with_capacity(share);
-    for file in files {
+    let (mut cursors, mut skips) = (Vec::with_capacity(share), Vec::with_capacity(share));
+    for (file, skip) in files {
         if let Some(cursor) = Cursor::open(table, file, share)? {
             if !cursor.fits() {
                 return Err(ParquetError::General("a part has other columns than its table".to_owned()).into());
             }
             cursors.push(cursor);
+            skips.push(skip);
         }
     }
-    let mut merged = Merged::default();
     let mut picked: Vec<(usize, usize)> = Vec::with_capacity(limits::BATCH_ROWS);
     while let Some((first, second)) = lowest_two(&cursors) {
         // Rows come in runs of one person: go on with this cursor as long as it stays in front.
@@ -61,11 +53,8 @@ pub fn merge(
             if second.is_some_and(|second| cursor.compare(&cursors[second]) == Ordering::Greater) {
                 break false;
             }
-            if skip.is_empty() || !skips(skip, cursor) {
+            if skips[first].is_empty() || !is_among(skips[first], cursor) {
                 picked.push((first, cursor.at()));
-                merged.rows += 1;
-            } else {
-                merged.skipped += 1;
             }
             if !cursors[first].step() {
                 break true;
@@ -76,15 +65,15 @@ pub fn merge(
         }
         if ended && !cursors[first].load()? {
             cursors.remove(first);
+            skips.remove(first);
         }
     }
-    emit(&cursors, &mut picked, &mut sink)?;
-    Ok(merged)
+    emit(&cursors, &mut picked, &mut sink)
 }
 
-fn skips(skip: &Lines, cursor: &Cursor) -> bool {
+fn is_among(lines: &Lines, cursor: &Cursor) -> bool {
     let (source, offset) = cursor.line();
-    skip.contains(&(source.to_owned(), offset))
+    lines.contains(&(source.to_owned(), offset))
 }
 
 /// The cursors with the smallest and the second smallest row.

@@ -184,6 +184,12 @@ impl RowBuffer {
             + self.refusals.memory_bytes()
     }
 
+    /// Makes room for the rows that `bytes` hold, so that they are not copied while they grow. Memory that is never
+    /// touched costs nothing.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.rows.reserve((bytes / size_of::<Row>()).saturating_sub(self.rows.len()));
+    }
+
     /// Nothing to write.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.refusals.items.is_empty()

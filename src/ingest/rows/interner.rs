@@ -101,7 +101,7 @@ impl Interner {
             }
             #[expect(clippy::cast_possible_truncation, reason = "the lower half is the code")]
             let code = entry as u32;
-            if (entry >> 32) as u32 == tag && self.bytes(code) == bytes {
+            if (entry >> 32) as u32 == tag && same(self.bytes(code), bytes) {
                 return Ok(code);
             }
             slot = (slot + 1) & mask;
@@ -141,6 +141,22 @@ impl Interner {
     }
 }
 
+/// Equality of two texts; those of up to 16 bytes, which ids and addresses are, take two loads and no call.
+#[inline]
+fn same(left: &[u8], right: &[u8]) -> bool {
+    if left.len() != right.len() {
+        return false;
+    }
+    match (left.first_chunk::<8>(), right.first_chunk::<8>(), left.last_chunk::<8>(), right.last_chunk::<8>()) {
+        (Some(left_head), Some(right_head), Some(left_tail), Some(right_tail)) => {
+            left_head == right_head
+                && left_tail == right_tail
+                && (left.len() <= 16 || left[8..left.len() - 8] == right[8..right.len() - 8])
+        }
+        _ => left == right,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +174,20 @@ mod tests {
         assert_eq!(interner.bytes(0), b"");
         interner.clear();
         assert_eq!(interner.intern(b""), 1);
+    }
+
+    #[test]
+    fn equality_looks_at_every_byte() {
+        let text: Vec<u8> = (0..70).collect();
+        for len in 0..text.len() {
+            assert!(same(&text[..len], &text[..len]));
+            for at in 0..len {
+                let mut other = text[..len].to_vec();
+                other[at] ^= 0x80;
+                assert!(!same(&text[..len], &other), "{len} {at}");
+            }
+        }
+        assert!(!same(b"abc", b"abcd"));
     }
 
     #[test]

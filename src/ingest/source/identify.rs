@@ -22,6 +22,8 @@ pub struct KnownSources {
     by_head: HashMap<u128, Vec<String>>,
     /// Text sources that are shorter than that.
     short: Vec<String>,
+    /// Parquet sources by their digest.
+    tables: HashMap<Vec<u8>, String>,
 }
 
 impl KnownSources {
@@ -41,6 +43,9 @@ impl KnownSources {
     /// Its state was written by a newer program.
     pub fn put(&mut self, row: SourceRow) -> Result<(), IngestError> {
         let id = row.source_id.clone();
+        if row.format == PARQUET {
+            self.tables.insert(row.digest.clone(), id.clone());
+        }
         if row.format != PARQUET && !self.by_id.contains_key(&id) {
             let state = state_of(&row)?;
             match state.last_at_most(INDEXED_BYTES as u64, row.offset) {
@@ -63,6 +68,11 @@ impl KnownSources {
     pub fn remove(&mut self, id: &str) {
         self.by_id.remove(id);
         self.short.retain(|short| short != id);
+    }
+
+    /// The Parquet source with this digest.
+    pub fn table(&self, digest: &[u8]) -> Option<&SourceRow> {
+        self.by_id.get(self.tables.get(digest)?)
     }
 
     pub fn get(&self, id: &str) -> Option<&SourceRow> {
