@@ -44,7 +44,11 @@ fn ndjson(with_ids: bool) -> String {
     for line in 0..LINES {
         let (page, user, second) = (page(line), mixed(line + 2) % 20_000, line * 259_200 / LINES);
         let (day, hour, minute, second) = (5 + second / 86_400, second / 3_600 % 24, second / 60 % 60, second % 60);
-        let id = if with_ids { format!("\"event_id\":\"{:016x}\",", line.wrapping_mul(0x9e37_79b9_7f4a_7c15)) } else { String::new() };
+        let id = if with_ids {
+            format!("\"event_id\":\"{:016x}\",", line.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        } else {
+            String::new()
+        };
         let _ = writeln!(
             text,
             "{{\"ts\":\"2026-01-{day:02}T{hour:02}:{minute:02}:{second:02}.5Z\",{id}\"user_id\":\"u{user:06}\",\

@@ -61,7 +61,13 @@ impl Reading<'_, '_, '_> {
             return Ok(());
         }
         let id = self.run.known.source_id(&hash.to_le_bytes(), |id, known| !known && self.group.number(id).is_none());
-        let base = SourceRow { name, format: PARQUET.to_owned(), digest, first_seen_ts: self.run.options.now, ..Default::default() };
+        let base = SourceRow {
+            name,
+            format: PARQUET.to_owned(),
+            digest,
+            first_seen_ts: self.run.options.now,
+            ..Default::default()
+        };
         let number = self.group.add(Pending { base, report, ..Pending::default() });
         self.group.name(number, id);
         self.rows(input, file, number)?;
@@ -75,7 +81,8 @@ impl Reading<'_, '_, '_> {
 
     fn rows(&mut self, input: &Input, file: File, number: usize) -> Result<(), IngestError> {
         let failed = |why: String| IngestError::Parquet { name: input.name.clone(), why };
-        let meta = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|error| failed(error.to_string()))?;
+        let meta =
+            ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|error| failed(error.to_string()))?;
         let options = ArrowReaderOptions::new().with_schema(coded(meta.schema()));
         // Where the file's own types cannot be read as codes they are read as they are.
         let meta = ArrowReaderMetadata::load(&file, options).unwrap_or(meta);

@@ -31,7 +31,9 @@ fn rows_of_a_parquet_file_are_events_once() {
     assert_eq!((source.counts.stored, source.counts.quarantined), (900, 100));
     let tables = place.tables();
     assert!(tables.events.iter().any(|row| row.contains("distinct_id=u1 ") && row.contains("page=/p/<id>")));
-    assert!(tables.events.iter().any(|row| row.contains("properties={\"price\":8}") && row.contains("source_offset=8")));
+    assert!(
+        tables.events.iter().any(|row| row.contains("properties={\"price\":8}") && row.contains("source_offset=8"))
+    );
     assert!(tables.quarantine.iter().all(|row| row.contains("reason=time")));
     assert_eq!(source.problems[0].line_no, 10);
     let again = place.take("renamed", parquet(1_000));
