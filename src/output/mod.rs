@@ -121,7 +121,7 @@ impl std::str::FromStr for Format {
 /// How an answer should look: what the writer cannot know of its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Look {
-    /// Columns of the terminal; `None` where there is none (cells are then cut at [`table::CELL_WIDTH`]).
+    /// Columns of the terminal; `None` where there is none (cells are then cut at `table::CELL_WIDTH`).
     pub width: Option<usize>,
     /// Whether escape sequences for colour may be written.
     pub color: bool,

@@ -6,7 +6,7 @@
 //! parts of day 3 ─ Cursor ─┘                          one reader = one range of ids, cut by rows, not by names
 //! ```
 //!
-//! ```ignore
+//! ```text
 //! let pass = ScanPlan::new(parts).with_labels(Label::Auto).with_marks(conditions)?.open(threads)?;
 //! let mut runs = pass.runs(reader)?;                       // in a blocking thread, one per reader
 //! while runs.next_block()? {
