@@ -72,7 +72,8 @@ impl TableProvider for EventsTable {
         let projection = projection.cloned().unwrap_or_else(|| (0..events::schema().fields().len()).collect());
         // A limit counts rows that pass the filters, which run above.
         let fetch = limit.filter(|_| filters.is_empty());
-        Ok(Arc::new(EventsExec::new(parts, projection, bounds.ids, fetch, readers)?))
+        let exec = EventsExec::new(parts, projection, bounds.ids, fetch, readers)?;
+        Ok(Arc::new(exec.with_steps_where(self.source.step_filter(session)?)?))
     }
 }
 

@@ -3,25 +3,25 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::compute::and;
 use arrow::datatypes::SchemaRef;
+use datafusion::common::cast::as_boolean_array;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ColumnStatistics, DataFusionError, Result, ScalarValue, Statistics, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::execution_plan::{EmissionType, apply_expression_roots};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::statistics::StatisticsArgs;
-use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
-    ReplaceChildrenOptions,
-};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
 use crate::engine::relations::events;
-use crate::engine::scan::{PartFile, StoredRows};
+use crate::engine::scan::{PartFile, StoredRows, bind, columns_of, truth};
 use crate::event::Column;
 
+use super::leaf::{leaf_methods, leaf_properties};
 use super::stream::blocking_stream;
 
 /// The operator. `projection` are columns of the table `events`.
@@ -29,6 +29,10 @@ use super::stream::blocking_stream;
 pub struct EventsExec {
     parts: Vec<Arc<PartFile>>,
     projection: Vec<usize>,
+    /// What `is_step` asks for beyond what is stored: `[steps] where`, over the columns of `events`.
+    steps_where: Option<Arc<dyn PhysicalExpr>>,
+    /// The stored columns that are read, in file order.
+    columns: Vec<Column>,
     ids: Option<Arc<[String]>>,
     fetch: Option<usize>,
     readers: usize,
@@ -50,49 +54,67 @@ impl EventsExec {
         readers: usize,
     ) -> Result<Self> {
         let schema: SchemaRef = Arc::new(events::schema().project(&projection)?);
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(readers),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        );
         let sorted = ids.map(|mut ids| {
             ids.sort();
             ids.into()
         });
+        let mut columns: Vec<Column> = projection.iter().map(|&at| events::stored(at)).collect();
+        columns.sort_unstable();
+        columns.dedup();
         Ok(Self {
             parts,
             projection,
+            columns,
+            steps_where: None,
             ids: sorted,
             fetch,
             readers,
             rows: Arc::default(),
-            properties: Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative)),
+            properties: leaf_properties(schema, readers, EmissionType::Incremental),
             metrics: ExecutionPlanMetricsSet::new(),
         })
     }
 
-    fn stored(&self) -> Vec<Column> {
-        let mut columns: Vec<Column> = self.projection.iter().map(|&at| events::stored(at)).collect();
-        columns.sort_unstable();
-        columns.dedup();
-        columns
+    /// The same operator whose `is_step` also obeys `[steps] where`.
+    ///
+    /// # Errors
+    /// The condition names a column that `events` has not.
+    pub fn with_steps_where(mut self, condition: Option<Arc<dyn PhysicalExpr>>) -> Result<Self> {
+        let asked = self.columns.contains(&Column::IsStep);
+        if let Some(condition) = condition.filter(|_| asked) {
+            self.columns.extend(columns_of(&condition)?);
+            self.columns.sort_unstable();
+            self.columns.dedup();
+            self.steps_where = Some(bind(&condition, &self.columns)?);
+        }
+        Ok(self)
     }
 
     fn open(&self) -> Result<&StoredRows> {
         let opened = self.rows.get_or_init(|| {
-            StoredRows::open(&self.parts, self.stored(), self.ids.as_deref(), self.readers).map_err(Arc::new)
+            StoredRows::open(&self.parts, self.columns.clone(), self.ids.as_deref(), self.readers).map_err(Arc::new)
         });
         opened.as_ref().map_err(|error| DataFusionError::Shared(Arc::clone(error)))
     }
 
     /// The batch of stored columns as rows of the table.
     fn project(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let columns = self.stored();
-        let at = |at: &usize| columns.iter().position(|&it| it == events::stored(*at)).unwrap_or(0);
-        let arrays = self.projection.iter().map(|it| Arc::clone(batch.column(at(it)))).collect();
+        let arrays = self.projection.iter().map(|&at| self.array(batch, events::stored(at))).collect::<Result<_>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(self.schema(), arrays, &options)?)
+    }
+
+    fn array(&self, batch: &RecordBatch, column: Column) -> Result<ArrayRef> {
+        let Some(at) = self.columns.iter().position(|&it| it == column) else {
+            return internal_err!("the column {} was not read", column.name());
+        };
+        let stored = batch.column(at);
+        match &self.steps_where {
+            Some(condition) if column == Column::IsStep => {
+                Ok(Arc::new(and(as_boolean_array(stored)?, &truth(condition, batch)?)?))
+            }
+            _ => Ok(Arc::clone(stored)),
+        }
     }
 }
 
@@ -116,31 +138,13 @@ impl ExecutionPlan for EventsExec {
         "EventsExec"
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.is_empty() { Ok(self) } else { internal_err!("a scan has no children") }
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
+    leaf_methods!();
 
     fn apply_expressions(
         &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
+        apply_expression_roots(&self.steps_where, f)
     }
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

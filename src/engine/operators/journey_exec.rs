@@ -6,22 +6,20 @@ use std::sync::{Arc, Mutex, OnceLock};
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result, internal_err};
+use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::execution_plan::EmissionType;
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
-use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
-    ReplaceChildrenOptions,
-};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
 use crate::engine::relations::Relation;
 use crate::engine::relations::tape::{CodeSet, Facts, Tape};
 use crate::engine::scan::{Names, PersonRuns, ScanPlan, ScanRanges};
 use crate::journey::{Columns, Paths, Walk};
 
+use super::leaf::{leaf_methods, leaf_properties};
 use super::stream::{Sink, blocking_stream};
 
 /// Blocks between two looks at the memory in use.
@@ -98,7 +96,7 @@ impl JourneyExec {
         let coded = vec![false; projection.len()];
         let readers = pass.readers();
         Self {
-            properties: properties(schema(relation, &projection, &coded), readers),
+            properties: leaf_properties(schema(relation, &projection, &coded), readers, EmissionType::Incremental),
             legends: Arc::new((0..readers).map(|_| Mutex::default()).collect()),
             relation,
             pass,
@@ -130,7 +128,8 @@ impl JourneyExec {
             self.relation.codes(&self.column_name(at))?;
             coded[at] = true;
         }
-        let properties = properties(schema(self.relation, &self.projection, &coded), self.pass.readers());
+        let schema = schema(self.relation, &self.projection, &coded);
+        let properties = leaf_properties(schema, self.pass.readers(), EmissionType::Incremental);
         Some(Self {
             properties,
             coded,
@@ -166,17 +165,6 @@ fn schema(relation: Relation, projection: &[usize], coded: &[bool]) -> SchemaRef
     Arc::new(Schema::new(fields))
 }
 
-fn properties(schema: SchemaRef, readers: usize) -> Arc<PlanProperties> {
-    // Ranges of ids, not DataFusion's hash: never declared as anything its planner could pair with another side.
-    let properties = PlanProperties::new(
-        EquivalenceProperties::new(schema),
-        Partitioning::UnknownPartitioning(readers),
-        EmissionType::Incremental,
-        Boundedness::Bounded,
-    );
-    Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative))
-}
-
 impl DisplayAs for JourneyExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let schema = self.schema();
@@ -200,25 +188,7 @@ impl ExecutionPlan for JourneyExec {
         "JourneyExec"
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.is_empty() { Ok(self) } else { internal_err!("a pass has no children") }
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
+    leaf_methods!();
 
     fn apply_expressions(
         &self,

@@ -5,6 +5,7 @@
 pub mod events_exec;
 pub mod fused;
 pub mod journey_exec;
+pub mod leaf;
 pub mod stream;
 
 pub use events_exec::EventsExec;

@@ -60,12 +60,12 @@ pub(super) fn column(name: &str, coded: bool, tape: &mut Tape<'_>) -> Result<Opt
         "from_step" => {
             let start = tape.names.code(START);
             let codes = edges(tape, |_| start, |tape, step| tape.label(step), true);
-            tape.names.column(&codes)
+            tape.names.column(&codes)?
         }
         "to_step" => {
             let exit = tape.names.code(EXIT);
             let codes = edges(tape, |_| exit, |tape, step| tape.label(step), false);
-            tape.names.column(&codes)
+            tape.names.column(&codes)?
         }
         "ts" => {
             let ts = tape.block.ts();

@@ -65,11 +65,11 @@ pub(super) fn column(name: &str, coded: bool, tape: &mut Tape<'_>) -> Result<Opt
         "depth" => numbers(sessions.iter().map(|session| i64::from(session.depth())).collect()),
         "entry_page" => {
             let codes: Vec<u32> = sessions.iter().map(|it| tape.label(it.first_step as usize)).collect();
-            tape.names.column(&codes)
+            tape.names.column(&codes)?
         }
         "exit_page" => {
             let codes: Vec<u32> = sessions.iter().map(|it| tape.label(it.end_step as usize - 1)).collect();
-            tape.names.column(&codes)
+            tape.names.column(&codes)?
         }
         "is_bounce" => truths(sessions.iter().map(|session| session.depth() == 1)),
         "state" => {

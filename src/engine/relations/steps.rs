@@ -86,15 +86,15 @@ pub(super) fn column(name: &str, coded: bool, tape: &mut Tape<'_>) -> Result<Opt
         }
         "step" | "prev_step" | "next_step" => {
             let codes = shifted(tape, name, |tape, step| tape.label(step));
-            tape.names.column(&codes)
+            tape.names.column(&codes)?
         }
         "page" | "prev_page" | "next_page" => {
             let codes = shifted(tape, name, |tape, step| if tape.is_view(step) { tape.label(step) } else { NONE });
-            tape.names.column(&codes)
+            tape.names.column(&codes)?
         }
         "event" => {
             let codes: Vec<u32> = tape.step_rows().iter().map(|&row| tape.block.events()[row as usize]).collect();
-            tape.names.column(&codes)
+            tape.names.column(&codes)?
         }
         "method" => tape.block.take(Column::Method, tape.step_rows())?,
         "status" => tape.block.take(Column::Status, tape.step_rows())?,

@@ -3,9 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, new_null_array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::{and, filter_record_batch, prep_null_mask_filter};
 use arrow::datatypes::{Int32Type, SchemaRef, TimestampMicrosecondType};
@@ -20,8 +18,8 @@ use crate::limits;
 
 use super::label::Labels;
 use super::names::{NONE, Names, Remap, same_memory};
-use super::part::{Opened, damaged};
-use super::plan::{ScanPlan, bind, schema_of};
+use super::part::{Opened, complete, damaged, read_schema};
+use super::plan::{ScanPlan, bind};
 use super::range::{IdRange, needed};
 
 /// A batch of one part after the filter. A run is a stretch of rows of one `distinct_id`; every per-row column is as
@@ -139,7 +137,7 @@ impl Cursor {
         if steps_only && !part.has(Column::IsStep) {
             return Err(damaged(&part.file.path, &"it has no column is_step"));
         }
-        let schema = schema_of(&needs);
+        let schema = read_schema(&needs);
         Ok(Self {
             file: None,
             groups: needed(part, range, plan.ids.as_deref()).into_iter(),
@@ -276,24 +274,6 @@ impl Cursor {
         builder.build().map_err(|error| damaged(path, &error))
     }
 
-    /// The batch with every wanted column in place; one the file is too old for is NULL.
-    fn complete(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        if batch.num_columns() == self.columns.len() {
-            return Ok(batch.clone());
-        }
-        let arrays: Vec<ArrayRef> = self
-            .schema
-            .fields()
-            .iter()
-            .map(|field| match batch.column_by_name(field.name()) {
-                Some(array) => Arc::clone(array),
-                None => new_null_array(field.data_type(), batch.num_rows()),
-            })
-            .collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)?)
-    }
-
     fn column<'a>(&self, batch: &'a RecordBatch, column: Column) -> Option<&'a ArrayRef> {
         self.columns.iter().position(|&it| it == column).map(|at| batch.column(at))
     }
@@ -321,7 +301,7 @@ impl Cursor {
     }
 
     fn fill(&mut self, batch: &RecordBatch, names: &mut Names, labels: &mut Labels) -> Result<()> {
-        let batch = self.filtered(self.complete(batch)?)?;
+        let batch = self.filtered(complete(batch, &self.schema)?)?;
         let rows = batch.num_rows();
         let mut chunk = std::mem::take(&mut self.chunk);
         for codes in [&mut chunk.labels, &mut chunk.pages, &mut chunk.events] {
@@ -337,18 +317,18 @@ impl Cursor {
         self.cut_runs(&mut chunk, ids.as_ref())?;
         if self.wants.labels || self.wants.pages {
             let column = self.column(&batch, Column::Page).cloned();
-            codes(&mut self.page_codes, column.as_ref(), rows, names, &mut chunk.pages);
+            codes(&mut self.page_codes, column.as_ref(), rows, names, &mut chunk.pages)?;
         }
         if self.wants.labels || self.wants.events {
             let column = self.column(&batch, Column::Event).cloned();
-            codes(&mut self.event_codes, column.as_ref(), rows, names, &mut chunk.events);
+            codes(&mut self.event_codes, column.as_ref(), rows, names, &mut chunk.events)?;
         }
         if self.wants.labels {
             labels.extend(names, &chunk.pages, &chunk.events, &mut chunk.labels);
         }
         if self.wants.sources {
             let column = self.column(&batch, Column::SourceSessionId).cloned();
-            self.source_hashes.extend(column.as_ref(), rows, &mut chunk.sources);
+            self.source_hashes.extend(column.as_ref(), rows, &mut chunk.sources)?;
         }
         if !self.marks.is_empty() {
             chunk.marks.resize(rows, 0);
@@ -358,7 +338,7 @@ impl Cursor {
                 }
             }
         }
-        if names.is_full(0) {
+        if names.is_full() {
             return exec_err!(
                 "more than 2 GiB of distinct pages and event names in one pass; normalise pages ([pages]) or read fewer days"
             );
@@ -422,15 +402,27 @@ impl Cursor {
     }
 }
 
-fn codes(remap: &mut Remap, column: Option<&ArrayRef>, rows: usize, names: &mut Names, out: &mut Vec<u32>) {
+fn codes(
+    remap: &mut Remap,
+    column: Option<&ArrayRef>,
+    rows: usize,
+    names: &mut Names,
+    out: &mut Vec<u32>,
+) -> Result<()> {
     match column {
         Some(column) => remap.codes(column, names, out),
-        None => out.resize(rows, NONE),
+        None => {
+            out.resize(rows, NONE);
+            Ok(())
+        }
     }
 }
 
 /// A predicate's value per row; NULL is false.
-fn truth(predicate: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanArray> {
+///
+/// # Errors
+/// It cannot be evaluated, or is neither true nor false.
+pub fn truth(predicate: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanArray> {
     let value = predicate.evaluate(batch)?.into_array(batch.num_rows())?;
     let Some(value) = value.as_boolean_opt() else {
         return exec_err!("the condition {predicate} is no true or false but {}", value.data_type());
@@ -447,14 +439,16 @@ struct SourceHashes {
 
 impl SourceHashes {
     /// Appends the hash of each row's session id, 0 for none.
-    fn extend(&mut self, column: Option<&ArrayRef>, rows: usize, out: &mut Vec<u64>) {
-        let Some(column) = column.and_then(|column| column.as_dictionary_opt::<Int32Type>()) else {
+    fn extend(&mut self, column: Option<&ArrayRef>, rows: usize, out: &mut Vec<u64>) -> Result<()> {
+        let Some(column) = column else {
             out.resize(rows, 0);
-            return;
+            return Ok(());
         };
-        let Some(values) = column.values().as_string_opt::<i32>() else {
-            out.resize(rows, 0);
-            return;
+        let Some((column, values)) = column
+            .as_dictionary_opt::<Int32Type>()
+            .and_then(|column| Some((column, column.values().as_string_opt::<i32>()?)))
+        else {
+            return internal_err!("the column source_session_id was not read as codes");
         };
         if !self.seen.as_ref().is_some_and(|seen| same_memory(seen, values)) {
             self.hashes = values.iter().map(|value| value.map_or(0, |text| xxh3_64(text.as_bytes()).max(1))).collect();
@@ -467,5 +461,6 @@ impl SourceHashes {
                 .iter()
                 .map(|key| key.and_then(|key| hashes.get(usize::try_from(key).ok()?)).copied().unwrap_or(0)),
         );
+        Ok(())
     }
 }

@@ -33,11 +33,12 @@ mod rows;
 mod runs;
 
 pub use block::{Block, Person};
+pub use cursor::truth;
 pub use label::{is_page_view, page_view_names};
 pub use names::{NONE, Names};
 pub(in crate::engine) use part::damaged;
 pub use part::{Damage, Opened, PartFile, read_schema, read_type, text_codes};
-pub use plan::{ScanPlan, columns_of};
+pub use plan::{ScanPlan, bind, columns_of};
 pub use range::{IdRange, ScanRanges};
 pub use rows::StoredRows;
 pub use runs::PersonRuns;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, StringArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::Int32Type;
+use datafusion::common::{Result, internal_err};
 use hashbrown::HashTable;
 
 /// The code of NULL.
@@ -20,6 +21,8 @@ pub struct Names {
     /// End of each text in `text`; code `n` is `text[ends[n - 1]..ends[n]]`, code 0 is empty.
     ends: Vec<i32>,
     snapshot: Option<ArrayRef>,
+    /// Whether a text found no room.
+    full: bool,
 }
 
 impl Default for Names {
@@ -30,6 +33,7 @@ impl Default for Names {
             text: String::new(),
             ends: vec![0],
             snapshot: None,
+            full: false,
         }
     }
 }
@@ -57,8 +61,8 @@ impl Names {
         }
     }
 
-    /// The code of a text, a new one if it has none. Past 2 GiB of text everything new is NULL-coded by nobody:
-    /// see [`Names::is_full`].
+    /// The code of a text, a new one if it has none. A text that no longer fits is [`NONE`], and the set is full from
+    /// then on: whoever fills it asks [`Names::is_full`] before a code is used.
     pub fn code(&mut self, text: &str) -> u32 {
         let hash = self.hasher.hash_one(text);
         let Self { table, hasher, text: all, ends, .. } = self;
@@ -67,6 +71,7 @@ impl Names {
             return code;
         }
         let (Ok(code), Ok(end)) = (u32::try_from(ends.len()), i32::try_from(all.len() + text.len())) else {
+            self.full = true;
             return NONE;
         };
         table.insert_unique(hash, code, |&code| hasher.hash_one(slice(code)));
@@ -82,10 +87,10 @@ impl Names {
         self.table.find(hash, |&code| self.text(code) == text).copied()
     }
 
-    /// Whether the 2 GiB of distinct text that Arrow's offsets can address are used up.
+    /// Whether a text was left without a code, because the 2 GiB that Arrow's offsets can address are used up.
     #[must_use]
-    pub fn is_full(&self, more: usize) -> bool {
-        i32::try_from(self.text.len().saturating_add(more)).is_err()
+    pub fn is_full(&self) -> bool {
+        self.full
     }
 
     /// Bytes held.
@@ -98,8 +103,10 @@ impl Names {
     ///
     /// While the set grows by little, each column carries only its own texts (so that a hundred thousand distinct
     /// pages are not copied for every batch); a set that has settled is shared by all columns.
-    #[must_use]
-    pub fn column(&mut self, codes: &[u32]) -> ArrayRef {
+    ///
+    /// # Errors
+    /// A code is none of this set.
+    pub fn column(&mut self, codes: &[u32]) -> Result<ArrayRef> {
         let settled = self.snapshot.as_ref().map_or(0, |known| known.len());
         let highest = codes.iter().copied().max().unwrap_or(0) as usize;
         if highest >= settled {
@@ -120,7 +127,7 @@ impl Names {
         StringArray::new(OffsetBuffer::new(ScalarBuffer::from(offsets)), text, None)
     }
 
-    fn own_column(&self, codes: &[u32]) -> ArrayRef {
+    fn own_column(&self, codes: &[u32]) -> Result<ArrayRef> {
         let mut own: hashbrown::HashMap<u32, u32, foldhash::fast::RandomState> = hashbrown::HashMap::default();
         let mut texts = vec![""];
         let local: Vec<u32> = codes
@@ -141,14 +148,11 @@ impl Names {
 
 /// Builds the array; `codes` index `values` and 0 is NULL.
 #[expect(clippy::cast_possible_wrap, reason = "codes are fewer than 2^31: their offsets are i32")]
-fn dictionary(codes: &[u32], values: ArrayRef) -> ArrayRef {
+fn dictionary(codes: &[u32], values: ArrayRef) -> Result<ArrayRef> {
     let keys: Vec<i32> = codes.iter().map(|&code| code as i32).collect();
     let nulls = codes.contains(&NONE).then(|| NullBuffer::from_iter(codes.iter().map(|&code| code != NONE)));
     let keys = arrow::array::Int32Array::new(ScalarBuffer::from(keys), nulls);
-    DictionaryArray::<Int32Type>::try_new(keys, values).map_or_else(
-        |_| arrow::array::new_null_array(&super::text_codes(), codes.len()),
-        |array| Arc::new(array) as ArrayRef,
-    )
+    Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, values)?))
 }
 
 /// Turns the codes of one column's dictionaries into codes of [`Names`], a dictionary at a time.
@@ -161,12 +165,14 @@ pub(super) struct Remap {
 
 impl Remap {
     /// Appends the column's codes to `out`.
-    pub(super) fn codes(&mut self, column: &ArrayRef, names: &mut Names, out: &mut Vec<u32>) {
-        let Some(column) = column.as_any_dictionary_opt().and_then(|_| column.as_dictionary_opt::<Int32Type>()) else {
-            out.resize(out.len() + column.len(), NONE);
-            return;
+    pub(super) fn codes(&mut self, column: &ArrayRef, names: &mut Names, out: &mut Vec<u32>) -> Result<()> {
+        let Some(column) = column.as_dictionary_opt::<Int32Type>() else {
+            return internal_err!("a column was not read as codes but as {}", column.data_type());
         };
-        self.follow(column.values(), names);
+        let Some(values) = column.values().as_string_opt::<i32>() else {
+            return internal_err!("the codes of a column stand for {}", column.values().data_type());
+        };
+        self.follow(values, names);
         let table = &self.table;
         let keys = column.keys();
         match keys.nulls().filter(|nulls| nulls.null_count() > 0) {
@@ -177,13 +183,10 @@ impl Remap {
                 );
             }
         }
+        Ok(())
     }
 
-    fn follow(&mut self, values: &ArrayRef, names: &mut Names) {
-        let Some(values) = values.as_string_opt::<i32>() else {
-            self.table.clear();
-            return;
-        };
+    fn follow(&mut self, values: &StringArray, names: &mut Names) {
         if self.seen.as_ref().is_some_and(|seen| same_memory(seen, values)) {
             return;
         }
@@ -217,7 +220,7 @@ mod tests {
         assert_eq!((names.code("/a"), names.text(a), names.text(empty), names.text(NONE)), (a, "/a", "", ""));
         assert_ne!(empty, NONE);
         assert_eq!(names.find("/b"), None);
-        let column = names.column(&[a, NONE, empty]);
+        let column = names.column(&[a, NONE, empty]).unwrap();
         let column = column.as_dictionary::<Int32Type>().downcast_dict::<StringArray>().unwrap();
         assert_eq!(column.into_iter().collect::<Vec<_>>(), [Some("/a"), None, Some("")]);
     }
@@ -228,8 +231,8 @@ mod tests {
         for number in 0..10_000 {
             names.code(&format!("/page/{number}"));
         }
-        assert_eq!(names.column(&[5]).as_dictionary::<Int32Type>().values().len(), 10_001);
+        assert_eq!(names.column(&[5]).unwrap().as_dictionary::<Int32Type>().values().len(), 10_001);
         let fresh = names.code("/fresh");
-        assert_eq!(names.column(&[fresh, fresh]).as_dictionary::<Int32Type>().values().len(), 2);
+        assert_eq!(names.column(&[fresh, fresh]).unwrap().as_dictionary::<Int32Type>().values().len(), 2);
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{DataFusionError, Result};
 use parquet::arrow::ProjectionMask;
@@ -228,6 +229,21 @@ impl Opened {
         }));
         true
     }
+}
+
+/// The batch as `schema` has it: a column that the file is too old for is NULL.
+///
+/// # Errors
+/// A column has another type than the schema says.
+pub(super) fn complete(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    if batch.num_columns() == schema.fields().len() {
+        return Ok(batch.clone());
+    }
+    let stored = |field: &Arc<Field>| batch.column_by_name(field.name()).cloned();
+    let nulls = |field: &Arc<Field>| new_null_array(field.data_type(), batch.num_rows());
+    let arrays = schema.fields().iter().map(|field| stored(field).unwrap_or_else(|| nulls(field))).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)?)
 }
 
 /// Opens a part and refuses one that is gone or not the committed size.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, plan_err};
 use datafusion::physical_expr::PhysicalExpr;
@@ -11,7 +10,7 @@ use datafusion::physical_expr::expressions::Column as ColumnExpr;
 use crate::config::Label;
 use crate::event::Column;
 
-use super::part::{PartFile, read_schema};
+use super::part::PartFile;
 
 /// A pass over the events of some parts, person by person. Build it with the setters, then open ranges of it.
 ///
@@ -201,7 +200,10 @@ fn stored_column(name: &str) -> Result<Column> {
 }
 
 /// The expression with its columns bound to their places in `columns`.
-pub(super) fn bind(expr: &Arc<dyn PhysicalExpr>, columns: &[Column]) -> Result<Arc<dyn PhysicalExpr>> {
+///
+/// # Errors
+/// It reads a column that is not among them.
+pub fn bind(expr: &Arc<dyn PhysicalExpr>, columns: &[Column]) -> Result<Arc<dyn PhysicalExpr>> {
     let bound = Arc::clone(expr).transform_up(|node| {
         let Some(column) = node.downcast_ref::<ColumnExpr>() else { return Ok(Transformed::no(node)) };
         let stored = stored_column(column.name())?;
@@ -211,9 +213,4 @@ pub(super) fn bind(expr: &Arc<dyn PhysicalExpr>, columns: &[Column]) -> Result<A
         Ok(Transformed::yes(Arc::new(ColumnExpr::new(stored.name(), at)) as Arc<dyn PhysicalExpr>))
     })?;
     Ok(bound.data)
-}
-
-/// The schema of a batch with these columns, as a filter sees it.
-pub(super) fn schema_of(columns: &[Column]) -> SchemaRef {
-    read_schema(columns)
 }

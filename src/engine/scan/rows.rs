@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection};
@@ -10,7 +10,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use crate::event::Column;
 use crate::limits;
 
-use super::part::{Opened, PartFile, damaged, read_schema};
+use super::part::{Opened, PartFile, complete, damaged, read_schema};
 use super::range::{IdRange, needed};
 
 /// A row group of a part, or the rows of it that may matter.
@@ -71,7 +71,7 @@ impl StoredRows {
             }
             for batch in self.open_unit(part, unit)? {
                 let batch = batch.map_err(|error| damaged(&part.file.path, &error))?;
-                if !each(self.complete(&batch)?)? {
+                if !each(complete(&batch, &self.schema)?)? {
                     return Ok(());
                 }
             }
@@ -88,19 +88,5 @@ impl StoredRows {
             builder = builder.with_row_selection(selection.clone());
         }
         builder.build().map_err(|error| damaged(&part.file.path, &error))
-    }
-
-    fn complete(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let arrays: Vec<ArrayRef> = self
-            .schema
-            .fields()
-            .iter()
-            .map(|field| match batch.column_by_name(field.name()) {
-                Some(array) => Arc::clone(array),
-                None => new_null_array(field.data_type(), batch.num_rows()),
-            })
-            .collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)?)
     }
 }

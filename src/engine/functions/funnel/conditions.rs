@@ -264,7 +264,7 @@ fn holding(
 ) -> Result<Vec<u32>> {
     let codes: Vec<u32> = codes.collect();
     let options = RecordBatchOptions::new().with_row_count(Some(codes.len()));
-    let batch = RecordBatch::try_new_with_options(Arc::clone(schema), vec![names.column(&codes)], &options)?;
+    let batch = RecordBatch::try_new_with_options(Arc::clone(schema), vec![names.column(&codes)?], &options)?;
     let held = expr.evaluate(&batch)?.into_array(codes.len())?;
     if *held.data_type() != DataType::Boolean {
         return internal_err!("a condition yields {}", held.data_type());

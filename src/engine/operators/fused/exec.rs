@@ -10,22 +10,21 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, exec_err, internal_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::execution_plan::EmissionType;
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
-use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
-    ReplaceChildrenOptions,
-};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
 use crate::engine::operators::JourneyExec;
+use crate::engine::operators::leaf::{leaf_methods, leaf_properties};
+use crate::engine::scan::truth;
 use crate::limits;
 
 use super::accumulate::{Aggregate, State, answers};
 use super::groups::Groups;
 use super::keys::{Key, KeyKind};
-use super::stages::{Stage, apply, truth};
+use super::stages::{Stage, apply};
 
 /// Batches between two looks at the memory in use.
 const BATCHES_PER_CHECK: usize = 64;
@@ -57,18 +56,12 @@ impl FusedAggregateExec {
         aggregates: Vec<Aggregate>,
         schema: SchemaRef,
     ) -> Self {
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Final,
-            Boundedness::Bounded,
-        );
         Self {
             pass: Arc::new(pass),
             stages: stages.into(),
             keys: keys.into(),
             aggregates: aggregates.into(),
-            properties: Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative)),
+            properties: leaf_properties(schema, 1, EmissionType::Final),
             metrics: ExecutionPlanMetricsSet::new(),
         }
     }
@@ -239,25 +232,7 @@ impl ExecutionPlan for FusedAggregateExec {
         "FusedAggregateExec"
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.is_empty() { Ok(self) } else { internal_err!("an aggregate inside the pass has no children") }
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
+    leaf_methods!();
 
     fn apply_expressions(
         &self,

@@ -168,7 +168,7 @@ impl Key {
         } else {
             return internal_err!("a key is no text");
         }
-        if self.names.is_full(0) {
+        if self.names.is_full() {
             return exec_err!("more than 2 GiB of distinct text in one key");
         }
         Ok(())
@@ -242,7 +242,7 @@ impl Key {
                 let values = codes.iter().map(|&code| (code != NONE).then(|| self.numbers[code as usize]));
                 Arc::new(values.collect::<Int64Array>())
             }
-            KeyKind::Text if matches!(kind, DataType::Dictionary(..)) => self.names.column(codes),
+            KeyKind::Text if matches!(kind, DataType::Dictionary(..)) => self.names.column(codes)?,
             KeyKind::Text if *kind == DataType::Utf8View => {
                 let texts = codes.iter().map(|&code| (code != NONE).then(|| self.names.text(code)));
                 Arc::new(texts.collect::<StringViewArray>())

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow::compute::{filter_record_batch, prep_null_mask_filter};
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
-use datafusion::common::{Result, internal_err};
+use datafusion::common::Result;
 use datafusion::physical_expr::PhysicalExpr;
+
+use crate::engine::scan::truth;
 
 /// One operation on a batch.
 #[derive(Debug, Clone)]
@@ -34,14 +36,4 @@ pub(super) fn apply(stages: &[Stage], batch: RecordBatch) -> Result<RecordBatch>
         };
     }
     Ok(batch)
-}
-
-/// A predicate's value per row; NULL is false.
-pub(super) fn truth(predicate: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanArray> {
-    let value = predicate.evaluate(batch)?.into_array(batch.num_rows())?;
-    match value.as_boolean_opt() {
-        Some(value) if value.logical_null_count() > 0 => Ok(prep_null_mask_filter(value)),
-        Some(value) => Ok(value.clone()),
-        None => internal_err!("a filter is not Boolean"),
-    }
 }
