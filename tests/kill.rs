@@ -70,8 +70,9 @@ impl Bench {
 
     fn ok(&self, store: &Path, args: &[&str]) -> String {
         let output = self.run(store, args);
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        let (stdout, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{args:?}: {}\n{stderr}{stdout}", output.status);
+        stdout
     }
 
     fn ingest(&self, store: &Path, log: &Path) {

@@ -94,7 +94,8 @@ fn write_forever(dir: &Path) -> Result<(), StoreError> {
         added.into_iter().for_each(|part| commit.add(part));
         sources.into_iter().for_each(|row| commit.source(row));
         commit.audit("turn", turn.to_string());
-        println!("at {}", commit.commit()?);
+        // On a line of its own: the test harness has begun one with the test's name.
+        println!("\nat {}", commit.commit()?);
     }
     Ok(())
 }

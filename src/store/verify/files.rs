@@ -15,19 +15,20 @@ use crate::store::part::{Checksum, Part};
 use crate::store::snapshot::Snapshot;
 
 const LOOK: &str = "look at it and move it away: readers of the whole folder count it, journeyql does not";
-const LEFT: &str = "a killed writer left it; the next ingest removes it";
 
-/// Reports what lies in `data/` and is named by no commit. While somebody writes, unfinished parts are no finding.
+/// Reports what lies in `data/` and is named by no commit, and returns how many files a killed writer left: the next
+/// one removes those, so they are no finding. While somebody writes, unfinished parts are neither.
 pub(super) fn check_folder(
     layout: &Layout,
     catalog: &Catalog,
     snapshot: &Snapshot,
     findings: &mut Vec<Finding>,
-) -> Result<(), StoreError> {
+) -> Result<usize, StoreError> {
     let announced = lock::look(layout)?;
     let writing = announced.is_none();
     let announced = announced.unwrap_or_default();
     let known = catalog.places()?;
+    let mut left = 0;
     let mut report = |path: std::path::PathBuf, what: &str| {
         findings.push(Finding { file: Some(path), check: "folder", what: what.to_owned(), next: LOOK });
     };
@@ -51,16 +52,19 @@ pub(super) fn check_folder(
                         if known.contains(&place) || writing || catalog.head()? != snapshot.id {
                             continue;
                         }
-                        report(path, if announced.contains(&place) { LEFT } else { "no commit names it" });
+                        if announced.contains(&place) {
+                            left += 1;
+                        } else {
+                            report(path, "no commit names it");
+                        }
                     }
-                    (None, Some(_)) if writing => {}
-                    (None, Some(_)) => report(path, LEFT),
+                    (None, Some(_)) => left += usize::from(!writing),
                     (None, None) => report(path, "it is no part of the store"),
                 }
             }
         }
     }
-    Ok(())
+    Ok(left)
 }
 
 /// xxh3-128 of the whole file.

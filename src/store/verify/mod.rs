@@ -54,6 +54,8 @@ pub struct VerifyReport {
     pub rows: u64,
     pub bytes: u64,
     pub sources: usize,
+    /// Files of a killed writer that the next one removes: no damage.
+    pub left: usize,
     /// Every byte and row was read.
     pub deep: bool,
     /// In order of the checks; empty when all is well.
@@ -72,10 +74,11 @@ impl Store {
     pub fn verify(&self, deep: bool) -> Result<VerifyReport, StoreError> {
         let snapshot = self.snapshot()?;
         let mut findings = Vec::new();
+        let left;
         let stats = {
             let catalog = self.catalog();
             check_catalog(&catalog, &mut findings)?;
-            files::check_folder(&self.layout, &catalog, &snapshot, &mut findings)?;
+            left = files::check_folder(&self.layout, &catalog, &snapshot, &mut findings)?;
             totals::check(&catalog, &snapshot, &mut findings)?;
             if deep { catalog.file_stats()? } else { BTreeMap::new() }
         };
@@ -101,6 +104,7 @@ impl Store {
             rows: parts.iter().map(|part| part.rows).sum(),
             bytes: parts.iter().map(|part| part.bytes).sum(),
             sources: snapshot.sources().len(),
+            left,
             deep,
             findings,
         })
