@@ -11,7 +11,7 @@
 //! Invariants: what is stored, refused and counted is a function of the set of lines; a row that loses leaves its
 //! part in the same commit that brings the winner.
 //!
-//! Deliberately not here: rewriting parts (`group.rs` plans it), events without a given id (never duplicates).
+//! Deliberately not here: rewriting parts (`group/` plans it), events without a given id (never duplicates).
 
 use std::collections::HashMap;
 

@@ -22,7 +22,6 @@ mod encode;
 mod error;
 mod group;
 mod input;
-mod lines;
 mod order;
 mod parts;
 mod prefix;
@@ -33,6 +32,7 @@ mod rows;
 mod run;
 mod source;
 mod table;
+mod text;
 
 pub use error::IngestError;
 pub use report::{Counts, IngestReport, Problem, Progress, Quiet, Skipped, SourceReport};

@@ -4,7 +4,7 @@
 //! several runs of one day ─ merge ─► one part          stored part + rows to remove ─ merge ─► the part without them
 //! ```
 //!
-//! Deliberately not here: which parts count (`group.rs`), writing bytes (`store/`).
+//! Deliberately not here: which parts count (`group/`), writing bytes (`store/`).
 
 pub mod cursor;
 pub mod find;

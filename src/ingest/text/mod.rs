@@ -5,35 +5,32 @@
 //!                   ◄── empty ──┘
 //! ```
 //!
-//! A last line without newline counts as a line, and is remembered as the source's *tail*: if the input has grown
-//! when it is seen again, what became of the tail is undone and the longer line takes its place. So a file that was
-//! read while somebody wrote to it ends up like one that was read when it was complete.
+//! A last line without newline counts as a line, and is remembered as the source's *tail* (`tail.rs`).
 //!
 //! Invariants: each record is counted once, in exactly one place.
+
+mod naming;
+mod tail;
 
 use std::sync::mpsc;
 use std::thread::Builder;
 
 use super::error::IngestError;
-use super::group::{Pending, Place};
+use super::group::Pending;
 use super::input::chunks::{CHUNK_BYTES, Chunks, Piece};
 use super::input::expand::Input;
 use super::input::frame::{Record, Records};
 use super::input::plain::Plain;
-use super::parts::find;
 use super::reading::{Opened, Reading, unreadable};
 use super::source::digest::{Fate, Hasher, State, Tail};
 use super::source::verify::Position;
-use crate::event::{Reject, RejectReason};
+use crate::event::Reject;
 use crate::parse::{Chosen, Framing, LineParser, Outcome};
-use crate::store::{Part, Table};
 use crate::time::Day;
+use naming::Naming;
 
 /// Chunks that the reader may be ahead.
 const AHEAD: usize = 4;
-/// A source is named by its first event line among the records that start within this many bytes, else by its first
-/// record that the format does not drop, else by its first record.
-const NAMING_BYTES: u64 = 4 << 20;
 
 /// What became of a record.
 #[derive(Debug, Clone, Copy)]
@@ -73,8 +70,8 @@ struct Text {
     scratch: Vec<u8>,
     /// Physical lines before the record at hand.
     lines: u64,
-    /// The records that may name the source: first kept, first of all; `None` once it is named.
-    naming: Option<(Option<Vec<u8>>, Option<Vec<u8>>)>,
+    /// The records that may name the source; `None` once it is named.
+    naming: Option<Naming>,
     /// It was named by an event line.
     named: bool,
     /// The known source's tail and its bytes.
@@ -98,7 +95,7 @@ impl<'scope> Reading<'scope, '_, '_> {
             framing,
             scratch: Vec::new(),
             lines: tail.as_ref().map_or(0, |tail| tail.lines),
-            naming: tail.is_none().then_some((None, None)),
+            naming: tail.is_none().then(Naming::default),
             named: tail.as_ref().is_none_or(|tail| tail.named),
             known_tail: None,
             tail: None,
@@ -189,33 +186,6 @@ impl<'scope> Reading<'scope, '_, '_> {
         self.at_tail(text, offset, record, before)
     }
 
-    /// A record at the end of the text, or where the known text ended.
-    #[cold]
-    fn at_tail(&mut self, text: &mut Text, offset: u64, record: &Record<'_>, before: u64) -> Result<(), IngestError> {
-        let parser_state = text.parser.state();
-        let mut fate = None;
-        if let Some((tail, bytes)) = text.known_tail.take() {
-            if bytes.strip_suffix(b"\r").unwrap_or(&bytes) == record.bytes {
-                // Known, and still the same line: at most its newline came.
-                text.parser.parse(record.bytes, &mut text.scratch);
-                fate = tail.fate;
-            } else {
-                self.undo(text.number, tail)?;
-            }
-        }
-        let fate = match fate {
-            Some(fate) => fate,
-            None => {
-                let became = self.line(text, (offset, before + 1), record.bytes);
-                self.fate(became)
-            }
-        };
-        if !record.terminated {
-            text.tail = Some((fate, parser_state, before));
-        }
-        Ok(())
-    }
-
     /// One line that was not known: `at` is its offset and number.
     #[inline]
     fn line(&mut self, text: &mut Text, at: (u64, u64), line: &[u8]) -> Became {
@@ -248,20 +218,6 @@ impl<'scope> Reading<'scope, '_, '_> {
         self.refuse(text.number, at, refused, line)
     }
 
-    fn too_long(&mut self, text: &mut Text, offset: u64, record: &Record<'_>) -> Result<(), IngestError> {
-        let (parser, before) = (text.parser.state(), text.lines);
-        text.lines += 1;
-        if let Some((tail, _)) = text.known_tail.take() {
-            self.undo(text.number, tail)?;
-        }
-        self.group.pending[text.number].tally.lines += 1;
-        self.name(text, offset, Some((record.bytes, true)));
-        let reject = Reject { reason: RejectReason::TooLong, matched: 0 };
-        let became = self.refuse(text.number, (offset, before + 1), reject, record.bytes);
-        text.tail = (!record.terminated).then_some((self.fate(became), parser, before));
-        Ok(())
-    }
-
     fn refuse(&mut self, number: usize, at: (u64, u64), reject: Reject, line: &[u8]) -> Became {
         let (offset, line_no) = at;
         let Reject { reason, matched } = reject;
@@ -271,97 +227,5 @@ impl<'scope> Reading<'scope, '_, '_> {
         pending.tally.quarantined += 1;
         pending.report.problem(line_no, reason, matched, line);
         Became::Quarantined
-    }
-
-    /// As it is remembered.
-    fn fate(&self, became: Became) -> Fate {
-        match became {
-            Became::Stored(day) => Fate::Stored(day.0),
-            Became::Quarantined => Fate::Quarantined(Day::of(self.run.options.now).0),
-            Became::Dropped(rule) => Fate::Dropped(rule.to_owned()),
-        }
-    }
-
-    /// Names the source by its first event line.
-    #[cold]
-    fn name_by(&mut self, text: &mut Text, line: &[u8]) {
-        let forgotten = &self.group.forgotten;
-        let free = |id: &str, known: bool| {
-            self.group.number(id).is_none() && (!known || forgotten.iter().any(|forgotten| forgotten == id))
-        };
-        let id = self.run.known.source_id(line, free);
-        self.group.name(text.number, id);
-        text.naming = None;
-    }
-
-    /// Remembers a record that is no event (and whether the format keeps it), or settles for one of those where no
-    /// event came in time.
-    fn name(&mut self, text: &mut Text, offset: u64, seen: Option<(&[u8], bool)>) {
-        let Some((kept, any)) = &mut text.naming else { return };
-        if let Some((line, keep)) = seen {
-            any.get_or_insert_with(|| line.to_vec());
-            if keep {
-                kept.get_or_insert_with(|| line.to_vec());
-            }
-        }
-        if offset >= NAMING_BYTES {
-            text.named = false;
-            let line = kept.take().or_else(|| any.take()).unwrap_or_default();
-            self.name_by(text, &line);
-        }
-    }
-
-    /// Takes out what became of the source's tail, because the line has grown.
-    fn undo(&mut self, number: usize, tail: Tail) -> Result<(), IngestError> {
-        let id = self.group.ids[number].clone();
-        let (run, line) = (self.run, tail.start);
-        let holds = |part: &Part| -> Result<bool, IngestError> {
-            let mut found = false;
-            find::by_line(&part.open()?, &id, line..line + 1, |_, _, _| {
-                found = true;
-                Ok(())
-            })?;
-            Ok(found)
-        };
-        let (places, day) = match tail.fate {
-            None => return Ok(()),
-            Some(Fate::Dropped(rule)) => {
-                let base = &mut self.group.pending[number].base;
-                base.dropped -= 1;
-                base.lines -= 1;
-                base.dropped_by.entry(rule).and_modify(|count| *count -= 1);
-                self.group.pending[number].known_lines -= 1;
-                return Ok(());
-            }
-            Some(Fate::Stored(day)) => ([(Table::Events, Place::Stored), (Table::Quarantine, Place::Quarantined)], day),
-            Some(Fate::Quarantined(day)) => {
-                ([(Table::Quarantine, Place::Quarantined), (Table::Events, Place::Stored)], day)
-            }
-        };
-        self.group.pending[number].known_lines -= 1;
-        for (at, (table, place)) in places.into_iter().enumerate() {
-            for part in self.snapshot.parts(table).iter().filter(|part| at > 0 || part.day.0 == day) {
-                if holds(part)? {
-                    self.group.remove_stored(table, part, &id, line);
-                    self.group.recount_stored(&id, &run.known, place, None);
-                    return Ok(());
-                }
-            }
-        }
-        // It lost against a copy elsewhere: there is no row.
-        self.group.recount_stored(&id, &run.known, Place::Duplicate, None);
-        Ok(())
-    }
-}
-
-impl Text {
-    /// The tail of a text that was read to `offset`.
-    fn end(self, start: u64, offset: u64) -> Tail {
-        match self.tail {
-            Some((fate, parser, lines)) if start < offset => {
-                Tail { start, fate: Some(fate), lines, parser, named: self.named }
-            }
-            _ => Tail { start, fate: None, lines: self.lines, parser: self.parser.state(), named: self.named },
-        }
     }
 }

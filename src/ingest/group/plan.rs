@@ -1,0 +1,136 @@
+//! What a group's commit replaces: every day gets at most one new part.
+//!
+//! Invariant: the rows of the new parts are exactly the lines that the tallies call stored and quarantined.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+
+use super::{Edit, Group};
+use crate::ingest::error::IngestError;
+use crate::ingest::parts::merge::merge;
+use crate::ingest::press::Press;
+use crate::limits;
+use crate::store::{NewPart, Part, PartWriter, Snapshot, Table};
+use crate::time::Day;
+
+/// Live parts of a day beyond which a commit merges them into one.
+const DAY_PARTS: usize = 8;
+
+/// Parts that replace others, ready to be committed.
+#[derive(Debug, Default)]
+pub struct Plan {
+    pub add: Vec<NewPart>,
+    pub remove: Vec<i64>,
+}
+
+impl Group {
+    /// Brings every day to at most one new part and says which stored parts it replaces.
+    ///
+    /// # Errors
+    /// A part cannot be read or written, or the rows are not those that were counted.
+    pub fn plan(&mut self, press: Press<'_>, snapshot: &Snapshot) -> Result<Plan, IngestError> {
+        let mut plan = Plan::default();
+        let mut balance = Balance::default();
+        let mut days: BTreeSet<(Table, Day)> = self.parts.keys().copied().collect();
+        days.extend(self.edits.keys().copied());
+        for (table, day) in days {
+            let new = self.parts.remove(&(table, day)).unwrap_or_default();
+            let edit = self.edits.remove(&(table, day)).unwrap_or_default();
+            let live: Vec<&Part> = snapshot.parts(table).iter().filter(|part| part.day == day).collect();
+            let crowded = !new.is_empty() && live.len() >= DAY_PARTS;
+            let old: Vec<&Part> =
+                live.into_iter().filter(|part| crowded || edit.files.contains(&part.file_id)).collect();
+            plan.remove.extend(old.iter().map(|part| part.file_id));
+            let old_rows: u64 = old.iter().map(|part| part.rows).sum();
+            let part = one_part(press, (table, day), new, &old, &edit)?;
+            balance.add(table, part.as_ref().map_or(0, NewPart::rows), old_rows, edit.stored.len() as u64);
+            plan.add.extend(part);
+        }
+        self.check(&balance)?;
+        Ok(plan)
+    }
+
+    /// The law of conservation, per source and for the rows that were written.
+    fn check(&self, balance: &Balance) -> Result<(), IngestError> {
+        for pending in &self.pending {
+            if let Some(detail) = pending.tally.violation() {
+                return Err(IngestError::Conservation { name: pending.report.name.clone(), detail });
+            }
+        }
+        let stored: u64 = self.pending.iter().map(|pending| pending.tally.stored).sum();
+        let refused: u64 = self.pending.iter().map(|pending| pending.tally.quarantined).sum();
+        let refused = refused + self.moved_in;
+        if balance.event_rows == stored.cast_signed() && balance.quarantine_rows == refused.cast_signed() {
+            return Ok(());
+        }
+        let (events, quarantine) = (balance.event_rows, balance.quarantine_rows);
+        let detail = format!("{stored} stored and {refused} quarantined, but {events} and {quarantine} rows written");
+        Err(IngestError::Conservation { name: "the commit".to_owned(), detail })
+    }
+}
+
+/// Rows written beyond those that were there.
+#[derive(Debug, Default)]
+struct Balance {
+    /// New event rows.
+    event_rows: i64,
+    /// New quarantine rows.
+    quarantine_rows: i64,
+}
+
+impl Balance {
+    fn add(&mut self, table: Table, rows: u64, old_rows: u64, lost: u64) {
+        let fresh = rows.cast_signed() - old_rows.cast_signed() + lost.cast_signed();
+        match table {
+            Table::Events => self.event_rows += fresh,
+            Table::Quarantine => self.quarantine_rows += fresh,
+        }
+    }
+}
+
+/// Opens a part of this group.
+///
+/// # Errors
+/// Somebody removed it.
+pub fn open(part: &NewPart) -> Result<File, IngestError> {
+    File::open(part.tmp_path()).map_err(|error| IngestError::read(part.tmp_path(), &error))
+}
+
+/// One part with all rows of `new` and `old` but those that `edit` takes out; `None` where nothing is left.
+fn one_part(
+    press: Press<'_>,
+    place: (Table, Day),
+    mut new: Vec<NewPart>,
+    old: &[&Part],
+    edit: &Edit,
+) -> Result<Option<NewPart>, IngestError> {
+    if new.len() == 1 && old.is_empty() && edit.new.is_empty() {
+        return Ok(new.pop());
+    }
+    // In levels, so that a day of any number of runs keeps a bounded number of files open.
+    while new.len() > 1 && new.len() + old.len() > limits::OPEN_PARTS {
+        let level = new.split_off(new.len().saturating_sub(limits::OPEN_PARTS));
+        new.insert(0, merged(press, place, &level, &[], &Edit::default())?);
+    }
+    let part = merged(press, place, &new, old, edit)?;
+    Ok((part.rows() > 0).then_some(part))
+}
+
+fn merged(
+    press: Press<'_>,
+    (table, day): (Table, Day),
+    new: &[NewPart],
+    old: &[&Part],
+    edit: &Edit,
+) -> Result<NewPart, IngestError> {
+    let mut files = Vec::with_capacity(new.len() + old.len());
+    for part in new {
+        files.push((open(part)?, &edit.new));
+    }
+    for part in old {
+        files.push((part.open()?, &edit.stored));
+    }
+    let mut writer = PartWriter::new(press.writer.part(table, day)?, press.fingerprint)?;
+    merge(table, files, |batch| Ok(writer.write(batch)?))?;
+    Ok(writer.finish()?)
+}
