@@ -9,7 +9,14 @@
 --   drop_off_rate double, drop_offs / sessions
 --   bounces bigint, sessions with no other step
 --   bounce_rate double, bounces / entries
-SELECT page, sessions, exits, drop_offs, drop_off_rate, bounces, bounce_rate
+SELECT
+    page,
+    sessions,
+    exits,
+    drop_offs,
+    round(drop_off_rate, 4) AS drop_off_rate,
+    bounces,
+    round(bounce_rate, 4) AS bounce_rate
 FROM drop_offs
 WHERE sessions >= $least
 ORDER BY drop_offs DESC, page

@@ -7,7 +7,7 @@
 --   median_s double null, seconds
 --   mean_s double null, seconds
 --   p90_s double null, seconds
-SELECT page, n, unknown, median_s, mean_s, p90_s
+SELECT page, n, unknown, round(median_s, 3) AS median_s, round(mean_s, 3) AS mean_s, round(p90_s, 3) AS p90_s
 FROM dwell
 ORDER BY n DESC, page
 LIMIT $top

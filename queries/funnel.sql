@@ -11,6 +11,14 @@
 --   drop_off bigint, how many were lost since the step before
 --   drop_off_rate double, share of those who were lost
 --   ttc_median_s double null, seconds from the step before
-SELECT step_no, step, units, conversion_first, conversion_prev, drop_off, drop_off_rate, ttc_median_s
+SELECT
+    step_no,
+    step,
+    units,
+    round(conversion_first, 4) AS conversion_first,
+    round(conversion_prev, 4) AS conversion_prev,
+    drop_off,
+    round(drop_off_rate, 4) AS drop_off_rate,
+    round(ttc_median_s, 3) AS ttc_median_s
 FROM funnel($steps, window => $window, unit => $unit)
 ORDER BY step_no

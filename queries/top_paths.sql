@@ -7,7 +7,7 @@
 --   share double, of all sessions
 --   users bigint, people who took it
 --   median_duration_s double, seconds
-SELECT path, steps, sessions, share, users, median_duration_s
+SELECT path, steps, sessions, round(share, 4) AS share, users, round(median_duration_s, 3) AS median_duration_s
 FROM top_paths
 ORDER BY sessions DESC, steps, path
 LIMIT $top

@@ -13,7 +13,7 @@ WITH own AS (
     FROM steps
     WHERE user_id = $user
 )
-SELECT session_index, step_index, ts, step, repeats, dwell_s
+SELECT session_index, step_index, ts, step, repeats, round(dwell_s, 3) AS dwell_s
 FROM own
 WHERE session_index > latest - $last
 ORDER BY session_index, step_index

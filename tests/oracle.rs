@@ -164,9 +164,8 @@ fn check_funnels(what: &str, run: &Run, variant: &Value) {
         for mode in ["default", "strict_once"] {
             let modes = if mode == "default" { String::new() } else { format!("'{mode}', ") };
             let sql = format!(
-                "SET journeyql.collapse = false;
-                 WITH levels AS (SELECT user_id, window_funnel(INTERVAL '{window} seconds', {modes}ts, {}) AS level
-                                 FROM steps GROUP BY user_id)
+                "WITH levels AS (SELECT user_id, window_funnel(INTERVAL '{window} seconds', {modes}ts, {}) AS level
+                                 FROM events WHERE is_step GROUP BY user_id)
                  SELECT sum(CAST(level >= 1 AS BIGINT)) AS a, sum(CAST(level >= 2 AS BIGINT)) AS b,
                         sum(CAST(level >= 3 AS BIGINT)) AS c FROM levels",
                 conditions.join(", ")

@@ -41,3 +41,4 @@ SELECT
     CAST(exits AS DOUBLE) / views AS exit_rate_views,
     CASE WHEN entries = 0 THEN 0.0 ELSE CAST(bounces AS DOUBLE) / entries END AS bounce_rate
 FROM pages
+ORDER BY drop_offs DESC, page

@@ -20,3 +20,4 @@ SELECT
 FROM steps
 WHERE is_view
 GROUP BY step
+ORDER BY n DESC, page

@@ -43,3 +43,4 @@ named AS (
 SELECT position, from_step, to_step, sum(sessions) AS sessions
 FROM named
 GROUP BY position, from_step, to_step
+ORDER BY position, sessions DESC, from_step, to_step

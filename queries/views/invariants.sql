@@ -57,3 +57,4 @@ laws AS (
 )
 SELECT name, expected, actual, abs(expected - actual) <= 1e-6 * greatest(1.0, abs(expected)) AS ok
 FROM laws
+ORDER BY name

@@ -35,3 +35,4 @@ SELECT
     median_s,
     p95_s
 FROM moves
+ORDER BY transitions DESC, from_step, to_step

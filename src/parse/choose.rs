@@ -77,7 +77,7 @@ impl<'a> Builder<'a> {
 
     /// A built-in format by its name.
     fn named(&self, format: &formats::FormatInfo) -> Result<Choice, FormatError> {
-        let why = "named".to_owned();
+        let why = "asked for".to_owned();
         if matches!(format.reader, Reader::Parquet) {
             return if self.head.starts_with(PARQUET) {
                 Ok(Choice::Parquet { why })
@@ -132,7 +132,7 @@ impl<'a> Builder<'a> {
                 return Err(FormatError::Invalid { name: name.to_owned(), message });
             }
         }
-        let why = format!("named, [format.{name}] of the configuration");
+        let why = format!("asked for, [format.{name}] of the configuration");
         Ok(Chosen { name: name.to_owned(), framing: Framing::Lines, why, parser })
     }
 

@@ -111,10 +111,10 @@ impl Reading<'_, '_, '_> {
     fn choose(&self, input: &Input, head: &[u8], known: Option<&str>) -> Result<Chosen, IngestError> {
         let (requested, config) = (self.run.options.format.as_str(), self.run.config);
         let again = known.filter(|_| requested == "auto").and_then(|known| parse::choose(known, head, config).ok());
-        let chosen = match again {
-            Some(chosen) => Ok(chosen),
-            None => parse::choose(requested, head, config),
-        };
+        if let Some(Choice::Text(chosen)) = again {
+            return Ok(Chosen { why: "as before".to_owned(), ..chosen });
+        }
+        let chosen = parse::choose(requested, head, config);
         match chosen.map_err(|source| IngestError::Format { name: input.name.clone(), source })? {
             Choice::Text(chosen) => Ok(chosen),
             Choice::Parquet { .. } => {
