@@ -1,4 +1,48 @@
 //! journeyql: an embedded database for user journeys.
+//!
+//! ```text
+//! bytes ─► source ─► parse ─► normalize ─► identify ─► rows ─► sort ─► Parquet part ─► one catalog commit
+//!                      └──── reject(reason, offset, raw) ───► quarantine rows ──── the same commit
+//!
+//! SQL ─► views expanded ─► plan ─► events | steps | edges | sessions | journeys over snapshot n ─► Arrow batches
+//!     ─► table, csv, tsv, json, ndjson, markdown, parquet, arrow
+//! ```
+//!
+//! A line becomes an event or a quarantine row, or is counted as dropped by a named rule, or is a duplicate: never
+//! nothing. Nothing before the store touches a disk or a clock.
+//!
+//! # Floors and rooms
+//!
+//! An import only ever points down, never sideways; `tests/architecture.rs` holds this plan.
+//!
+//! | floor | rooms |
+//! |---|---|
+//! | roof | `main.rs` |
+//! | porch | [`cli`] one file per command, the only room that opens doors |
+//! | doors | [`repl`]: no SQL logic, and no door knows another |
+//! | façade | [`database`] open, ingest, query, verify: what a program that embeds journeyql uses |
+//! | flows | [`ingest`] lines to committed days · [`engine`] SQL to batches; they meet only in the store |
+//! | cellar | [`store`] the only writer of a store's files; its contract is `src/store/FORMAT.md` |
+//! | pure | [`parse`] · [`normalize`] · [`identity`] · [`journey`] algorithms on plain slices · [`output`] · [`demo`] |
+//! | ground | [`event`] the record and its Arrow schema · [`config`] · [`time`] · [`limits`] · [`terminal`] · [`error`] |
+//!
+//! One name in all places: the funnel is `src/journey/funnel/`, `src/engine/functions/funnel/`, `queries/funnel.sql`,
+//! `tests/sql/funnel.slt`. Views are `queries/views/NAME.sql`, reports `queries/NAME.sql`; a file of the same name in
+//! the store's `queries/` takes their place.
+//!
+//! # Decisions that one would look for
+//!
+//! - The catalog decides what is data: events, refused lines, offsets and the audit advance in one SQLite transaction,
+//!   in the tables of DuckLake 1.0 and in ours beside them ([`store`]).
+//! - Parts of a day are sorted by person and time, so `steps` and its kin are one pass that merges sorted parts into a
+//!   state machine, with pages as codes and without a sort ([`engine::scan`], [`engine::operators`]); the aggregates
+//!   that the views make over them run inside that pass.
+//! - Parallel readers take ranges of `distinct_id`. That is no partitioning DataFusion knows, and it is never declared
+//!   as one.
+//! - A day that more than eight parts share is rewritten as one by the ingest that finds it so.
+//! - A source is known by its first event line and continues only if its bytes so far are the same. Two inputs that
+//!   begin with the same event line and then differ are two sources; the second one to arrive gets a number, so the
+//!   order of their events of one microsecond and one person is that of arrival.
 
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make and break their own files"))]
 
@@ -20,7 +64,6 @@ pub mod store;
 
 pub mod engine;
 pub mod ingest;
-pub mod maintain;
 
 pub mod database;
 

@@ -26,14 +26,15 @@ pub struct RelationInfo {
 }
 
 /// What the tables hold that have no file to say it.
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 8] = [
     ("events", "every event, as it was stored"),
     ("steps", "one row per step of a session"),
     ("sessions", "one row per session"),
     ("edges", "one row per move from step to step, START and EXIT included"),
     ("journeys", "one row per session with its whole path"),
-    ("quarantine", "the lines that were refused, and why"),
-    ("sources", "the inputs, and where every line of them went"),
+    ("quarantine_rows", "the refused lines as they are stored; quarantine adds the name of their source"),
+    ("source_rows", "the inputs as the catalog has them; sources is the table to read"),
+    ("audit", "what was done to the store, and when"),
 ];
 
 /// A conversation. Each statement sees the newest snapshot; settings last until the session ends.

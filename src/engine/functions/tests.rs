@@ -92,7 +92,7 @@ fn expected(events: &[Event], modes: Modes) -> Vec<(String, i64)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
 
     #[test]
     fn window_funnel_does_not_depend_on_the_plan(

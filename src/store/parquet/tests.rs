@@ -77,7 +77,7 @@ fn store() -> (tempfile::TempDir, Store) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn codes_with_nulls_read_back(
         texts in prop::collection::vec("[a-zä]{0,3}|\\PC{60,80}", 1..40),

@@ -214,7 +214,7 @@ fn greedy(unit: &[&Hit], steps: &[&str], window: i64) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
 
     #[test]
     fn the_pass_equals_a_plain_loop(
