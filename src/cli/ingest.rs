@@ -105,7 +105,9 @@ fn inputs(named: Vec<String>) -> Result<Vec<String>, Failure> {
 
 fn outcome(report: &IngestReport, max_rejects: f64, context: &Context) -> Code {
     for skipped in &report.skipped {
-        context.remark(&format!("{}: {}", neutral(&skipped.name), neutral(&skipped.why)));
+        // The whole of it is in the JSON, and is said when the file is ingested alone.
+        let why = skipped.why.lines().next().unwrap_or_default();
+        context.remark(&format!("left out: {}", neutral(why)));
     }
     if report.failed() {
         return Code::Failed;

@@ -59,7 +59,7 @@ fn write_status(status: &Status, out: &mut dyn Write) -> std::io::Result<()> {
 }
 
 fn write_source(source: &SourceStatus, width: usize, out: &mut dyn Write) -> std::io::Result<()> {
-    let name = crate::output::Measure::cut(&neutral(&source.name), width);
+    let name = crate::output::Measure::cut_start(&neutral(&source.name), width);
     let pad = " ".repeat(width - crate::output::Measure::columns(&name).min(width));
     writeln!(
         out,

@@ -56,13 +56,18 @@ impl Database {
             detail: format!(
                 "{}: expected {}, found {}",
                 row["name"].as_str().unwrap_or_default(),
-                row["expected"],
-                row["actual"]
+                figure(&row["expected"]),
+                figure(&row["actual"])
             ),
             next: None,
         };
         Ok(rows.into_iter().map(check).collect())
     }
+}
+
+/// A count without the `.0` of the column's type.
+fn figure(value: &serde_json::Value) -> String {
+    value.to_string().trim_end_matches(".0").to_owned()
 }
 
 /// A line per check that found nothing, and one per finding.

@@ -64,6 +64,21 @@ impl Measure {
         kept.push('…');
         kept
     }
+
+    /// The text within `columns`, its beginning replaced by `…` where it is longer: what tells paths apart stays.
+    #[must_use]
+    pub fn cut_start(text: &str, columns: usize) -> String {
+        if text.width() <= columns {
+            return text.to_owned();
+        }
+        let mut used = 1;
+        let fits = |c: &char| {
+            used += c.width().unwrap_or(0);
+            used <= columns
+        };
+        let kept: Vec<char> = text.chars().rev().take_while(fits).collect();
+        std::iter::once('…').chain(kept.into_iter().rev()).collect()
+    }
 }
 
 struct Column {

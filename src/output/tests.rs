@@ -9,7 +9,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{Int32Type, Int64Type, Schema};
 
-use super::{Format, Look, open};
+use super::{Format, Look, Measure, open};
 
 /// A sink that the test can read afterwards.
 #[derive(Clone, Default)]
@@ -214,4 +214,12 @@ fn unknown_formats_are_named_with_the_closest() {
     for format in Format::ALL {
         assert_eq!(format.name().parse(), Ok(format));
     }
+}
+
+#[test]
+fn a_text_that_is_too_long_is_cut_at_the_end_that_matters_less() {
+    assert_eq!(Measure::cut("/var/log/shop/access.log", 10), "/var/log/…");
+    assert_eq!(Measure::cut_start("/var/log/shop/access.log", 11), "…access.log");
+    assert_eq!((Measure::cut("東京都", 5), Measure::cut_start("東京都", 5)), ("東京…".into(), "…京都".into()));
+    assert_eq!((Measure::cut("abc", 3), Measure::cut_start("abc", 3)), ("abc".into(), "abc".into()));
 }
