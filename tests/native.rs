@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use journeyql::engine::Engine;
 use proptest::prelude::*;
 
-use crate::stage::{Stage, rows, wait};
+use crate::stage::{Stage, cases, rows, wait};
 
 /// Minutes after 2026-01-05T22:00Z, person, label, session id.
 type Hit = (u16, u8, u8, u8);
@@ -185,7 +185,7 @@ fn both_ways(engine: &Engine, sql: &str) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(12), ..ProptestConfig::default() })]
 
     #[test]
     fn native_steps_are_what_sql_and_a_naive_program_say(hits in hits(), more in hits(), rules in rules()) {

@@ -98,3 +98,20 @@ fn every_console_block_runs() {
     }
     assert!(run >= 8, "the README has only {run} commands");
 }
+
+/// `cargo test … FILTER` in the table for contributors: each filter names tests that are there.
+#[test]
+fn every_command_for_contributors_runs_tests() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let filters: Vec<&str> = text
+        .split('`')
+        .filter_map(|code| code.split_once("cargo test "))
+        .filter_map(|(_, args)| args.split(' ').find(|arg| !arg.starts_with('-')))
+        .collect();
+    assert!(filters.len() >= 4, "{filters:?}");
+    for filter in filters {
+        let listed = Command::new(std::env::current_exe().unwrap()).args([filter, "--list"]).output().unwrap();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        assert!(listed.lines().any(|line| line.ends_with(": test")), "cargo test {filter} runs nothing");
+    }
+}

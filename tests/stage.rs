@@ -95,3 +95,8 @@ fn short(text: &str) -> String {
 pub fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(future)
 }
+
+/// Cases of a property test: what the test asks for, or what `PROPTEST_CASES` does.
+pub fn cases(usual: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().map_or(usual, |text| text.parse().unwrap())
+}

@@ -3,6 +3,8 @@
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::ingest::Progress;
+use crate::output::Measure;
+use crate::terminal::neutral;
 
 /// A bar over the bytes of the inputs; without a known total, a counter.
 pub(super) struct Bar {
@@ -29,8 +31,9 @@ fn style(template: &str) -> ProgressStyle {
 impl Progress for Bar {
     fn start(&mut self, total_bytes: u64) {
         if total_bytes > 0 {
-            self.bar.set_length(total_bytes);
+            // The style first: setting a length draws.
             self.bar.set_style(style("{msg:20!} [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left"));
+            self.bar.set_length(total_bytes);
         } else {
             self.bar.set_style(style("{spinner} {msg} {bytes} {bytes_per_sec} {elapsed}"));
         }
@@ -39,7 +42,7 @@ impl Progress for Bar {
     fn advance(&mut self, bytes: u64, lines: u64, name: &str) {
         self.lines = lines;
         self.bar.set_position(bytes);
-        self.bar.set_message(crate::terminal::neutral(name).into_owned());
+        self.bar.set_message(Measure::cut_start(&neutral(name), 20));
     }
 
     fn finishing(&mut self) {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::{Place, Tables, line, log};
+use crate::stage::cases;
 
 /// A line that may be good, malformed, blank, out of range or about nobody; `at` makes it nearly unique.
 fn any_line(kind: u8, at: u64) -> String {
@@ -29,7 +30,7 @@ fn build(files: &[Vec<u8>], order: &[usize], batch: usize, buffer_bytes: usize) 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(24), ..ProptestConfig::default() })]
 
     #[test]
     fn files_in_any_order_and_batch(
