@@ -46,14 +46,8 @@ impl Store {
 
 /// The files of an empty store, the catalog first; the rules are the user's and stay unless they came with the store.
 fn files(layout: &Layout) -> Vec<std::path::PathBuf> {
-    let catalog = layout.catalog();
-    let beside = |suffix: &str| {
-        let mut name = catalog.clone().into_os_string();
-        name.push(suffix);
-        name.into()
-    };
     let leases = std::fs::read_dir(layout.leases()).into_iter().flatten().flatten().map(|entry| entry.path());
-    [catalog.clone(), beside("-wal"), beside("-shm")].into_iter().chain(leases).collect()
+    Layout::database_files(&layout.catalog()).into_iter().chain(leases).collect()
 }
 
 #[cfg(test)]

@@ -179,6 +179,20 @@ impl Layout {
         self.root.join("catalog.sqlite")
     }
 
+    /// A catalog that is being created: it gets its name when it is whole.
+    pub(super) fn new_catalog(&self) -> PathBuf {
+        self.root.join("catalog.sqlite.new")
+    }
+
+    /// A database and the files that SQLite keeps beside it.
+    pub(super) fn database_files(database: &Path) -> [PathBuf; 4] {
+        ["", "-journal", "-wal", "-shm"].map(|suffix| {
+            let mut name = database.as_os_str().to_owned();
+            name.push(suffix);
+            name.into()
+        })
+    }
+
     pub(super) fn writer_lock(&self) -> PathBuf {
         self.root.join("writer.lock")
     }

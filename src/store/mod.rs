@@ -67,15 +67,20 @@ pub struct Store {
 }
 
 /// What may lie in a folder that becomes a store: the rules, and what an interrupted creation left.
-const WELCOME: [&str; 8] = [
+const WELCOME: [&str; 13] = [
     "journeyql.toml",
     "queries",
     "data",
     "leases",
     "writer.lock",
     "catalog.sqlite",
+    "catalog.sqlite-journal",
     "catalog.sqlite-wal",
     "catalog.sqlite-shm",
+    "catalog.sqlite.new",
+    "catalog.sqlite.new-journal",
+    "catalog.sqlite.new-wal",
+    "catalog.sqlite.new-shm",
 ];
 
 impl Store {
@@ -94,8 +99,7 @@ impl Store {
             return Err(StoreError::AlreadyAStore { dir: layout.root().to_owned() });
         }
         let random = || RandomState::new().build_hasher().finish();
-        Catalog::create(&layout, &format!("{:016x}{:016x}", random(), random()), crate::time::now_micros())?;
-        disk.sync_dir(layout.root()).map_err(|error| StoreError::io("syncing", layout.root(), error))?;
+        Catalog::create(&layout, disk, &format!("{:016x}{:016x}", random(), random()), crate::time::now_micros())?;
         Self::open_on(dir, disk)
     }
 

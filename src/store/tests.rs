@@ -242,7 +242,8 @@ fn what_is_no_store_is_said_so() {
     assert!(error(&dir.path().join("x")).contains("no such folder"));
     assert!(error(dir.path()).contains("no catalog.sqlite"));
     std::fs::write(dir.path().join("catalog.sqlite"), "").unwrap();
-    assert!(error(dir.path()).contains("interrupted"));
+    assert!(error(dir.path()).contains("not made by journeyql"));
+    std::fs::remove_file(dir.path().join("catalog.sqlite")).unwrap();
     let store = Store::create(dir.path()).unwrap();
     assert!(matches!(Store::create(store.dir()), Err(StoreError::AlreadyAStore { .. })));
     let home = tempfile::tempdir().unwrap();
@@ -251,6 +252,19 @@ fn what_is_no_store_is_said_so() {
     std::fs::write(dir.path().join("catalog.sqlite"), "not a database at all, far from it").unwrap();
     let _ = std::fs::remove_file(dir.path().join("catalog.sqlite-wal"));
     assert!(Store::open(dir.path()).unwrap_err().is_damage());
+}
+
+/// Killed while SQLite changed its journal mode, a catalog had a hot journal that no reader may roll back.
+#[test]
+fn a_creation_killed_halfway_leaves_no_store_and_is_repeated() {
+    let dir = tempfile::tempdir().unwrap();
+    for left in ["catalog.sqlite.new", "catalog.sqlite.new-journal", "catalog.sqlite-wal", "catalog.sqlite-shm"] {
+        std::fs::write(dir.path().join(left), "half of it").unwrap();
+    }
+    assert!(matches!(Store::open(dir.path()), Err(StoreError::NotAStore { .. })));
+    let store = Store::create(dir.path()).unwrap();
+    assert_eq!(store.verify(true).unwrap().findings, []);
+    assert!(!dir.path().join("catalog.sqlite.new").exists());
 }
 
 fn tamper(store: &Store, sql: &str) {

@@ -19,6 +19,7 @@ pub(super) mod stats;
 mod totals;
 mod write;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub(super) use read::{FileStats, Listing};
 pub(super) use write::{Change, CommitFailure};
 
 use super::StoreError;
+use super::disk::Disk;
 use super::layout::Layout;
 use crate::time::{DAY, Day, SECOND};
 
@@ -48,7 +50,7 @@ impl Catalog {
     pub(super) fn open_reader(layout: &Layout) -> Result<Self, StoreError> {
         Self::require(layout)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let catalog = Self::connect(layout, flags)?;
+        let catalog = Self::connect(layout, &layout.catalog(), flags)?;
         catalog.check_format()?;
         Ok(catalog)
     }
@@ -57,37 +59,50 @@ impl Catalog {
     pub(super) fn open_writer(layout: &Layout) -> Result<Self, StoreError> {
         Self::require(layout)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let catalog = Self::connect(layout, flags)?;
+        let catalog = Self::connect(layout, &layout.catalog(), flags)?;
         catalog.check_format()?;
         catalog.durable()?;
         catalog.correct_data_path()?;
         Ok(catalog)
     }
 
-    /// Creates the tables of an empty store in one transaction. A catalog that a killed creation left empty is finished.
-    pub(super) fn create(layout: &Layout, store_id: &str, now: i64) -> Result<(), StoreError> {
+    /// Creates the catalog of an empty store under another name and then gives it its own: a catalog that is there is
+    /// whole. The caller holds the writer lock.
+    pub(super) fn create(layout: &Layout, disk: &Disk, store_id: &str, now: i64) -> Result<(), StoreError> {
+        let path = layout.new_catalog();
+        // What lies beside a catalog that is gone would be taken for the new one's.
+        for left in Layout::database_files(&path).into_iter().chain(Layout::database_files(&layout.catalog())) {
+            disk.remove(&left).map_err(|error| StoreError::io("removing", &left, error))?;
+        }
+        Self::build(layout, &path, store_id, now)?;
+        let io = |doing, error| StoreError::io(doing, &path, error);
+        let file = File::open(&path).map_err(|error| io("opening", error))?;
+        disk.sync_file(&file, &path).map_err(|error| io("syncing", error))?;
+        disk.rename(&path, &layout.catalog()).map_err(|error| io("renaming", error))?;
+        disk.sync_dir(layout.root()).map_err(|error| StoreError::io("syncing", layout.root(), error))
+    }
+
+    /// The tables of an empty store; closing the database leaves one file.
+    fn build(layout: &Layout, path: &Path, store_id: &str, now: i64) -> Result<(), StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut catalog = Self::connect(layout, flags)?;
-        let path = catalog.path.clone();
-        let fail = |error| StoreError::catalog("creating", &path, error);
+        let mut catalog = Self::connect(layout, path, flags)?;
+        let fail = |error| StoreError::catalog("creating", path, error);
         let mode: String =
             catalog.connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(fail)?;
         if mode != "wal" {
             let detail = format!("its journal mode is {mode}, not WAL: the file system cannot hold a store");
-            return Err(StoreError::DamagedCatalog { catalog: path, detail });
+            return Err(StoreError::DamagedCatalog { catalog: path.to_owned(), detail });
         }
         catalog.durable()?;
         let tx = catalog.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
         ddl::create(&tx, layout, store_id, now).map_err(fail)?;
-        tx.commit().map_err(fail)
+        tx.commit().map_err(fail)?;
+        catalog.connection.close().map_err(|(_, error)| fail(error))
     }
 
-    /// There is a catalog file with tables in it: a finished store, of whatever version.
+    /// There is a catalog: a store, of whatever version.
     pub(super) fn exists(layout: &Layout) -> bool {
-        layout.catalog().metadata().is_ok_and(|file| file.len() > 0)
-            && Self::connect(layout, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-                .and_then(|catalog| catalog.count("sqlite_master", "looking for tables"))
-                .map_or(true, |tables| tables > 0)
+        layout.catalog().exists()
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -105,12 +120,11 @@ impl Catalog {
         Err(StoreError::NotAStore { dir: layout.root().to_owned(), why })
     }
 
-    fn connect(layout: &Layout, flags: OpenFlags) -> Result<Self, StoreError> {
-        let path = layout.catalog();
-        let fail = |error| StoreError::catalog("opening", &path, error);
-        let connection = Connection::open_with_flags(&path, flags).map_err(fail)?;
+    fn connect(layout: &Layout, path: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
+        let fail = |error| StoreError::catalog("opening", path, error);
+        let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
         connection.busy_timeout(BUSY).map_err(fail)?;
-        Ok(Self { connection, layout: layout.clone(), path })
+        Ok(Self { connection, layout: layout.clone(), path: path.to_owned() })
     }
 
     /// What a committed transaction promises: on the disk before COMMIT returns, and no old bytes left in free pages.

@@ -73,7 +73,7 @@ impl Catalog {
             .query_row("SELECT count(*) > 0 FROM sqlite_master WHERE name = 'jq_meta'", [], |row| row.get(0))
             .map_err(&fail)?;
         if !ours {
-            let why = "its catalog.sqlite was not made by journeyql, or its creation was interrupted";
+            let why = "its catalog.sqlite was not made by journeyql";
             return Err(StoreError::NotAStore { dir, why });
         }
         let found = meta(&self.connection, "format").map_err(&fail)?.unwrap_or_default();
@@ -245,11 +245,6 @@ impl Catalog {
             .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
             .map_err(self.fail("checking its pages"))?;
         Ok((found != "ok").then_some(found))
-    }
-
-    pub(super) fn count(&self, table: &'static str, doing: &'static str) -> Result<i64, StoreError> {
-        let sql = format!("SELECT count(*) FROM {table}");
-        self.connection.query_row(&sql, [], |row| row.get(0)).map_err(self.fail(doing))
     }
 
     fn foreign(&self, what: String) -> StoreError {
