@@ -1,5 +1,7 @@
 //! The golden vectors of SEMANTICS §9 that ingest answers for.
 
+use journeyql::config::Config;
+
 use super::{Place, Tables, gzip, line, log};
 
 /// The tables of one text in a fresh store.
@@ -113,4 +115,20 @@ fn many_runs_of_a_day_become_one_part() {
     }
     assert!(place.days().values().all(|parts| *parts <= 9), "{:?}", place.days());
     assert_eq!(place.tables().events.len(), 60_200);
+}
+
+/// A merge under new rules made the rows of the old ones look as if they had been derived again.
+#[test]
+fn a_merge_does_not_forget_that_rows_are_of_other_rules() {
+    let mut place = Place::new();
+    place.take("0.log", log(0..10));
+    let old = place.store.snapshot().unwrap().events()[0].rules.clone();
+    place.config = Config::parse("[pages]\nids = false\n").unwrap();
+    for at in 1..10 {
+        place.take(&format!("{at}.log"), log(at * 10..at * 10 + 10));
+    }
+    let snapshot = place.store.snapshot().unwrap();
+    assert!(snapshot.events().len() < 10, "they were merged");
+    let of_old_rules: u64 = snapshot.events().iter().filter(|part| part.rules == old).map(|part| part.rows).sum();
+    assert!(of_old_rules >= 10, "{:?}", snapshot.events());
 }

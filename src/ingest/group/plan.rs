@@ -130,7 +130,9 @@ fn merged(
     for part in old {
         files.push((part.open()?, &edit.stored));
     }
-    let mut writer = PartWriter::new(press.writer.part(table, day)?, press.fingerprint)?;
+    // Rows of other rules stay marked as such: only deriving them again may say that they are up to date.
+    let stale = old.iter().map(|part| part.rules.as_str()).find(|rules| *rules != press.fingerprint);
+    let mut writer = PartWriter::new(press.writer.part(table, day)?, stale.unwrap_or(press.fingerprint))?;
     merge(table, files, |batch| Ok(writer.write(batch)?))?;
     Ok(writer.finish()?)
 }
