@@ -35,6 +35,7 @@ pub struct Person<'a> {
 
 impl Block {
     /// The people, ascending by id.
+    #[must_use]
     pub fn people(&self) -> impl ExactSizeIterator<Item = Person<'_>> {
         (0..self.row_ends.len()).map(|at| self.person(at))
     }

@@ -22,7 +22,9 @@
 //!
 //! Deliberately not here: sessions (`journey/`), Arrow output (`engine/operators/`), any write.
 
+mod batches;
 mod block;
+mod chunk;
 mod cursor;
 mod label;
 mod names;
@@ -31,9 +33,10 @@ mod plan;
 mod range;
 mod rows;
 mod runs;
+mod source_hashes;
 
+pub use batches::truth;
 pub use block::{Block, Person};
-pub use cursor::truth;
 pub use label::{is_page_view, page_view_names};
 pub use names::{NONE, Names};
 pub(in crate::engine) use part::damaged;

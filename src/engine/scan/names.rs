@@ -56,7 +56,9 @@ impl Names {
     pub fn text(&self, code: u32) -> &str {
         let at = code as usize;
         match (at.checked_sub(1).and_then(|before| self.ends.get(before)), self.ends.get(at)) {
-            (Some(&from), Some(&to)) => self.text.get(from as usize..to as usize).unwrap_or_default(),
+            (Some(&from), Some(&to)) => {
+                self.text.get(from.cast_unsigned() as usize..to.cast_unsigned() as usize).unwrap_or_default()
+            }
             _ => "",
         }
     }
@@ -66,7 +68,8 @@ impl Names {
     pub fn code(&mut self, text: &str) -> u32 {
         let hash = self.hasher.hash_one(text);
         let Self { table, hasher, text: all, ends, .. } = self;
-        let slice = |code: u32| &all[ends[code as usize - 1] as usize..ends[code as usize] as usize];
+        let end = |at: usize| ends[at].cast_unsigned() as usize;
+        let slice = |code: u32| &all[end(code as usize - 1)..end(code as usize)];
         if let Some(&code) = table.find(hash, |&code| slice(code) == text) {
             return code;
         }
@@ -107,7 +110,7 @@ impl Names {
     /// # Errors
     /// A code is none of this set.
     pub fn column(&mut self, codes: &[u32]) -> Result<ArrayRef> {
-        let settled = self.snapshot.as_ref().map_or(0, |known| known.len());
+        let settled = self.snapshot.as_ref().map_or(0, Array::len);
         let highest = codes.iter().copied().max().unwrap_or(0) as usize;
         if highest >= settled {
             if self.len() > 4 * codes.len() && self.len() < settled + settled / 2 {
@@ -150,7 +153,7 @@ impl Names {
 #[expect(clippy::cast_possible_wrap, reason = "codes are fewer than 2^31: their offsets are i32")]
 fn dictionary(codes: &[u32], values: ArrayRef) -> Result<ArrayRef> {
     let keys: Vec<i32> = codes.iter().map(|&code| code as i32).collect();
-    let nulls = codes.contains(&NONE).then(|| NullBuffer::from_iter(codes.iter().map(|&code| code != NONE)));
+    let nulls = codes.contains(&NONE).then(|| codes.iter().map(|&code| code != NONE).collect::<NullBuffer>());
     let keys = arrow::array::Int32Array::new(ScalarBuffer::from(keys), nulls);
     Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, values)?))
 }

@@ -217,7 +217,7 @@ impl Opened {
             .map(|page| usize::try_from(page.first_row_index).unwrap_or(0))
             .chain([rows])
             .collect();
-        if index.num_pages() as usize + 1 != starts.len() {
+        if index.num_pages() + 1 != starts.len() as u64 {
             return false;
         }
         pages.extend(starts.windows(2).enumerate().map(|(at, edge)| IdPage {

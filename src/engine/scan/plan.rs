@@ -12,6 +12,30 @@ use crate::event::Column;
 
 use super::part::PartFile;
 
+/// A code column of a block.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Code {
+    Label = 1,
+    Page = 2,
+    Event = 4,
+    /// The source session.
+    Source = 8,
+}
+
+/// The code columns that a pass fills.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Codes(u8);
+
+impl Codes {
+    pub(super) fn add(&mut self, code: Code) {
+        self.0 |= code as u8;
+    }
+
+    pub(super) fn has(self, code: Code) -> bool {
+        self.0 & code as u8 != 0
+    }
+}
+
 /// A pass over the events of some parts, person by person. Build it with the setters, then open ranges of it.
 ///
 /// Expressions are over the columns of [`crate::event::events`] by **name** (`user_id` is read as `distinct_id`); the
@@ -23,10 +47,7 @@ pub struct ScanPlan {
     pub(super) filter: Option<Arc<dyn PhysicalExpr>>,
     pub(super) marks: Vec<Arc<dyn PhysicalExpr>>,
     pub(super) label: Label,
-    pub(super) labels: bool,
-    pub(super) pages: bool,
-    pub(super) events: bool,
-    pub(super) by_source: bool,
+    pub(super) codes: Codes,
     /// Columns that the block keeps as Arrow rows.
     pub(super) rows: Vec<Column>,
     /// Only these `distinct_id`s (sorted), all if absent.
@@ -44,10 +65,7 @@ impl ScanPlan {
             filter: None,
             marks: Vec::new(),
             label: Label::Auto,
-            labels: false,
-            pages: false,
-            events: false,
-            by_source: false,
+            codes: Codes::default(),
             rows: Vec::new(),
             ids: None,
         }
@@ -83,21 +101,21 @@ impl ScanPlan {
     #[must_use]
     pub fn with_labels(mut self, rule: Label) -> Self {
         self.label = rule;
-        self.labels = true;
+        self.codes.add(Code::Label);
         self
     }
 
     /// Page codes.
     #[must_use]
     pub fn with_pages(mut self) -> Self {
-        self.pages = true;
+        self.codes.add(Code::Page);
         self
     }
 
     /// Event-name codes.
     #[must_use]
     pub fn with_events(mut self) -> Self {
-        self.events = true;
+        self.codes.add(Code::Event);
         self
     }
 
@@ -105,7 +123,7 @@ impl ScanPlan {
     /// the total order) and [`super::Block::sources`] numbers the groups.
     #[must_use]
     pub fn with_sources(mut self) -> Self {
-        self.by_source = true;
+        self.codes.add(Code::Source);
         self
     }
 
@@ -156,10 +174,11 @@ impl ScanPlan {
                 columns.push(column);
             }
         };
+        let has = |code| self.codes.has(code);
         want(self.steps_only, Column::IsStep);
-        want(self.labels || self.pages, Column::Page);
-        want(self.labels || self.events, Column::Event);
-        want(self.by_source, Column::SourceSessionId);
+        want(has(Code::Label) || has(Code::Page), Column::Page);
+        want(has(Code::Label) || has(Code::Event), Column::Event);
+        want(has(Code::Source), Column::SourceSessionId);
         for column in [Column::SourceId, Column::SourceOffset, Column::EventId] {
             want(self.shares_days(), column);
         }
@@ -193,10 +212,8 @@ pub fn columns_of(expr: &Arc<dyn PhysicalExpr>) -> Result<Vec<Column>> {
 
 fn stored_column(name: &str) -> Result<Column> {
     let name = if name == "user_id" { Column::DistinctId.name() } else { name };
-    match Column::ALL.into_iter().find(|column| column.name() == name) {
-        Some(column) => Ok(column),
-        None => plan_err!("no column {name} in events"),
-    }
+    let known = Column::ALL.into_iter().find(|column| column.name() == name);
+    known.map_or_else(|| plan_err!("no column {name} in events"), Ok)
 }
 
 /// The expression with its columns bound to their places in `columns`.

@@ -56,8 +56,8 @@ impl ScanPlan {
         let rows: u64 = parts.iter().map(|part| part.file.rows).sum();
         let per_reader = if sliced { rows.div_ceil(SLICE_ROWS).div_ceil(readers.max(1) as u64).max(1) } else { 1 };
         let readers = if self.ids.is_some() { 1 } else { readers.max(1) };
-        let slices = usize::try_from(per_reader).unwrap_or(1) * readers;
-        let cuts = if self.ids.is_some() { Vec::new() } else { cut_points(&parts, slices) };
+        let pieces = usize::try_from(per_reader).unwrap_or(1) * readers;
+        let cuts = if self.ids.is_some() { Vec::new() } else { cut_points(&parts, pieces) };
         let mut ranges: Vec<IdRange> = Vec::with_capacity(cuts.len() + 1);
         let mut from = None;
         for cut in cuts {

@@ -14,6 +14,7 @@ use super::block::Block;
 use super::cursor::Cursor;
 use super::label::Labels;
 use super::names::Names;
+use super::plan::Code;
 use super::range::{IdRange, ScanRanges};
 
 /// The people of one reader's ranges in ascending order of id, a block at a time.
@@ -204,7 +205,7 @@ impl PersonRuns {
         if self.shares_days {
             self.order_ties(base);
         }
-        if self.pass.plan.by_source {
+        if self.pass.plan.codes.has(Code::Source) {
             let rows = as_u32(self.block.ts.len() - base);
             self.block.ranks.extend(0..rows);
             self.group_sources(base);

@@ -1,0 +1,156 @@
+//! One part read forward: the Parquet batches of the pages that a range needs, projected and filtered.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{and, filter_record_batch, prep_null_mask_filter};
+use arrow::datatypes::SchemaRef;
+use datafusion::common::{Result, exec_err};
+use datafusion::physical_expr::PhysicalExpr;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection};
+
+use crate::config::Label;
+use crate::event::Column;
+use crate::limits;
+
+use super::part::{Opened, complete, damaged, read_schema};
+use super::plan::{Code, ScanPlan, bind, columns_of};
+use super::range::{IdRange, needed};
+
+/// Reads one part over one range of ids, a batch at a time; the file is open from the first batch to the last.
+#[derive(Debug)]
+pub(super) struct Batches {
+    pub part: Opened,
+    file: Option<File>,
+    groups: std::vec::IntoIter<(usize, Option<RowSelection>)>,
+    reader: Option<ParquetRecordBatchReader>,
+    /// The columns of a batch.
+    pub columns: Vec<Column>,
+    schema: SchemaRef,
+    steps_only: bool,
+    filter: Option<Arc<dyn PhysicalExpr>>,
+}
+
+impl Batches {
+    /// Prepares the reading; the file is opened when the first batch is read.
+    pub(super) fn new(part: &Opened, plan: &ScanPlan, range: &IdRange) -> Result<Self> {
+        let steps_only = plan.steps_only && !part.always_true(Column::IsStep);
+        if steps_only && !part.has(Column::IsStep) {
+            return Err(damaged(&part.file.path, &"it has no column is_step"));
+        }
+        let columns = columns(part, plan, steps_only)?;
+        Ok(Self {
+            file: None,
+            groups: needed(part, range, plan.ids.as_deref()).into_iter(),
+            reader: None,
+            steps_only,
+            filter: plan.filter.as_ref().map(|expr| bind(expr, &columns)).transpose()?,
+            schema: read_schema(&columns),
+            columns,
+            part: part.clone(),
+        })
+    }
+
+    /// The rows of the next batch that pass the filter, perhaps none; `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(reader) = &mut self.reader {
+                if let Some(batch) = reader.next() {
+                    let batch = batch.map_err(|error| damaged(&self.part.file.path, &error))?;
+                    return self.filtered(complete(&batch, &self.schema)?).map(Some);
+                }
+                self.reader = None;
+            }
+            let Some((group, selection)) = self.groups.next() else {
+                self.file = None;
+                return Ok(None);
+            };
+            self.reader = Some(self.open_group(group, selection)?);
+        }
+    }
+
+    /// Ends the reading: nothing that follows is wanted.
+    pub(super) fn stop(&mut self) {
+        (self.groups, self.reader) = (Vec::new().into_iter(), None);
+    }
+
+    /// A column of a batch, `None` if it is not read.
+    pub(super) fn column<'a>(&self, batch: &'a RecordBatch, column: Column) -> Option<&'a ArrayRef> {
+        self.columns.iter().position(|&it| it == column).map(|at| batch.column(at))
+    }
+
+    /// One reader per row group: a batch across two groups would lose its dictionary.
+    fn open_group(&mut self, group: usize, selection: Option<RowSelection>) -> Result<ParquetRecordBatchReader> {
+        let path = &self.part.file.path;
+        let file = match &self.file {
+            Some(file) => file,
+            None => self.file.insert(self.part.handle()?),
+        };
+        let file = file.try_clone().map_err(|error| damaged(path, &error))?;
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.part.metadata().clone())
+            .with_row_groups(vec![group])
+            .with_projection(self.part.projection(&self.columns))
+            .with_batch_size(limits::BATCH_ROWS);
+        if let Some(selection) = selection {
+            builder = builder.with_row_selection(selection);
+        }
+        builder.build().map_err(|error| damaged(path, &error))
+    }
+
+    fn filtered(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        let steps = if self.steps_only {
+            self.column(&batch, Column::IsStep).and_then(|column| column.as_boolean_opt()).cloned()
+        } else {
+            None
+        };
+        let wanted = match &self.filter {
+            Some(filter) => {
+                let kept = truth(filter, &batch)?;
+                Some(match steps {
+                    Some(steps) => and(&steps, &kept)?,
+                    None => kept,
+                })
+            }
+            None => steps,
+        };
+        match wanted {
+            Some(wanted) if wanted.true_count() < batch.num_rows() => Ok(filter_record_batch(&batch, &wanted)?),
+            _ => Ok(batch),
+        }
+    }
+}
+
+/// The columns of the plan without those that the part's statistics make needless.
+fn columns(part: &Opened, plan: &ScanPlan, steps_only: bool) -> Result<Vec<Column>> {
+    let mut needs = plan.columns()?;
+    let elsewhere = |column: Column| -> Result<bool> {
+        let mut named = plan.rows.contains(&column);
+        for expr in plan.marks.iter().chain(&plan.filter) {
+            named |= columns_of(expr)?.contains(&column);
+        }
+        Ok(named)
+    };
+    if !steps_only && !elsewhere(Column::IsStep)? {
+        needs.retain(|&column| column != Column::IsStep);
+    }
+    // The label of a page that is always there needs no event name, and a name that is never there needs no bytes.
+    let nameless = part.always_null(Column::Event) || (plan.label == Label::Page && part.never_null(Column::Page));
+    let unread = part.always_null(Column::Event) || !plan.codes.has(Code::Event);
+    if nameless && unread && !elsewhere(Column::Event)? {
+        needs.retain(|&column| column != Column::Event);
+    }
+    Ok(needs)
+}
+
+/// A predicate's value per row; NULL is false.
+///
+/// # Errors
+/// It cannot be evaluated, or is neither true nor false.
+pub fn truth(predicate: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanArray> {
+    let value = predicate.evaluate(batch)?.into_array(batch.num_rows())?;
+    let Some(value) = value.as_boolean_opt() else {
+        return exec_err!("the condition {predicate} is no true or false but {}", value.data_type());
+    };
+    Ok(if value.null_count() > 0 { prep_null_mask_filter(value) } else { value.clone() })
+}
