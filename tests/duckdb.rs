@@ -19,7 +19,8 @@ use journeyql::store::{PartWriter, SourceRow, Store, Table, Writer};
 use journeyql::time::Day;
 use serde_json::Value;
 
-/// Past the capture of the test harness: a check that did not happen must be seen.
+/// A check that did not happen must be seen.
+#[expect(clippy::explicit_write, reason = "eprintln! would be captured by the test harness")]
 fn not_run(why: &str) {
     writeln!(std::io::stderr(), "\nNOT RUN: the DuckDB check: {why}").unwrap();
 }
@@ -127,8 +128,12 @@ fn commit(writer: &mut Writer, days: &[(Day, Vec<Row>)], replaced: &[i64]) -> i6
         parts.push(part(Table::Quarantine, days[0].0, &refused_batch(days[0].0)));
     }
     let mut commit = writer.begin();
-    parts.into_iter().for_each(|part| commit.add(part));
-    replaced.iter().for_each(|id| commit.remove(*id));
+    for part in parts {
+        commit.add(part);
+    }
+    for id in replaced {
+        commit.remove(*id);
+    }
     commit.source(SourceRow { source_id: "00000000000000aa".into(), name: "a.log".into(), ..SourceRow::default() });
     commit.audit("ingest", "a.log");
     commit.commit().unwrap()

@@ -141,7 +141,7 @@ fn an_ingest_killed_at_any_moment_leaves_one_commit_or_the_next() {
     let mut hits = 0;
     for kill in 0..kills {
         // The moments lie closer and closer to the end: the commit is there.
-        let after = whole.mul_f64(dice.below(1_100) as f64 / 1_000.0);
+        let after = whole * u32::try_from(dice.below(1_100)).unwrap() / 1_000;
         hits += u64::from(bench.kill_ingest(&store, &logs, after));
         if !bench.dir.path().join(&store).join("catalog.sqlite").exists() {
             // Killed before the store was there: nothing is known yet.

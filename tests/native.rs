@@ -98,7 +98,8 @@ fn naive(engine: &Engine, rules: Rules) -> Vec<Step> {
     let sql = "SELECT user_id, source_session_id, CAST(extract(epoch FROM ts) AS BIGINT) / 60, ts,
             CASE WHEN event IS NULL OR event = 'page_view' THEN page ELSE event END
         FROM events WHERE is_step ORDER BY user_id, ts, source_id, source_offset";
-    let mut streams: BTreeMap<(String, String), Vec<(i64, String, String)>> = BTreeMap::new();
+    // Minute, time and label of the hits, by person and session id.
+    let mut streams = BTreeMap::<_, Vec<_>>::new();
     for row in wait(rows(engine, sql)).unwrap() {
         let [user, session, minute, ts, label] = <[String; 5]>::try_from(row).unwrap();
         let session = if rules.honour { session } else { String::new() };

@@ -91,8 +91,12 @@ fn write_forever(dir: &Path) -> Result<(), StoreError> {
             sources.push(other);
         }
         drop(snapshot);
-        added.into_iter().for_each(|part| commit.add(part));
-        sources.into_iter().for_each(|row| commit.source(row));
+        for part in added {
+            commit.add(part);
+        }
+        for row in sources {
+            commit.source(row);
+        }
         commit.audit("turn", turn.to_string());
         // On a line of its own: the test harness has begun one with the test's name.
         println!("\nat {}", commit.commit()?);

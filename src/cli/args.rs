@@ -58,7 +58,7 @@ pub(super) struct Global {
     /// Colours in what people read
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub color: Color,
-    /// The time to take for now, ISO-8601 (for receipt, open sessions and now())
+    /// The time to take for now, ISO-8601 (for receipt, open sessions and `now()`)
     #[arg(long, global = true, value_name = "TIME", value_parser = instant)]
     pub now: Option<i64>,
 }

@@ -79,8 +79,8 @@ fn generate(plan: &Plan, folder: &Path) -> Result<[PathBuf; 3], Failure> {
 }
 
 fn write_file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), Failure> {
-    let (new_file, file) = NewFile::create(path)?;
-    let mut out = BufWriter::with_capacity(1 << 16, file);
+    let (new_file, sink) = NewFile::create(path)?;
+    let mut out = BufWriter::with_capacity(1 << 16, sink);
     let written = fill(&mut out).and_then(|()| out.flush());
     written.map_err(|error| Failure::failed(&format!("cannot write {} – {error}", path.display())))?;
     new_file.keep()

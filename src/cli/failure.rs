@@ -35,12 +35,12 @@ impl From<Code> for ExitCode {
 pub(super) struct Failure {
     code: Code,
     /// `None`: nothing to say, the exit code says it.
-    explanation: Option<Explanation>,
+    explanation: Option<Box<Explanation>>,
 }
 
 impl Failure {
-    pub(super) const fn new(code: Code, explanation: Explanation) -> Self {
-        Self { code, explanation: Some(explanation) }
+    pub(super) fn new(code: Code, explanation: Explanation) -> Self {
+        Self { code, explanation: Some(Box::new(explanation)) }
     }
 
     /// What was typed makes no sense: `what – hint`.
@@ -56,7 +56,7 @@ impl Failure {
     /// A command to type next.
     #[must_use]
     pub(super) fn next(mut self, command: impl Into<String>) -> Self {
-        self.explanation = self.explanation.map(|explanation| explanation.next(command));
+        self.explanation = self.explanation.map(|explanation| Box::new(explanation.next(command)));
         self
     }
 

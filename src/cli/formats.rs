@@ -16,11 +16,11 @@ pub(in crate::cli) struct Args {
     samples: bool,
 }
 
-pub(in crate::cli) fn run(args: Args) -> Result<Code, Failure> {
+pub(in crate::cli) fn run(args: &Args) -> Result<Code, Failure> {
     if args.json.json {
-        print_json()?
+        print_json()?;
     } else {
-        print_list(args.samples)?
+        print_list(args.samples)?;
     }
     Ok(Code::Done)
 }

@@ -101,12 +101,12 @@ async fn perform(command: Command, context: &Context) -> Result<Code, Failure> {
         Command::Explain(args) => explain::run(args, context).await,
         Command::Trace(args) => trace::run(args, context).await,
         Command::Quarantine(command) => quarantine::run(command, context).await,
-        Command::Status(args) => status::run(args, context),
+        Command::Status(args) => status::run(&args, context),
         Command::Queries(args) => queries::run(args, context),
-        Command::Formats(args) => formats::run(args),
+        Command::Formats(args) => formats::run(&args),
         Command::Config(command) => config::run(&command, context),
         Command::Verify(args) => verify::run(args, context).await,
-        Command::Files(args) => files::run(args, context),
+        Command::Files(args) => files::run(&args, context),
         Command::Repl | Command::Ingest(_) => Ok(Code::Done),
     }
 }

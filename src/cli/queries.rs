@@ -24,9 +24,9 @@ pub(in crate::cli) fn run(args: Args, context: &Context) -> Result<Code, Failure
     }
     let reports = reports(&context.store)?;
     if args.json.json {
-        print_json(&reports)?
+        print_json(&reports)?;
     } else {
-        print_list(&reports, context)?
+        print_list(&reports, context)?;
     }
     Ok(Code::Done)
 }

@@ -16,7 +16,7 @@ pub(in crate::cli) struct Args {
     json: Json,
 }
 
-pub(in crate::cli) fn run(args: Args, context: &Context) -> Result<Code, Failure> {
+pub(in crate::cli) fn run(args: &Args, context: &Context) -> Result<Code, Failure> {
     let status = context.open()?.status()?;
     if args.json.json {
         let json = serde_json::to_string_pretty(&status).map_err(|error| Failure::failed(&error.to_string()))?;

@@ -101,8 +101,8 @@ impl Target {
         let (new_file, sink): (Option<NewFile>, output::Sink<'_>) = match &self.file {
             None => (None, Box::new(BufWriter::with_capacity(1 << 16, io::stdout()))),
             Some(path) => {
-                let (new_file, file) = NewFile::create(path)?;
-                (Some(new_file), Box::new(BufWriter::with_capacity(1 << 16, file)))
+                let (new_file, opened) = NewFile::create(path)?;
+                (Some(new_file), Box::new(BufWriter::with_capacity(1 << 16, opened)))
             }
         };
         let mut writer = output::open(self.format, schema, sink, self.look)?;

@@ -13,7 +13,7 @@ use crate::time;
 /// Show one person's journeys, step by step
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
-    /// The user id, as the column user_id has it
+    /// The user id, as the column `user_id` has it
     user: String,
     #[command(flatten)]
     json: Json,

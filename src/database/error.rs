@@ -73,8 +73,7 @@ impl Error {
     #[must_use]
     pub fn explain(&self) -> Explanation {
         match self {
-            Self::Store(error) => explain_store(error),
-            Self::Ingest(IngestError::Store(error)) => explain_store(error),
+            Self::Store(error) | Self::Ingest(IngestError::Store(error)) => explain_store(error),
             Self::Config(ConfigError::Invalid { path, message }) => explain_rules(path, message),
             other => Explanation::new(&other.to_string()),
         }

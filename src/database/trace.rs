@@ -52,6 +52,7 @@ pub struct Trace {
     pub closest: Option<String>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
 fn as_iso<S: Serializer>(ts: &i64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&time::iso(*ts))
 }

@@ -13,7 +13,7 @@ use std::collections::BinaryHeap;
 
 use super::Plan;
 use super::dice::Dice;
-use crate::time::{DAY, SECOND, civil_day};
+use crate::time::{DAY, Day, SECOND, civil_day};
 
 /// Visits that a visitor makes on average.
 const VISITS_A_VISITOR: u64 = 4;
@@ -59,7 +59,7 @@ pub(super) struct Shop {
 impl Shop {
     /// `lines_a_visit`: how many lines a visit leaves on average, which fixes how many visits fill the file.
     pub(super) fn new(plan: &Plan, seed: u64, lines_a_visit: u64) -> Self {
-        let start = civil_day(2025, 3, 3).map_or(0, |day| day.start());
+        let start = civil_day(2025, 3, 3).map_or(0, Day::start);
         let visits = (plan.lines / lines_a_visit).max(1);
         let span = u64::from(plan.days.max(1)) * DAY.unsigned_abs();
         Self {

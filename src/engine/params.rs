@@ -78,7 +78,7 @@ impl Kind {
             },
             Self::Interval => {
                 let micros = time::parse_duration(value)?;
-                format!("INTERVAL '{} microseconds'", micros)
+                format!("INTERVAL '{micros} microseconds'")
             }
             Self::Date => match time::Day::parse(value.trim()) {
                 Some(day) => format!("DATE '{day}'"),

@@ -2,18 +2,18 @@
 //!
 //! | name | value | default |
 //! |---|---|---|
-//! | session_gap | a length of time | `[session] gap` |
-//! | source_ids | honour, ignore | `[session] source_ids` |
-//! | from, to | a day or a time (UTC); sessions that begin in `[from, to)` | none |
-//! | user | one person | none |
-//! | segment | a saved segment | none |
-//! | label | auto, page, event | `[journey] label` |
-//! | collapse | true, false | `[journey] collapse` |
-//! | terminal_pages | names, separated by commas or as a JSON list | `[journey] terminal_pages` |
-//! | top_n, max_steps | counts for `flows` | 10, 6 |
-//! | path_steps | paths look at the first so many steps; 0: at all | 0 |
-//! | now | a time; when open sessions are judged | the latest event |
-//! | native_aggregates | false: let `DataFusion` aggregate (same answers, slower) | true |
+//! | `session_gap` | a length of time | `[session] gap` |
+//! | `source_ids` | honour, ignore | `[session] source_ids` |
+//! | `from`, `to` | a day or a time (UTC); sessions that begin in `[from, to)` | none |
+//! | `user` | one person | none |
+//! | `segment` | a saved segment | none |
+//! | `label` | auto, page, event | `[journey] label` |
+//! | `collapse` | true, false | `[journey] collapse` |
+//! | `terminal_pages` | names, separated by commas or as a JSON list | `[journey] terminal_pages` |
+//! | `top_n`, `max_steps` | counts for `flows` | 10, 6 |
+//! | `path_steps` | paths look at the first so many steps; 0: at all | 0 |
+//! | `now` | a time; when open sessions are judged | the latest event |
+//! | `native_aggregates` | false: let `DataFusion` aggregate (same answers, slower) | true |
 //!
 //! Invariants: a value is checked when it is set; views read the settings when they run, never when they are made.
 

@@ -82,12 +82,12 @@ impl Encoder {
             self.text(&texts.event, |row| row.event)?,
             self.text(&texts.page, |row| buffer.page(row))?,
             self.text(&texts.path, |row| row.path)?,
-            Arc::new(BooleanArray::from_iter(self.rows.iter().map(|row| Some(buffer.is_step(row, rules))))),
+            Arc::new(self.rows.iter().map(|row| Some(buffer.is_step(row, rules))).collect::<BooleanArray>()),
             self.text(&texts.method, |row| row.method)?,
-            Arc::new(Int16Array::from_iter(
-                self.rows.iter().map(|row| (row.status != NO_STATUS).then_some(row.status)),
-            )),
-            Arc::new(Int64Array::from_iter(self.rows.iter().map(|row| buffer.bytes(row)))),
+            Arc::new(
+                self.rows.iter().map(|row| (row.status != NO_STATUS).then_some(row.status)).collect::<Int16Array>(),
+            ),
+            Arc::new(self.rows.iter().map(|row| buffer.bytes(row)).collect::<Int64Array>()),
             self.text(&texts.referrer, |row| row.referrer)?,
             self.text(&texts.agent, |row| row.agent)?,
             self.text(&texts.ip, |row| row.ip)?,
@@ -180,7 +180,9 @@ pub struct QuarantineRow<'a> {
 /// Arrow refuses the columns, which would be a mistake of ours.
 pub fn quarantine(rows: &[QuarantineRow<'_>], now: i64) -> Result<RecordBatch, ArrowError> {
     let mut raw = BinaryBuilder::new();
-    rows.iter().for_each(|row| raw.append_value(row.raw));
+    for row in rows {
+        raw.append_value(row.raw);
+    }
     let refusals = || rows.iter().map(|row| row.refusal);
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Date32Array::from_value(Day::of(now).0, rows.len())),

@@ -58,6 +58,7 @@ pub enum IngestError {
 
 impl IngestError {
     /// An operating system's error about a path.
+    #[must_use]
     pub fn read(path: &Path, error: &io::Error) -> Self {
         let path = path.to_owned();
         match error.kind() {

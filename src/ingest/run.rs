@@ -157,9 +157,9 @@ impl Run<'_> {
             let mut commit = writer.begin();
             plan.add.into_iter().for_each(|part| commit.add(part));
             plan.remove.into_iter().for_each(|file| commit.remove(file));
-            rows.iter().for_each(|row| commit.source(row.clone()));
+            rows.iter().cloned().for_each(|row| commit.source(row));
             group.forgotten.iter().for_each(|id| commit.forget(id.clone()));
-            commit.audit("ingest", &group.summary());
+            commit.audit("ingest", group.summary());
             self.report.snapshot = commit.commit()?;
             group.forgotten.iter().for_each(|id| self.known.remove(id));
             rows.into_iter().try_for_each(|row| self.known.put(row))?;

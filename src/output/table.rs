@@ -10,7 +10,7 @@
 //! ```
 //! Where even the narrowest columns do not fit the terminal, a row becomes a record of `name  value` lines.
 //!
-//! Invariant: memory is bounded by MEASURED_ROWS rows, however long the answer.
+//! Invariant: memory is bounded by `MEASURED_ROWS` rows, however long the answer.
 
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -52,8 +52,7 @@ fn written(format: Format, batches: &[RecordBatch], look: Look) -> Vec<u8> {
     }
     writer.finish().unwrap();
     drop(writer);
-    let bytes = sink.0.lock().unwrap().clone();
-    bytes
+    sink.0.lock().unwrap().clone()
 }
 
 fn text(format: Format, look: Look) -> String {

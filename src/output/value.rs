@@ -221,13 +221,12 @@ impl Value<'_> {
     /// The JSON spelling. A float that JSON has no number for is null.
     pub(super) fn write_json(&self, out: &mut String) -> Result<(), ArrowError> {
         match self {
-            Value::Null => out.push_str("null"),
             Value::Bool(yes) => out.push_str(if *yes { "true" } else { "false" }),
             Value::Int(number) => _ = write!(out, "{number}"),
             Value::UInt(number) => _ = write!(out, "{number}"),
             Value::Float(number) if number.is_finite() => write_float(*number, out),
             Value::Float32(number) if number.is_finite() => _ = write!(out, "{number:?}"),
-            Value::Float(_) | Value::Float32(_) => out.push_str("null"),
+            Value::Null | Value::Float(_) | Value::Float32(_) => out.push_str("null"),
             Value::Number(digits) => out.push_str(digits),
             Value::Text(text) => write_json_text(text, out),
             Value::List(items) => {

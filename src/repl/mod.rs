@@ -69,13 +69,13 @@ pub fn run(database: &Database, runtime: &Runtime, face: Face) -> Result<(), Rep
         _ = editor.load_history(path);
     }
     if !face.quiet && io::stdin().is_terminal() {
-        shell.tell(&format!("journeyql {} – \\? for help, \\q or Ctrl-D to leave", env!("CARGO_PKG_VERSION")));
+        tell(&format!("journeyql {} – \\? for help, \\q or Ctrl-D to leave", env!("CARGO_PKG_VERSION")));
     }
     let outcome = shell.read_and_perform(&mut editor);
     if let Some(path) = &history
         && let Err(error) = editor.save_history(path)
     {
-        shell.tell(&format!("the history was not saved to {} – {error}", path.display()));
+        tell(&format!("the history was not saved to {} – {error}", path.display()));
     }
     outcome
 }
@@ -143,16 +143,16 @@ impl<'a> Shell<'a> {
 
     fn meta(&mut self, meta: Meta) -> Result<(), OutputError> {
         match meta {
-            Meta::Help => self.say(meta::HELP),
+            Meta::Help => say(meta::HELP),
             Meta::List => self.list(),
             Meta::Describe { name, with_sql } => self.describe(&name, with_sql),
             Meta::Timing(on) => {
                 self.timing = on.unwrap_or(!self.timing);
-                self.say(if self.timing { "timing is on\n" } else { "timing is off\n" })
+                say(if self.timing { "timing is on\n" } else { "timing is off\n" })
             }
             Meta::Format(format) => {
                 self.format = format.unwrap_or(self.format);
-                self.say(&format!("format is {}\n", self.format))
+                say(&format!("format is {}\n", self.format))
             }
             Meta::Quit => Ok(()),
         }
@@ -161,11 +161,11 @@ impl<'a> Shell<'a> {
     fn list(&mut self) -> Result<(), OutputError> {
         let Some(relations) = self.relations() else { return Ok(()) };
         let width = relations.iter().map(|relation| relation.name.len()).max().unwrap_or(0);
-        let lines: String = relations
-            .iter()
-            .map(|relation| format!("{:width$}  {:8}  {}\n", relation.name, relation.kind, relation.what))
-            .collect();
-        self.say(&lines)
+        let mut out = io::stdout().lock();
+        for relation in relations {
+            writeln!(out, "{:width$}  {:8}  {}", relation.name, relation.kind, relation.what)?;
+        }
+        Ok(out.flush()?)
     }
 
     fn relations(&mut self) -> Option<Vec<RelationInfo>> {
@@ -187,7 +187,7 @@ impl<'a> Shell<'a> {
         );
         self.statement(&sql)?;
         match &relation.sql {
-            Some(text) if with_sql => self.say(&format!("\n{}\n", text.trim_end())),
+            Some(text) if with_sql => say(&format!("\n{}\n", text.trim_end())),
             _ => Ok(()),
         }
     }
@@ -197,7 +197,7 @@ impl<'a> Shell<'a> {
             let watch = Stopwatch::start();
             self.statement(statement)?;
             if self.timing {
-                self.tell(&format!("{:.3} s", watch.seconds()));
+                tell(&format!("{:.3} s", watch.seconds()));
             }
         }
         Ok(())
@@ -216,7 +216,7 @@ impl<'a> Shell<'a> {
             Ok(()) => Ok(()),
             Err(Stop::Output(error)) => Err(error),
             Err(Stop::Interrupted) => {
-                self.tell("interrupted");
+                tell("interrupted");
                 Ok(())
             }
             Err(Stop::Database(error)) => {
@@ -226,20 +226,20 @@ impl<'a> Shell<'a> {
         }
     }
 
-    fn say(&self, text: &str) -> Result<(), OutputError> {
-        let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        Ok(out.flush()?)
-    }
-
-    /// A remark on stderr; nobody is left to tell where it is closed.
-    fn tell(&self, text: &str) {
-        _ = writeln!(io::stderr(), "{text}");
-    }
-
     fn explain(&self, explanation: &Explanation) {
         _ = io::stderr().write_all(explanation.text(self.face.color_err).as_bytes());
     }
+}
+
+fn say(text: &str) -> Result<(), OutputError> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// A remark on stderr; nobody is left to tell where it is closed.
+fn tell(text: &str) {
+    _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Why a statement gave no whole answer.

@@ -41,7 +41,9 @@ fn work(store: &Store, done: &Cell<usize>) -> Result<(), StoreError> {
     let anew = write(&writer, Table::Events, monday, &events(monday, 90, 9, "a"))?;
     let mut commit = writer.begin();
     commit.add(anew);
-    old.into_iter().for_each(|id| commit.remove(id));
+    for id in old {
+        commit.remove(id);
+    }
     commit.source(after_drop(source("a", 90, 3), "erased", 10));
     commit.audit("forget", "…");
     commit.commit()?;
@@ -49,7 +51,9 @@ fn work(store: &Store, done: &Cell<usize>) -> Result<(), StoreError> {
     let old: Vec<i64> = live(&writer, day("2026-01-06"))?;
     let more = write(&writer, Table::Quarantine, monday, &refused(monday, 3, "c"))?;
     let mut commit = writer.begin();
-    old.into_iter().for_each(|id| commit.remove(id));
+    for id in old {
+        commit.remove(id);
+    }
     commit.add(more);
     commit.source(after_drop(source("b", 0, 3), "retention", 40));
     commit.source(source("c", 0, 3));
@@ -75,7 +79,7 @@ fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let to = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to)
+            copy(&entry.path(), &to);
         } else {
             fs::copy(entry.path(), to).map(drop).unwrap();
         }

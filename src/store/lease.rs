@@ -23,14 +23,14 @@ pub(super) fn share(layout: &Layout, disk: &Disk, snapshot: i64) -> Result<File,
 pub(super) fn held(layout: &Layout, disk: &Disk, head: i64) -> Result<Vec<i64>, StoreError> {
     let dir = layout.leases();
     let names = Disk::names(&dir).map_err(|error| StoreError::io("listing", &dir, error))?;
-    let mut held = Vec::new();
+    let mut leased = Vec::new();
     for id in names.iter().filter_map(|name| Layout::parse_lease(name)) {
         if is_held(disk, &layout.lease(id), id < head)? {
-            held.push(id);
+            leased.push(id);
         }
     }
-    held.sort_unstable();
-    Ok(held)
+    leased.sort_unstable();
+    Ok(leased)
 }
 
 fn is_held(disk: &Disk, path: &Path, remove: bool) -> Result<bool, StoreError> {

@@ -12,9 +12,9 @@ fn parquet(rows: i64) -> Vec<u8> {
     let ts = (0..rows).map(|at| (at % 10 != 9).then_some(1_767_600_000_000_000 + at * 1_000_000));
     let columns: [(&str, ArrayRef); 4] = [
         ("user_id", Arc::new(StringArray::from_iter_values((0..rows).map(|at| format!("u{}", at % 7))))),
-        ("ts", Arc::new(TimestampMicrosecondArray::from_iter(ts).with_timezone("UTC"))),
+        ("ts", Arc::new(ts.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))),
         ("page", Arc::new(StringArray::from_iter_values((0..rows).map(|at| format!("/p/{}", at % 3))))),
-        ("price", Arc::new(Int64Array::from_iter((0..rows).map(|at| (at % 2 == 0).then_some(at))))),
+        ("price", Arc::new((0..rows).map(|at| (at % 2 == 0).then_some(at)).collect::<Int64Array>())),
     ];
     let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap();
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();

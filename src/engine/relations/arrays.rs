@@ -13,16 +13,19 @@ use datafusion::common::Result;
 use crate::journey::UNKNOWN;
 
 /// Times, µs UTC.
+#[must_use]
 pub fn times(values: Vec<i64>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from(values).with_timezone("UTC"))
 }
 
 /// Whole numbers.
+#[must_use]
 pub fn numbers(values: Vec<i64>) -> ArrayRef {
     Arc::new(Int64Array::from(values))
 }
 
 /// Stamps: numbers that are equal where the thing is the same.
+#[must_use]
 pub fn stamps(values: Vec<u64>) -> ArrayRef {
     Arc::new(UInt64Array::from(values))
 }
@@ -33,11 +36,12 @@ pub fn truths(values: impl Iterator<Item = bool>) -> ArrayRef {
 }
 
 /// Microseconds as seconds; [`UNKNOWN`] is NULL.
+#[must_use]
 #[expect(clippy::cast_precision_loss, reason = "a double holds 285 years of microseconds exactly")]
 pub fn seconds(micros: &[i64]) -> ArrayRef {
     let values: Vec<f64> = micros.iter().map(|&micros| micros as f64 / 1e6).collect();
     let nulls =
-        micros.contains(&UNKNOWN).then(|| NullBuffer::from_iter(micros.iter().map(|&micros| micros != UNKNOWN)));
+        micros.contains(&UNKNOWN).then(|| micros.iter().map(|&micros| micros != UNKNOWN).collect::<NullBuffer>());
     Arc::new(Float64Array::new(ScalarBuffer::from(values), nulls))
 }
 

@@ -59,17 +59,17 @@ pub(super) fn column(name: &str, coded: bool, tape: &mut Tape<'_>) -> Result<Opt
         "step_index" => numbers(tape.sessions().iter().flat_map(|it| 0..=i64::from(it.depth())).collect()),
         "from_step" => {
             let start = tape.names.code(START);
-            let codes = edges(tape, |_| start, |tape, step| tape.label(step), true);
-            tape.names.column(&codes)?
+            let labels = edges(tape, |_| start, Tape::label, true);
+            tape.names.column(&labels)?
         }
         "to_step" => {
             let exit = tape.names.code(EXIT);
-            let codes = edges(tape, |_| exit, |tape, step| tape.label(step), false);
-            tape.names.column(&codes)?
+            let labels = edges(tape, |_| exit, Tape::label, false);
+            tape.names.column(&labels)?
         }
         "ts" => {
             let ts = tape.block.ts();
-            times(edges(tape, |session| ts[session.end_row as usize - 1], |tape, step| tape.ts(step), false))
+            times(edges(tape, |session| ts[session.end_row as usize - 1], Tape::ts, false))
         }
         "gap_s" => seconds(&gaps(tape)),
         "is_entry" => truths(tape.sessions().iter().flat_map(|it| (0..=it.depth()).map(|at| at == 0))),
@@ -88,10 +88,10 @@ fn per_edge<T: Copy>(tape: &Tape<'_>, value: impl Fn(u32, &Session) -> T) -> Vec
 }
 
 /// A value per move: that of the step left (`outer` first) or of the step reached (`outer` last).
-fn edges<T>(
-    tape: &Tape<'_>,
+fn edges<'a, T>(
+    tape: &Tape<'a>,
     outer: impl Fn(&Session) -> T,
-    inner: impl Fn(&Tape<'_>, usize) -> T,
+    inner: impl Fn(&Tape<'a>, usize) -> T,
     outer_first: bool,
 ) -> Vec<T> {
     let mut out = Vec::with_capacity(tape.walk.steps.len() + tape.sessions().len());

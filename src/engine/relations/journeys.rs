@@ -71,7 +71,7 @@ pub(super) fn column(name: &str, coded: bool, tape: &mut Tape<'_>) -> Result<Opt
         "truncated" => truths(
             all.iter().map(|session| is_cut(session, looked) || session.depth() as usize > limits::PATH_STEPS_SHOWN),
         ),
-        "path_steps" => numbers(all.iter().map(|session| seen(session, looked).len() as i64).collect()),
+        "path_steps" => numbers(all.iter().map(|session| (seen(session, looked).len() as u64).cast_signed()).collect()),
         "pages" => {
             let mut ends = vec![0i32];
             let mut texts = StringBuilder::new();

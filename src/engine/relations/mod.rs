@@ -98,10 +98,7 @@ impl Relation {
             Self::Sessions => sessions::column(name, coded, tape)?,
             Self::Journeys => journeys::column(name, coded, tape)?,
         };
-        match built {
-            Some(array) => Ok(array),
-            None => internal_err!("no column {name} in {}", self.name()),
-        }
+        built.map_or_else(|| internal_err!("no column {name} in {}", self.name()), Ok)
     }
 
     /// The type of the number that can stand for a column's text: unique among people (`user_id`), sessions

@@ -64,12 +64,12 @@ pub(super) fn column(name: &str, coded: bool, tape: &mut Tape<'_>) -> Result<Opt
         "events" => numbers(sessions.iter().map(|session| i64::from(session.events())).collect()),
         "depth" => numbers(sessions.iter().map(|session| i64::from(session.depth())).collect()),
         "entry_page" => {
-            let codes: Vec<u32> = sessions.iter().map(|it| tape.label(it.first_step as usize)).collect();
-            tape.names.column(&codes)?
+            let labels: Vec<u32> = sessions.iter().map(|it| tape.label(it.first_step as usize)).collect();
+            tape.names.column(&labels)?
         }
         "exit_page" => {
-            let codes: Vec<u32> = sessions.iter().map(|it| tape.label(it.end_step as usize - 1)).collect();
-            tape.names.column(&codes)?
+            let labels: Vec<u32> = sessions.iter().map(|it| tape.label(it.end_step as usize - 1)).collect();
+            tape.names.column(&labels)?
         }
         "is_bounce" => truths(sessions.iter().map(|session| session.depth() == 1)),
         "state" => {
@@ -89,7 +89,7 @@ pub(super) fn column(name: &str, coded: bool, tape: &mut Tape<'_>) -> Result<Opt
                 EndedBy::Nothing if closed(tape, session) => EndedBy::Gap.name(),
                 by => by.name(),
             });
-            Arc::new(StringArray::from_iter(by))
+            Arc::new(by.collect::<StringArray>())
         }
         "is_terminal" => truths(sessions.iter().map(|it| tape.terminal.has(tape.label(it.end_step as usize - 1)))),
         "left_censored" => {

@@ -85,16 +85,16 @@ pub(super) fn column(name: &str, coded: bool, tape: &mut Tape<'_>) -> Result<Opt
             truths(tape.sessions().iter().flat_map(|it| it.step_range().map(|at| at + 1 == it.end_step as usize)))
         }
         "step" | "prev_step" | "next_step" => {
-            let codes = shifted(tape, name, |tape, step| tape.label(step));
-            tape.names.column(&codes)?
+            let labels = shifted(tape, name, Tape::label);
+            tape.names.column(&labels)?
         }
         "page" | "prev_page" | "next_page" => {
-            let codes = shifted(tape, name, |tape, step| if tape.is_view(step) { tape.label(step) } else { NONE });
-            tape.names.column(&codes)?
+            let labels = shifted(tape, name, |tape, step| if tape.is_view(step) { tape.label(step) } else { NONE });
+            tape.names.column(&labels)?
         }
         "event" => {
-            let codes: Vec<u32> = tape.step_rows().iter().map(|&row| tape.block.events()[row as usize]).collect();
-            tape.names.column(&codes)?
+            let labels: Vec<u32> = tape.step_rows().iter().map(|&row| tape.block.events()[row as usize]).collect();
+            tape.names.column(&labels)?
         }
         "method" => tape.block.take(Column::Method, tape.step_rows())?,
         "status" => tape.block.take(Column::Status, tape.step_rows())?,
@@ -123,26 +123,13 @@ fn ends<'t>(tape: &'t Tape<'_>) -> impl Iterator<Item = (u32, u32)> + 't {
 }
 
 /// A code of the step itself, of the one before or of the one after in its session, by the column's prefix.
-fn shifted(tape: &Tape<'_>, name: &str, code: impl Fn(&Tape<'_>, usize) -> u32) -> Vec<u32> {
+fn shifted<'a>(tape: &Tape<'a>, name: &str, code: impl Fn(&Tape<'a>, usize) -> u32) -> Vec<u32> {
     let own: Vec<u32> = (0..tape.walk.steps.len()).map(|step| code(tape, step)).collect();
+    let steps = || tape.sessions().iter().flat_map(|it| it.step_range().map(move |step| (it, step)));
     if name.starts_with("prev") {
-        let before = |session: &Session, step: usize| {
-            if step == session.first_step as usize { NONE } else { own[step - 1] }
-        };
-        tape.sessions()
-            .iter()
-            .flat_map(|it| it.step_range().map(move |step| (it, step)))
-            .map(|(it, step)| before(it, step))
-            .collect()
+        steps().map(|(it, step)| if step == it.first_step as usize { NONE } else { own[step - 1] }).collect()
     } else if name.starts_with("next") {
-        let after = |session: &Session, step: usize| {
-            if step + 1 == session.end_step as usize { NONE } else { own[step + 1] }
-        };
-        tape.sessions()
-            .iter()
-            .flat_map(|it| it.step_range().map(move |step| (it, step)))
-            .map(|(it, step)| after(it, step))
-            .collect()
+        steps().map(|(it, step)| if step + 1 == it.end_step as usize { NONE } else { own[step + 1] }).collect()
     } else {
         own
     }

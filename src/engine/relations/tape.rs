@@ -198,13 +198,12 @@ impl<'a> Tape<'a> {
             key.push('\0');
             key.push_str(source_sessions.get(at).filter(|_| honour).unwrap_or_default());
             key.push('\0');
-            match event_ids.get(at) {
-                Some(event) => key.push_str(event),
-                None => {
-                    let offset = offsets.map_or(0, |offsets| offsets.value(at));
-                    // Writing to a String cannot fail.
-                    let _ = write!(key, "{}:{offset}", sources.get(at).unwrap_or_default());
-                }
+            if let Some(event) = event_ids.get(at) {
+                key.push_str(event);
+            } else {
+                let offset = offsets.map_or(0, |offsets| offsets.value(at));
+                // Writing to a String cannot fail.
+                let _ = write!(key, "{}:{offset}", sources.get(at).unwrap_or_default());
             }
             text.clear();
             let _ = write!(text, "{:032x}", xxh3_128(key.as_bytes()));

@@ -170,7 +170,9 @@ impl Group {
             }
             rows.push(row);
         }
-        rows.iter_mut().for_each(|row| row.updated_ts = now);
+        for row in &mut rows {
+            row.updated_ts = now;
+        }
         rows
     }
 

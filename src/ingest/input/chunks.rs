@@ -171,7 +171,10 @@ mod tests {
         Chunks::new(plain, Framing::Lines, Hasher::default(), Vec::new())
     }
 
-    fn collect(mut chunks: Chunks) -> (Vec<u8>, Vec<(u64, usize)>, (u64, u64)) {
+    /// The text, the start and length of each record that is too long, and where text and tail end.
+    type Collected = (Vec<u8>, Vec<(u64, usize)>, (u64, u64));
+
+    fn collect(mut chunks: Chunks) -> Collected {
         let (mut text, mut long) = (Vec::new(), Vec::new());
         while let Some(piece) = chunks.next(Vec::new()).unwrap() {
             match piece {

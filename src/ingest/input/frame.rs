@@ -56,16 +56,8 @@ impl<'a> Iterator for Records<'a> {
             Framing::Csv => csv_newline(rest, self.last).or_else(|| if self.last { None } else { memchr(b'\n', rest) }),
         };
         let start = self.at;
-        let (mut bytes, terminated) = match newline {
-            Some(newline) => {
-                self.at += newline + 1;
-                (&rest[..newline], true)
-            }
-            None => {
-                self.at = self.bytes.len();
-                (rest, false)
-            }
-        };
+        let (mut bytes, terminated) = newline.map_or((rest, false), |newline| (&rest[..newline], true));
+        self.at += bytes.len() + usize::from(terminated);
         if let [line @ .., b'\r'] = bytes {
             bytes = line;
         }

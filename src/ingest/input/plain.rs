@@ -115,8 +115,11 @@ impl Plain {
     }
 }
 
+/// A source with the bytes that were taken from it put back in front.
+type Whole<R> = Chain<Cursor<Vec<u8>>, R>;
+
 /// The first bytes, and everything with them in front.
-fn peek<R: Read>(mut source: R) -> io::Result<(Vec<u8>, Chain<Cursor<Vec<u8>>, R>)> {
+fn peek<R: Read>(mut source: R) -> io::Result<(Vec<u8>, Whole<R>)> {
     let mut head = Vec::with_capacity(MAGIC);
     source.by_ref().take(MAGIC as u64).read_to_end(&mut head)?;
     Ok((head.clone(), Cursor::new(head).chain(source)))

@@ -56,7 +56,7 @@ impl Checkpoints {
         if self.hashes.len() > powers + REGULAR {
             // Every second regular checkpoint is a multiple of the doubled step; the powers of two all stay.
             let kept = (0..self.hashes.len())
-                .filter(|at| *at <= powers || (at - powers + 1) % 2 == 0)
+                .filter(|at| *at <= powers || (at - powers + 1).is_multiple_of(2))
                 .map(|at| self.hashes[at])
                 .collect();
             self.hashes = kept;

@@ -50,7 +50,7 @@ impl KnownSources {
             let state = state_of(&row)?;
             match state.last_at_most(INDEXED_BYTES as u64, row.offset) {
                 Some((at, hash)) if at == INDEXED_BYTES as u64 => {
-                    self.by_head.entry(hash).or_default().push(id.clone())
+                    self.by_head.entry(hash).or_default().push(id.clone());
                 }
                 _ => self.short.push(id.clone()),
             }

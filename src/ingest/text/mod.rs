@@ -80,7 +80,7 @@ struct Text {
     tail: Option<(Fate, Vec<u8>, u64)>,
 }
 
-impl<'scope> Reading<'scope, '_, '_> {
+impl Reading<'_, '_, '_> {
     /// Reads a text from `begin` to its end into the buffer.
     ///
     /// # Errors
@@ -90,6 +90,9 @@ impl<'scope> Reading<'scope, '_, '_> {
         let Begin { plain, hasher, begun, tail } = begin;
         let (known_offset, known_id) = (pending.base.offset, pending.base.source_id.clone());
         let number = self.group.add(pending);
+        if let Some(tail) = &tail {
+            parser.restore(&tail.parser);
+        }
         let mut text = Text {
             number,
             framing,
@@ -99,10 +102,7 @@ impl<'scope> Reading<'scope, '_, '_> {
             named: tail.as_ref().is_none_or(|tail| tail.named),
             known_tail: None,
             tail: None,
-            parser: {
-                tail.iter().for_each(|tail| parser.restore(&tail.parser));
-                parser
-            },
+            parser,
         };
         if let Some(tail) = tail {
             self.group.name(number, known_id);

@@ -35,12 +35,11 @@ impl Reading<'_, '_, '_> {
                 self.undo(text.number, tail)?;
             }
         }
-        let fate = match fate {
-            Some(fate) => fate,
-            None => {
-                let became = self.line(text, (offset, before + 1), record.bytes);
-                self.fate(became)
-            }
+        let fate = if let Some(fate) = fate {
+            fate
+        } else {
+            let became = self.line(text, (offset, before + 1), record.bytes);
+            self.fate(became)
         };
         if !record.terminated {
             text.tail = Some((fate, parser_state, before));

@@ -76,10 +76,10 @@ fn pack(values: &[u32], width: u8, out: &mut Vec<u8>) {
 
 fn varint(mut value: usize, out: &mut Vec<u8>) {
     while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
+        out.push(value.to_le_bytes()[0] | 0x80);
         value >>= 7;
     }
-    out.push(value as u8);
+    out.push(value.to_le_bytes()[0]);
 }
 
 /// Bits that hold every value up to `largest`.

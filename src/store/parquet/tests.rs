@@ -23,7 +23,9 @@ fn with_column(batch: &RecordBatch, at: usize, array: ArrayRef) -> RecordBatch {
 
 fn write_all(writer: &Writer, batches: &[RecordBatch]) -> NewPart {
     let mut part = PartWriter::new(writer.part(Table::Events, day("2026-01-05")).unwrap(), "r").unwrap();
-    batches.iter().for_each(|batch| part.write(batch).unwrap());
+    for batch in batches {
+        part.write(batch).unwrap();
+    }
     part.finish().unwrap()
 }
 

@@ -173,7 +173,7 @@ fn look_at_part(part: &Part, stats: Option<&FileStats>, deep: bool) -> Result<Se
         seen.unread = true;
         return Ok(seen);
     }
-    rows::check(file, part, stats, &mut seen)?;
+    rows::check(&file, part, stats, &mut seen)?;
     Ok(seen)
 }
 

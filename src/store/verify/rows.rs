@@ -19,9 +19,9 @@ use crate::store::order::OrderCheck;
 use crate::store::part::Part;
 
 /// Decodes the part and compares; findings go into `seen`.
-pub(super) fn check(file: File, part: &Part, stats: Option<&FileStats>, seen: &mut Seen) -> Result<(), StoreError> {
+pub(super) fn check(file: &File, part: &Part, stats: Option<&FileStats>, seen: &mut Seen) -> Result<(), StoreError> {
     let fail = |error| StoreError::encode(&part.path, error);
-    let footer = match ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()) {
+    let footer = match ArrowReaderMetadata::load(file, ArrowReaderOptions::new()) {
         Ok(footer) => footer,
         Err(error) => {
             seen.findings.push(finding(part, "file", format!("its footer cannot be read: {error}"), RESTORE));

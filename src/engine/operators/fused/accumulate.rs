@@ -72,12 +72,10 @@ impl State {
         match own.kind {
             Kind::Count => Self::Count(Vec::new()),
             Kind::CountDistinct => Self::Distinct { last: Vec::new(), n: Vec::new(), stamps: Stamper::default() },
-            Kind::SumInteger => Self::Integer { values: Vec::new(), seen: Vec::new() },
-            Kind::SumDouble => Self::Double { values: Vec::new(), seen: Vec::new() },
-            Kind::Least | Kind::Greatest if own.output == DataType::Float64 => {
-                Self::Double { values: Vec::new(), seen: Vec::new() }
-            }
-            Kind::Least | Kind::Greatest => Self::Integer { values: Vec::new(), seen: Vec::new() },
+            Kind::SumInteger | Kind::SumDouble | Kind::Least | Kind::Greatest => match own.output {
+                DataType::Float64 => Self::Double { values: Vec::new(), seen: Vec::new() },
+                _ => Self::Integer { values: Vec::new(), seen: Vec::new() },
+            },
             Kind::Mean => Self::Mean { sums: Vec::new(), n: Vec::new() },
             Kind::Quantile(_) | Kind::Median => {
                 let same = |other: &Aggregate| {
@@ -99,7 +97,7 @@ impl State {
         arg: Option<&ArrayRef>,
         kept: Option<&BooleanArray>,
     ) -> Result<()> {
-        let nulls = arg.and_then(|arg| arg.logical_nulls()).filter(|nulls| nulls.null_count() > 0);
+        let nulls = arg.and_then(Array::logical_nulls).filter(|nulls| nulls.null_count() > 0);
         let passes = |row: usize| {
             kept.is_none_or(|kept| kept.value(row)) && nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row))
         };
@@ -211,8 +209,7 @@ impl State {
     /// Makes room for groups that no row of this aggregate fell into.
     pub(super) fn pad(&mut self, count: usize) {
         match self {
-            Self::Count(n) => n.resize(count, 0),
-            Self::Distinct { n, .. } => n.resize(count, 0),
+            Self::Count(n) | Self::Distinct { n, .. } => n.resize(count, 0),
             Self::Integer { values, seen } => (values.resize(count, 0), seen.resize(count, false)).0,
             Self::Double { values, seen } => (values.resize(count, 0.0), seen.resize(count, false)).0,
             Self::Mean { sums, n } => (sums.resize(count, 0.0), n.resize(count, 0)).0,
@@ -266,10 +263,10 @@ fn double(kind: Kind, seen: bool, old: f64, new: f64) -> f64 {
 }
 
 fn doubles(arg: Option<&ArrayRef>) -> Result<&Float64Array> {
-    match arg.and_then(|arg| arg.as_primitive_opt::<Float64Type>()) {
-        Some(values) => Ok(values),
-        None => internal_err!("the argument of an aggregate is no double"),
-    }
+    let Some(values) = arg.and_then(|arg| arg.as_primitive_opt::<Float64Type>()) else {
+        return internal_err!("the argument of an aggregate is no double");
+    };
+    Ok(values)
 }
 
 /// The answers of all aggregates for groups `from..to`, in the promised types.

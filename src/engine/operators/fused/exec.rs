@@ -90,7 +90,7 @@ impl FusedAggregateExec {
             if gone() {
                 return Ok(false);
             }
-            partial.add(self, apply(&self.stages, batch)?)?;
+            partial.add(self, &apply(&self.stages, batch)?)?;
             batches += 1;
             if batches.is_multiple_of(BATCHES_PER_CHECK) {
                 memory.try_resize(partial.size())?;
@@ -142,13 +142,13 @@ struct Partial {
 }
 
 impl Partial {
-    fn add(&mut self, exec: &FusedAggregateExec, batch: RecordBatch) -> Result<()> {
+    fn add(&mut self, exec: &FusedAggregateExec, batch: &RecordBatch) -> Result<()> {
         let rows = batch.num_rows();
         if rows == 0 {
             return Ok(());
         }
         for ((key, known), codes) in exec.keys.iter().zip(&mut self.keys).zip(&mut self.codes) {
-            known.codes(&key.expr.evaluate(&batch)?.into_array(rows)?, codes)?;
+            known.codes(&key.expr.evaluate(batch)?.into_array(rows)?, codes)?;
         }
         self.groups.assign(&self.codes, rows, &mut self.group_of);
         let count = self.groups.len();
@@ -159,8 +159,8 @@ impl Partial {
             if let State::Shared(_) = state {
                 continue;
             }
-            let arg = aggregate.arg.as_ref().map(|arg| arg.evaluate(&batch)?.into_array(rows)).transpose()?;
-            let kept = aggregate.filter.as_ref().map(|filter| truth(filter, &batch)).transpose()?;
+            let arg = aggregate.arg.as_ref().map(|arg| arg.evaluate(batch)?.into_array(rows)).transpose()?;
+            let kept = aggregate.filter.as_ref().map(|filter| truth(filter, batch)).transpose()?;
             state.add(aggregate.kind, &self.group_of, count, arg.as_ref(), kept.as_ref())?;
         }
         Ok(())

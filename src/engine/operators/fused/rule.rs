@@ -192,7 +192,6 @@ impl Chain {
                 let name = self.column_name(self.origin(arg)?);
                 matches!(name.as_str(), "user_id" | "session_id").then_some(Kind::CountDistinct)?
             }
-            (_, true) => return None,
             ("count", false) if args.len() == 1 => Kind::Count,
             ("sum", false) if double => Kind::SumDouble,
             ("sum", false) if input == DataType::Int64 && output == DataType::Int64 => Kind::SumInteger,
