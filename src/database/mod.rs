@@ -77,11 +77,10 @@ impl Database {
     /// # Errors
     /// There is a store already, the folder holds other files, or it cannot be written to.
     pub fn create(dir: &Path, options: Options) -> Result<Self, Error> {
-        let store = Store::create(dir)?;
-        if let (Some(config), None) = (&options.config, stored_rules(dir)?) {
-            store.write_rules(&rules_text(config)?)?;
-        }
-        drop(store);
+        match (&options.config, stored_rules(dir)?) {
+            (Some(config), None) => Store::create_with_rules(dir, &rules_text(config)?)?,
+            _ => Store::create(dir)?,
+        };
         Self::open(dir, options)
     }
 

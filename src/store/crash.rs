@@ -187,11 +187,11 @@ fn a_disk_that_fills_up_is_named_and_leaves_a_whole_store() {
 fn a_creation_that_stops_anywhere_can_be_repeated() {
     let dir = tempfile::tempdir().unwrap();
     let counter = Arc::new(Fuse::new(u64::MAX));
-    Store::create_on(&dir.path().join("whole/deep"), &on(&counter)).unwrap();
+    Store::create_on(&dir.path().join("whole/deep"), &on(&counter), Some("[session]\n")).unwrap();
     for stop in 1..=counter.taken() {
         let path = dir.path().join(format!("{stop}/deep"));
         let fuse = Arc::new(Fuse::new(stop));
-        let outcome = Store::create_on(&path, &on(&fuse));
+        let outcome = Store::create_on(&path, &on(&fuse), Some("[session]\n"));
         drop(outcome);
         let store = match Store::open(&path) {
             Ok(store) => store,

@@ -193,6 +193,10 @@ impl Layout {
         })
     }
 
+    pub(super) fn rules(&self) -> PathBuf {
+        self.root.join("journeyql.toml")
+    }
+
     pub(super) fn writer_lock(&self) -> PathBuf {
         self.root.join("writer.lock")
     }

@@ -67,8 +67,9 @@ pub struct Store {
 }
 
 /// What may lie in a folder that becomes a store: the rules, and what an interrupted creation left.
-const WELCOME: [&str; 13] = [
+const WELCOME: [&str; 14] = [
     "journeyql.toml",
+    "journeyql.toml.tmp",
     "queries",
     "data",
     "leases",
@@ -89,14 +90,25 @@ impl Store {
     /// # Errors
     /// There is a store already, the folder holds other files, or it cannot be written to.
     pub fn create(dir: &Path) -> Result<Self, StoreError> {
-        Self::create_on(dir, &Disk::default())
+        Self::create_on(dir, &Disk::default(), None)
     }
 
-    fn create_on(dir: &Path, disk: &Disk) -> Result<Self, StoreError> {
+    /// [`Store::create`] with this text as the store's `journeyql.toml`.
+    ///
+    /// # Errors
+    /// As for [`Store::create`].
+    pub fn create_with_rules(dir: &Path, rules: &str) -> Result<Self, StoreError> {
+        Self::create_on(dir, &Disk::default(), Some(rules))
+    }
+
+    fn create_on(dir: &Path, disk: &Disk, rules: Option<&str>) -> Result<Self, StoreError> {
         let layout = make_folders(&absolute(dir)?, disk)?;
         let (_lock, _) = lock::WriterLock::take(&layout, disk)?;
         if Catalog::exists(&layout) {
             return Err(StoreError::AlreadyAStore { dir: layout.root().to_owned() });
+        }
+        if let Some(text) = rules {
+            rules::write(&layout, disk, text)?;
         }
         let random = || RandomState::new().build_hasher().finish();
         Catalog::create(&layout, disk, &format!("{:016x}{:016x}", random(), random()), crate::time::now_micros())?;
