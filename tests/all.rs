@@ -9,6 +9,7 @@
 )]
 
 mod architecture;
+mod batches;
 mod cli;
 mod duckdb;
 mod ingest;

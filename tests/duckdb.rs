@@ -10,14 +10,15 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, DictionaryArray, Int16Array, Int32Array, Int64Array,
-    RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, DictionaryArray, Int16Array, Int32Array, Int64Array, RecordBatch,
+    StringArray, TimestampMicrosecondArray,
 };
-use arrow::datatypes::{Field, Schema};
-use journeyql::event::{events, quarantine};
+use journeyql::event::{Column, quarantine};
 use journeyql::store::{PartWriter, SourceRow, Store, Table, Writer};
 use journeyql::time::Day;
 use serde_json::Value;
+
+use crate::batches::event_batch;
 
 /// A check that did not happen must be seen.
 #[expect(clippy::explicit_write, reason = "eprintln! would be captured by the test harness")]
@@ -57,7 +58,7 @@ fn ask(store: &Store, options: &str, questions: &[String]) -> Option<Vec<Value>>
 /// One event of the test: minute of the day, status, name of the event.
 type Row = (i64, Option<i16>, Option<&'static str>);
 
-fn event_batch(day: Day, rows: &[Row]) -> RecordBatch {
+fn batch(day: Day, rows: &[Row]) -> RecordBatch {
     let n = rows.len();
     let minutes = |minute: i64| day.start() + minute * 60_000_000 + 1;
     // Coded, so that DuckDB reads pages that we encoded ourselves; the dictionary has texts that do not occur.
@@ -68,38 +69,22 @@ fn event_batch(day: Day, rows: &[Row]) -> RecordBatch {
         Arc::new(DictionaryArray::new(codes, Arc::new(StringArray::from(texts.to_vec()))))
     };
     let text = |value: &'static str| coded(vec![Some(value); n]);
-    let none = || coded(vec![None; n]);
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(Date32Array::from(vec![day.0; n])),
-        text("ipua:1"),
-        Arc::new(
-            TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| minutes(row.0))).with_timezone("UTC"),
-        ),
-        coded(rows.iter().map(|row| row.2).collect()),
-        text("/a"),
-        text("/a?b"),
-        Arc::new(BooleanArray::from(vec![true; n])),
-        text("GET"),
-        Arc::new(rows.iter().map(|row| row.1).collect::<Int16Array>()),
-        Arc::new(rows.iter().map(|row| row.1.map(|status| i64::from(status) * 10)).collect::<Int64Array>()),
-        none(),
-        none(),
-        none(),
-        none(),
-        none(),
-        none(),
-        none(),
-        none(),
-        text("00000000000000aa"),
-        Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>()),
+    let times = TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| minutes(row.0))).with_timezone("UTC");
+    let given: [(Column, ArrayRef); 12] = [
+        (Column::Day, Arc::new(Date32Array::from(vec![day.0; n]))),
+        (Column::DistinctId, text("ipua:1")),
+        (Column::Ts, Arc::new(times)),
+        (Column::Event, coded(rows.iter().map(|row| row.2).collect())),
+        (Column::Page, text("/a")),
+        (Column::Path, text("/a?b")),
+        (Column::IsStep, Arc::new(BooleanArray::from(vec![true; n]))),
+        (Column::Status, Arc::new(rows.iter().map(|row| row.1).collect::<Int16Array>())),
+        (Column::Bytes, Arc::new(rows.iter().map(|row| row.1.map(|it| i64::from(it) * 10)).collect::<Int64Array>())),
+        (Column::Referrer, coded(vec![None; n])),
+        (Column::SourceId, text("00000000000000aa")),
+        (Column::SourceOffset, Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>())),
     ];
-    let fields: Vec<Field> = events()
-        .fields()
-        .iter()
-        .zip(&columns)
-        .map(|(field, column)| field.as_ref().clone().with_data_type(column.data_type().clone()))
-        .collect();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+    event_batch(n, &given)
 }
 
 fn refused_batch(day: Day) -> RecordBatch {
@@ -122,8 +107,7 @@ fn commit(writer: &mut Writer, days: &[(Day, Vec<Row>)], replaced: &[i64]) -> i6
         part.write(batch).unwrap();
         part.finish().unwrap()
     };
-    let mut parts: Vec<_> =
-        days.iter().map(|(day, rows)| part(Table::Events, *day, &event_batch(*day, rows))).collect();
+    let mut parts: Vec<_> = days.iter().map(|(day, rows)| part(Table::Events, *day, &batch(*day, rows))).collect();
     if replaced.is_empty() {
         parts.push(part(Table::Quarantine, days[0].0, &refused_batch(days[0].0)));
     }

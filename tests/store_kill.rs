@@ -13,45 +13,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Int16Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use journeyql::event::events;
+use journeyql::event::Column;
 use journeyql::store::{NewPart, PartWriter, SourceRow, Store, StoreError, Table, Writer};
 use journeyql::time::Day;
+
+use crate::batches::event_batch;
 
 const STORE: &str = "JOURNEYQL_TEST_KILLED_STORE";
 const DAYS: i32 = 5;
 
 fn rows(day: Day, rows: usize) -> RecordBatch {
     let text = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![value; rows])) };
-    let none = || -> ArrayRef { Arc::new(StringArray::new_null(rows)) };
     let number = |row: usize| i64::try_from(row).unwrap();
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(Date32Array::from(vec![day.0; rows])),
-        text("u"),
-        Arc::new(
-            TimestampMicrosecondArray::from_iter_values((0..rows).map(|row| day.start() + number(row)))
-                .with_timezone("UTC"),
-        ),
-        none(),
-        text("/a"),
-        text("/a"),
-        Arc::new(BooleanArray::from(vec![true; rows])),
-        text("GET"),
-        Arc::new(Int16Array::from(vec![200; rows])),
-        Arc::new(Int64Array::from(vec![1; rows])),
-        none(),
-        none(),
-        none(),
-        none(),
-        none(),
-        none(),
-        none(),
-        none(),
-        text(&day.to_string()),
-        Arc::new((0..rows).map(|row| Some(number(row))).collect::<Int64Array>()),
+    let times = (0..rows).map(|row| day.start() + number(row));
+    let given: [(Column, ArrayRef); 7] = [
+        (Column::Day, Arc::new(Date32Array::from(vec![day.0; rows]))),
+        (Column::DistinctId, text("u")),
+        (Column::Ts, Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC"))),
+        (Column::Page, text("/a")),
+        (Column::IsStep, Arc::new(BooleanArray::from(vec![true; rows]))),
+        (Column::SourceId, text(&day.to_string())),
+        (Column::SourceOffset, Arc::new((0..rows).map(|row| Some(number(row))).collect::<Int64Array>())),
     ];
-    RecordBatch::try_new(events(), columns).unwrap()
+    event_batch(rows, &given)
 }
 
 fn part(writer: &Writer, day: Day, count: usize) -> Result<NewPart, StoreError> {

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::args::Json;
 use super::context::Context;
 use super::failure::{Code, Failure};
-use super::target::print;
+use super::target::{print, print_json};
 use crate::database::Files;
 
 /// List the live Parquet files, and how to attach the store in DuckDB
@@ -18,8 +18,7 @@ pub(in crate::cli) struct Args {
 pub(in crate::cli) fn run(args: &Args, context: &Context) -> Result<Code, Failure> {
     let files = context.open()?.files()?;
     if args.json.json {
-        let json = serde_json::to_string_pretty(&files).map_err(|error| Failure::failed(&error.to_string()))?;
-        print(|out| writeln!(out, "{json}"))?;
+        print_json(&files)?;
     } else {
         print(|out| write_list(&files, out))?;
     }

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::args::Json;
 use super::context::Context;
 use super::failure::{Code, Failure};
-use super::target::print;
+use super::target::{print, print_json};
 use crate::database::{SourceStatus, Status};
 use crate::terminal::neutral;
 
@@ -19,8 +19,7 @@ pub(in crate::cli) struct Args {
 pub(in crate::cli) fn run(args: &Args, context: &Context) -> Result<Code, Failure> {
     let status = context.open()?.status()?;
     if args.json.json {
-        let json = serde_json::to_string_pretty(&status).map_err(|error| Failure::failed(&error.to_string()))?;
-        print(|out| writeln!(out, "{json}"))?;
+        print_json(&status)?;
     } else {
         print(|out| write_status(&status, out))?;
     }

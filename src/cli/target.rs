@@ -133,3 +133,9 @@ pub(super) fn print(print: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Res
     print(&mut out)?;
     Ok(out.flush()?)
 }
+
+/// Prints a value to stdout as JSON.
+pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let json = serde_json::to_string_pretty(value).map_err(|error| Failure::failed(&error.to_string()))?;
+    print(|out| writeln!(out, "{json}"))
+}

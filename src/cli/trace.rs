@@ -5,7 +5,7 @@ use std::io::Write;
 use super::args::Json;
 use super::context::Context;
 use super::failure::{Code, Failure};
-use super::target::print;
+use super::target::{print, print_json};
 use crate::database::{Trace, Visit};
 use crate::terminal::neutral;
 use crate::time;
@@ -31,8 +31,7 @@ pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, F
         return Err(failure.next(format!("{} sql \"{sample}\"", context.command())));
     }
     if args.json.json {
-        let json = serde_json::to_string_pretty(&trace).map_err(|error| Failure::failed(&error.to_string()))?;
-        print(|out| writeln!(out, "{json}"))?;
+        print_json(&trace)?;
     } else {
         print(|out| write_trace(&trace, out))?;
     }

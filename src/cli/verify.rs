@@ -6,7 +6,7 @@ use super::args::Json;
 use super::blocking;
 use super::context::Context;
 use super::failure::{Code, Failure};
-use super::target::print;
+use super::target::{print, print_json};
 use crate::database::Check;
 use crate::terminal::neutral;
 
@@ -29,8 +29,7 @@ pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, F
         checks.extend(database.verify_reports().await?);
     }
     if args.json.json {
-        let json = serde_json::to_string_pretty(&checks).map_err(|error| Failure::failed(&error.to_string()))?;
-        print(|out| writeln!(out, "{json}"))?;
+        print_json(&checks)?;
     } else {
         print(|out| write_checks(&checks, out))?;
     }

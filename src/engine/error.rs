@@ -4,6 +4,7 @@ use std::fmt;
 
 use datafusion::common::{DataFusionError, SchemaError};
 
+use crate::error::closest;
 use crate::store::StoreError;
 
 use super::scan::Damage;
@@ -122,7 +123,7 @@ fn damage(error: &DataFusionError) -> Option<String> {
 fn schema_error(error: &SchemaError) -> QueryError {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
-            let near = super::nearest(&field.name, valid_fields.iter().map(|it| it.name.as_str()));
+            let near = closest(&field.name, valid_fields.iter().map(|it| it.name.as_str()));
             let known: Vec<&str> = valid_fields.iter().map(|it| it.name.as_str()).collect();
             let wrong = QueryError::sql(format!("no column {}", field.name));
             match near {
@@ -140,7 +141,7 @@ fn plan_error(message: &str, tables: &[String]) -> QueryError {
     if let Some((name, _)) = missing {
         let name = name.rsplit('.').next().unwrap_or(name);
         let wrong = QueryError::sql(format!("no table {name}"));
-        return match super::nearest(name, tables.iter().map(String::as_str)) {
+        return match closest(name, tables.iter().map(String::as_str)) {
             Some(near) => wrong.with_hint(format!("did you mean {near}?")),
             None => wrong.with_hint("SHOW TABLES lists them"),
         };

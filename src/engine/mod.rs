@@ -46,15 +46,3 @@ pub use views::{Queries, Query};
 pub const fn bundled_reports() -> &'static [(&'static str, &'static str)] {
     views::REPORTS
 }
-
-/// The name that is most like what was typed, if one is near enough to be meant.
-#[must_use]
-pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    names
-        .into_iter()
-        .filter(|name| *name != typed)
-        .map(|name| (strsim::damerau_levenshtein(&typed.to_lowercase(), &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= (name.len().max(typed.len()) / 3).max(1))
-        .min()
-        .map(|(_, name)| name)
-}

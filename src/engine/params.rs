@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 
+use crate::error::closest;
 use crate::time;
 
 use super::error::QueryError;
@@ -163,7 +164,7 @@ fn splice(sql: &str, declared: &[Parameter], literals: &BTreeMap<&str, String>) 
 
 fn unknown(name: &str, declared: &[Parameter]) -> QueryError {
     let wrong = QueryError::sql(format!("no parameter {name}"));
-    match super::nearest(name, declared.iter().map(|it| it.name.as_str())) {
+    match closest(name, declared.iter().map(|it| it.name.as_str())) {
         Some(near) => wrong.with_hint(format!("did you mean {near}?")),
         None if declared.is_empty() => wrong.with_hint("this report has none"),
         None => {

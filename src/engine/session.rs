@@ -23,6 +23,7 @@ use datafusion::prelude::{SQLOptions, SessionConfig};
 use datafusion::sql::parser::Statement;
 
 use crate::config::Config;
+use crate::error::closest;
 use crate::limits;
 use crate::store::{Snapshot, Store};
 
@@ -220,7 +221,7 @@ impl Engine {
     fn error(&self, error: &DataFusionError) -> QueryError {
         let said = QueryError::from_datafusion(error, &self.table_names());
         let functions = self.function_names();
-        match said.message.strip_prefix("no function ").and_then(|name| super::nearest(name, names(&functions))) {
+        match said.message.strip_prefix("no function ").and_then(|name| closest(name, names(&functions))) {
             Some(near) => said.with_hint(format!("did you mean {near}?")),
             None => said,
         }

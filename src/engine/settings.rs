@@ -24,6 +24,7 @@ use datafusion::common::{Result, config_err};
 use datafusion::config::ConfigOptions;
 
 use crate::config::{Config, Label, SourceIds};
+use crate::error::closest;
 use crate::journey::Rules;
 use crate::time;
 
@@ -204,7 +205,7 @@ impl Settings {
 #[must_use]
 pub fn unknown(name: &str) -> String {
     let names = NAMES.iter().map(|(name, _)| *name);
-    match super::nearest(name, names) {
+    match closest(name, names) {
         Some(near) => format!("no setting {PREFIX}.{name} – did you mean {PREFIX}.{near}?"),
         None => format!("no setting {PREFIX}.{name} – SHOW ALL lists them"),
     }

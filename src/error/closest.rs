@@ -1,16 +1,18 @@
 //! The closest name to a mistyped one.
 
 /// The candidate that `name` was probably meant to be: the smallest edit distance (transpositions count as one),
-/// at most a third of the length and at least one, case ignored; or the one candidate that `name` begins.
+/// at most a third of the longer one's length and at least one, case ignored; or the one candidate that `name` begins.
+/// Never `name` itself.
 #[must_use]
 pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = name.to_lowercase();
-    let allowed = (wanted.chars().count() / 3).max(1);
+    let length = wanted.chars().count();
     let mut best: Option<(usize, &str)> = None;
     let mut begun: Option<&str> = None;
     let mut begun_count = 0;
-    for candidate in candidates {
+    for candidate in candidates.into_iter().filter(|candidate| *candidate != name) {
         let lower = candidate.to_lowercase();
+        let allowed = (length.max(lower.chars().count()) / 3).max(1);
         let distance = strsim::damerau_levenshtein(&wanted, &lower);
         if distance <= allowed && best.is_none_or(|(least, _)| distance < least) {
             best = Some((distance, candidate));
@@ -41,6 +43,7 @@ mod tests {
         assert_eq!(closest("dropoffs", tables), Some("drop_offs"));
         assert_eq!(closest("trans", tables), Some("transitions"));
         assert_eq!(closest("revenue", tables), None);
+        assert_eq!(closest("steps", ["steps", "stops"]), Some("stops"));
         assert_eq!(closest("", tables), None);
     }
 }

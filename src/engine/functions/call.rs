@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::length;
-use crate::engine::nearest;
+use crate::error::did_you_mean;
 
 /// A call of a table function as written.
 #[derive(Debug)]
@@ -71,10 +71,8 @@ impl Call {
     fn add_option(&mut self, name: String, value: SqlExpr, known: &[&str]) -> Result<()> {
         let function = self.function;
         if !known.contains(&name.as_str()) {
-            let hint = match nearest(&name, known.iter().copied()) {
-                Some(close) => format!("did you mean '{close}'?"),
-                None => format!("the options are {}", known.join(", ")),
-            };
+            let hint = did_you_mean(&name, known.iter().copied())
+                .unwrap_or_else(|| format!("the options are {}", known.join(", ")));
             return plan_err!("{function}: unknown option '{name}' – {hint}");
         }
         if self.options.iter().any(|(given, _)| *given == name) {

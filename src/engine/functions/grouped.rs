@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, LargeListArray, PrimitiveArray};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{ArrowPrimitiveType, Field};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, FieldRef};
+use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::EmitTo;
+use datafusion::logical_expr::utils::format_state_name;
 
 /// Events of type `E` by group.
 #[derive(Debug)]
@@ -93,6 +95,11 @@ impl<E: Copy + Default> Grouped<E> {
 }
 
 impl<E> Runs<E> {
+    /// One run of all these events.
+    pub(super) fn of_one(events: Vec<E>) -> Self {
+        Self { starts: vec![0, events.len()], events }
+    }
+
     /// One run per row, for the rows of a batch taken as groups of their own.
     pub(super) fn of_rows(rows: usize) -> RowRuns<E> {
         RowRuns(Self { starts: vec![0; rows + 1], events: Vec::new() })
@@ -146,6 +153,24 @@ impl<E> RowRuns<E> {
         }
         self.0
     }
+}
+
+/// The field of a list's items.
+pub(super) fn item(kind: DataType) -> FieldRef {
+    Arc::new(Field::new("item", kind, false))
+}
+
+/// The fields of a state that is a list per group and field of its events.
+pub(super) fn state_fields(function: &str, fields: &[(&str, DataType)]) -> Vec<FieldRef> {
+    let list = |(name, kind): &(&str, DataType)| {
+        Arc::new(Field::new(format_state_name(function, name), DataType::LargeList(item(kind.clone())), false))
+    };
+    fields.iter().map(list).collect()
+}
+
+/// The state of one group as values.
+pub(super) fn scalars(state: &[ArrayRef]) -> Result<Vec<ScalarValue>> {
+    state.iter().map(|list| ScalarValue::try_from_array(list, 0)).collect()
 }
 
 /// Where the items of each row of a list column lie.

@@ -12,13 +12,13 @@ use arrow::datatypes::{DataType, Field, FieldRef, Int32Type, Int64Type};
 use datafusion::common::{ScalarValue, plan_datafusion_err, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
+use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
 use hashbrown::HashMap;
 
-use super::grouped::{Grouped, Runs, passes, spans};
+use super::grouped::{Grouped, Runs, item, passes, scalars, spans, state_fields};
 use super::length::{Clock, constant_text, is_text};
 
 /// A time stamp, its tie breaker and the label's code.
@@ -76,14 +76,8 @@ impl AggregateUDFImpl for PathAgg {
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        let list = |name: &str, item: FieldRef| {
-            Arc::new(Field::new(format_state_name(args.name, name), DataType::LargeList(item), false))
-        };
-        Ok(vec![
-            list("ts", item(DataType::Int64)),
-            list("tie", item(DataType::Int64)),
-            list("label", item(DataType::Utf8)),
-        ])
+        let fields = [("ts", DataType::Int64), ("tie", DataType::Int64), ("label", DataType::Utf8)];
+        Ok(state_fields(args.name, &fields))
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
@@ -125,10 +119,6 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     )
     .build()
 });
-
-fn item(kind: DataType) -> FieldRef {
-    Arc::new(Field::new("item", kind, false))
-}
 
 /// Texts as codes.
 #[derive(Debug, Default)]
@@ -342,11 +332,7 @@ impl Accumulator for Single {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let mut runs = Runs::of_rows(1);
-        for event in self.events.drain(..) {
-            runs.push(0, event);
-        }
-        self.labels.state(&runs.finish())?.iter().map(|list| ScalarValue::try_from_array(list, 0)).collect()
+        scalars(&self.labels.state(&Runs::of_one(std::mem::take(&mut self.events)))?)
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {

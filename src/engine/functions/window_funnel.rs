@@ -6,16 +6,16 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
-use arrow::datatypes::{DataType, Field, FieldRef, Int64Type, UInt64Type};
+use arrow::datatypes::{DataType, FieldRef, Int64Type, UInt64Type};
 use datafusion::common::{ScalarValue, plan_datafusion_err, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
+use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
 
-use super::grouped::{Grouped, Runs, passes, spans};
+use super::grouped::{Grouped, Runs, item, passes, scalars, spans, state_fields};
 use super::length::{Clock, constant, constant_text, is_length, is_text};
 use crate::journey::funnel::{Levels, Mode, Modes, Rules};
 use crate::limits;
@@ -100,10 +100,7 @@ impl AggregateUDFImpl for WindowFunnel {
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        let list = |name: &str, item: FieldRef| {
-            Arc::new(Field::new(format_state_name(args.name, name), DataType::LargeList(item), false))
-        };
-        Ok(vec![list("ts", ts_item()), list("mask", mask_item())])
+        Ok(state_fields(args.name, &[("ts", DataType::Int64), ("mask", DataType::UInt64)]))
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
@@ -153,14 +150,6 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     )
     .build()
 });
-
-fn ts_item() -> FieldRef {
-    Arc::new(Field::new("item", DataType::Int64, false))
-}
-
-fn mask_item() -> FieldRef {
-    Arc::new(Field::new("item", DataType::UInt64, false))
-}
 
 /// Reads events out of the arguments' columns.
 #[derive(Debug)]
@@ -255,8 +244,8 @@ struct Groups {
 
 fn state(runs: &Runs<Event>) -> Result<Vec<ArrayRef>> {
     Ok(vec![
-        runs.lists::<Int64Type>(ts_item(), |event| event.0)?,
-        runs.lists::<UInt64Type>(mask_item(), |event| event.1)?,
+        runs.lists::<Int64Type>(item(DataType::Int64), |event| event.0)?,
+        runs.lists::<UInt64Type>(item(DataType::UInt64), |event| event.1)?,
     ])
 }
 
@@ -333,11 +322,7 @@ impl Accumulator for Single {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let mut runs = Runs::of_rows(1);
-        for event in self.events.drain(..) {
-            runs.push(0, event);
-        }
-        state(&runs.finish())?.iter().map(|list| ScalarValue::try_from_array(list, 0)).collect()
+        scalars(&state(&Runs::of_one(std::mem::take(&mut self.events)))?)
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {

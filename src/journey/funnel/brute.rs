@@ -98,6 +98,18 @@ fn brute(rules: &Rules, ts: &[i64], masks: &[u64]) -> usize {
     best
 }
 
+/// Whether an event may stand at the end of a chain, apart from its condition.
+fn follows(rules: &Rules, ts: &[i64], chain: &[usize], event: usize) -> bool {
+    let in_order = chain.last().is_none_or(|&last| match rules.ties {
+        _ if rules.modes.has(Mode::StrictIncrease) => ts[event] > ts[last],
+        Ties::Any => ts[event] >= ts[last],
+        Ties::Order => event >= last,
+    });
+    let distinct = !rules.modes.has(Mode::StrictOnce) || !chain.contains(&event);
+    let in_time = chain.first().is_none_or(|&first| ts[event] - ts[first] <= rules.window);
+    in_order && distinct && in_time
+}
+
 /// The longest chain straight from its definition, for the modes that do not look between the steps: events that meet
 /// the conditions with time stamps that do not decrease.
 fn by_definition(rules: &Rules, ts: &[i64], masks: &[u64]) -> usize {
@@ -107,14 +119,7 @@ fn by_definition(rules: &Rules, ts: &[i64], masks: &[u64]) -> usize {
             return best;
         }
         for event in 0..ts.len() {
-            let in_order = chain.last().is_none_or(|&last| match rules.ties {
-                _ if rules.modes.has(Mode::StrictIncrease) => ts[event] > ts[last],
-                Ties::Any => ts[event] >= ts[last],
-                Ties::Order => event >= last,
-            });
-            let distinct = !rules.modes.has(Mode::StrictOnce) || !chain.contains(&event);
-            let in_time = chain.first().is_none_or(|&first| ts[event] - ts[first] <= rules.window);
-            if in_order && distinct && in_time && masks[event] >> chain.len() & 1 == 1 {
+            if follows(rules, ts, chain, event) && masks[event] >> chain.len() & 1 == 1 {
                 chain.push(event);
                 best = best.max(extend(rules, ts, masks, chain));
                 chain.pop();
@@ -133,14 +138,7 @@ fn brute_chain(rules: &Rules, ts: &[i64], masks: &[u64], length: usize) -> Vec<i
             return;
         }
         for event in 0..ts.len() {
-            let in_order = chain.last().is_none_or(|&last| match rules.ties {
-                _ if rules.modes.has(Mode::StrictIncrease) => ts[event] > ts[last],
-                Ties::Any => ts[event] >= ts[last],
-                Ties::Order => event >= last,
-            });
-            let distinct = !rules.modes.has(Mode::StrictOnce) || !chain.contains(&event);
-            let in_time = chain.first().is_none_or(|&first| ts[event] - ts[first] <= rules.window);
-            if in_order && distinct && in_time && masks[event] >> chain.len() & 1 == 1 {
+            if follows(rules, ts, chain, event) && masks[event] >> chain.len() & 1 == 1 {
                 chain.push(event);
                 all(rules, ts, masks, chain, length, out);
                 chain.pop();

@@ -1,5 +1,6 @@
 //! The rules of a funnel: what people may ask for, checked once.
 
+use crate::error::did_you_mean;
 use crate::limits;
 
 /// What the order of events with equal time stamps means.
@@ -52,16 +53,10 @@ impl Mode {
         if let Some((_, mode)) = Self::NAMES.iter().find(|(known, _)| *known == wanted) {
             return Ok(*mode);
         }
-        let nearest = Self::NAMES
-            .iter()
-            .map(|(known, _)| (strsim::damerau_levenshtein(known, &wanted), *known))
-            .min()
-            .filter(|(distance, _)| *distance <= 3);
         let all: Vec<&str> = Self::NAMES.iter().map(|(known, _)| *known).collect();
-        Err(match nearest {
-            Some((_, known)) => format!("unknown mode '{name}' – did you mean '{known}'?"),
-            None => format!("unknown mode '{name}' – the modes are {}", all.join(", ")),
-        })
+        let hint = did_you_mean(&wanted, all.iter().copied());
+        let hint = hint.unwrap_or_else(|| format!("the modes are {}", all.join(", ")));
+        Err(format!("unknown mode '{name}' – {hint}"))
     }
 }
 

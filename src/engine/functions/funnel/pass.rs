@@ -16,9 +16,9 @@ use super::tally::{DURATIONS, Tally};
 use super::{Since, Spec, Unit};
 use crate::config::SourceIds;
 use crate::engine::functions::leaf::{Answer, Stop, joined};
-use crate::engine::nearest;
 use crate::engine::scan::{Block, Names, PersonRuns, ScanPlan};
 use crate::engine::settings::Settings;
+use crate::error::closest;
 use crate::journey::funnel::{Chains, Levels};
 use crate::journey::{EndedBy, sessionize};
 use crate::time::duration_text;
@@ -270,7 +270,7 @@ impl<'a> Reader<'a> {
         for (bit, label) in self.shared.conditions.labels() {
             if self.tally.met >> bit & 1 == 0 && all <= 100_000 {
                 let known = (1..all).map(|code| names.text(code));
-                self.tally.similar[bit as usize] = nearest(label, known).map(str::to_owned);
+                self.tally.similar[bit as usize] = closest(label, known).map(str::to_owned);
             }
         }
     }
