@@ -72,7 +72,8 @@ impl Database {
         let answer = self.session().query(&sql).await?;
         let mut sessions: Vec<Visit> = Vec::new();
         for batch in answer.collect().await? {
-            add_steps(&batch, &mut sessions);
+            add_steps(&batch, &mut sessions)
+                .ok_or_else(|| Error::Rows("a column of steps has another type than it should".to_owned()))?;
         }
         let closest = if sessions.is_empty() { self.similar_user(user).await? } else { None };
         Ok(Trace { user_id: user.to_owned(), sessions, closest })
@@ -84,27 +85,28 @@ impl Database {
     }
 }
 
-/// Rows come by session and step, as the query orders them.
-fn add_steps(batch: &RecordBatch, sessions: &mut Vec<Visit>) {
+/// Rows come by session and step, as the query orders them; `None` where a column has another type.
+fn add_steps(batch: &RecordBatch, sessions: &mut Vec<Visit>) -> Option<()> {
     let text = |column: usize, row: usize| text_at(batch.column(column).as_ref(), row);
     let numbers = |column: usize| batch.column(column).as_primitive_opt::<Int64Type>();
     let times = |column: usize| batch.column(column).as_primitive_opt::<TimestampMicrosecondType>();
-    let status = batch.column(7).as_primitive_opt::<Int16Type>();
-    let dwell = batch.column(9).as_primitive_opt::<Float64Type>();
+    let (started_at, step_index, ts, repeats) = (times(1)?, numbers(2)?, times(3)?, numbers(8)?);
+    let status = batch.column(7).as_primitive_opt::<Int16Type>()?;
+    let dwell = batch.column(9).as_primitive_opt::<Float64Type>()?;
     for row in 0..batch.num_rows() {
-        let session_id = text(0, row).unwrap_or_default();
+        let session_id = text(0, row)?;
         let step = TracedStep {
-            step_index: numbers(2).map_or(0, |column| column.value(row)),
-            ts: times(3).map_or(0, |column| column.value(row)),
+            step_index: step_index.value(row),
+            ts: ts.value(row),
             step: text(4, row).unwrap_or_default(),
             page: text(5, row),
             event: text(6, row),
-            status: status.filter(|column| column.is_valid(row)).map(|column| column.value(row)),
-            repeats: numbers(8).map_or(1, |column| column.value(row)),
-            dwell_s: dwell.filter(|column| column.is_valid(row)).map(|column| column.value(row)),
+            status: status.is_valid(row).then(|| status.value(row)),
+            repeats: repeats.value(row),
+            dwell_s: dwell.is_valid(row).then(|| dwell.value(row)),
         };
         if sessions.last().is_none_or(|last| last.session_id != session_id) {
-            let started_at = times(1).map_or(step.ts, |column| column.value(row));
+            let started_at = started_at.value(row);
             sessions.push(Visit { session_id, started_at, path: Vec::new(), steps: Vec::new() });
         }
         if let Some(session) = sessions.last_mut() {
@@ -112,6 +114,7 @@ fn add_steps(batch: &RecordBatch, sessions: &mut Vec<Visit>) {
             session.steps.push(step);
         }
     }
+    Some(())
 }
 
 /// A text of a plain or dictionary column; `None` for NULL.

@@ -86,7 +86,7 @@ fn send_part(part: &Part, schema: &SchemaRef, sink: &Sink) -> Result<bool> {
         .and_then(|builder| builder.with_batch_size(limits::BATCH_ROWS).build())
         .map_err(|error| damaged(&part.path, &error))?;
     for batch in reader {
-        let batch = batch?;
+        let batch = batch.map_err(|error| damaged(&part.path, &error))?;
         let Some(raw) = batch.column_by_name("raw").cloned() else { return internal_err!("quarantine without raw") };
         let mut texts = StringBuilder::new();
         for line in raw.as_binary::<i32>() {

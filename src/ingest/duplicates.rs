@@ -15,13 +15,12 @@
 
 use std::collections::HashMap;
 
-use arrow::array::AsArray;
-use arrow::datatypes::Date32Type;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::content::Content;
 use super::error::IngestError;
 use super::group::{Group, Place, open};
+use super::parts::cursor::other_columns;
 use super::parts::find;
 use super::rows::buffer::RowBuffer;
 use super::rows::interner::Code;
@@ -211,14 +210,13 @@ fn elsewhere(
     around: Surroundings<'_>,
 ) -> Result<HashMap<Code, Vec<Member>>, IngestError> {
     let mut members: HashMap<Code, Vec<Member>> = HashMap::new();
-    let mut look = |file: &std::fs::File, home: &Home| {
+    let mut look = |file: &std::fs::File, home: &Home, day: Day| {
         find::by_event_id(file, &buffer.texts.event_id, |code, batch, at| {
             let (Some((source, offset)), Some(content)) = (find::line(batch, at), Content::of_stored(batch, at)) else {
-                return Ok(());
+                return Err(other_columns().into());
             };
-            let day = batch.column(0).as_primitive_opt::<Date32Type>().map_or(0, |days| days.value(at));
             let stored = matches!(home, Home::Stored(_));
-            if group.is_removed((Table::Events, Day(day)), stored, source, offset) {
+            if group.is_removed((Table::Events, day), stored, source, offset) {
                 return Ok(());
             }
             let hash = content.hash();
@@ -231,11 +229,11 @@ fn elsewhere(
     };
     for ((table, day), parts) in &group.parts {
         for part in parts.iter().filter(|_| *table == Table::Events) {
-            look(&open(part)?, &Home::New(*day))?;
+            look(&open(part)?, &Home::New(*day), *day)?;
         }
     }
     for (at, part) in around.snapshot.events().iter().enumerate().filter(|(_, part)| part.event_ids > 0) {
-        look(&part.open()?, &Home::Stored(at))?;
+        look(&part.open()?, &Home::Stored(at), part.day)?;
     }
     Ok(members)
 }

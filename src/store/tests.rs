@@ -294,6 +294,14 @@ fn newer_and_foreign_catalogs_are_refused() {
 }
 
 #[test]
+fn a_snapshot_whose_time_is_no_time_is_damage_not_1970() {
+    let (_dir, store) = fresh();
+    tamper(&store, "UPDATE ducklake_snapshot SET snapshot_time = 'soon'");
+    let error = store.snapshot().unwrap_err();
+    assert!(error.is_damage() && error.to_string().contains("'soon'"), "{error}");
+}
+
+#[test]
 fn a_part_that_is_gone_cut_or_garbled_is_named() {
     let (_dir, store) = fresh();
     ingest(&mut store.writer().unwrap(), day("2026-01-05"), 100, "a").unwrap();

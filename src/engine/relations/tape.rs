@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{Int32Type, Int64Type};
-use datafusion::common::Result;
+use datafusion::common::{Result, internal_err};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::config::SourceIds;
@@ -188,7 +188,9 @@ impl<'a> Tape<'a> {
         let event_ids = Texts(self.block.take(Column::EventId, &rows)?);
         let sources = Texts(self.block.take(Column::SourceId, &rows)?);
         let offsets = self.block.take(Column::SourceOffset, &rows)?;
-        let offsets = offsets.as_primitive_opt::<Int64Type>();
+        let Some(offsets) = offsets.as_primitive_opt::<Int64Type>() else {
+            return internal_err!("source_offset was read as {}", offsets.data_type());
+        };
         let mut key = String::new();
         let mut text = String::new();
         let mut ids = arrow::array::StringBuilder::with_capacity(rows.len(), rows.len() * 20);
@@ -201,9 +203,8 @@ impl<'a> Tape<'a> {
             if let Some(event) = event_ids.get(at) {
                 key.push_str(event);
             } else {
-                let offset = offsets.map_or(0, |offsets| offsets.value(at));
                 // Writing to a String cannot fail.
-                let _ = write!(key, "{}:{offset}", sources.get(at).unwrap_or_default());
+                let _ = write!(key, "{}:{}", sources.get(at).unwrap_or_default(), offsets.value(at));
             }
             text.clear();
             let _ = write!(text, "{:032x}", xxh3_128(key.as_bytes()));

@@ -190,8 +190,10 @@ impl Cursor {
         while row < keys.len() {
             let key = keys[row];
             let end = row + keys[row..].iter().take_while(|&&it| it == key).count();
-            let id =
-                usize::try_from(key).ok().filter(|&at| at < values.len()).map_or("", |at| values.value(at)).as_bytes();
+            let Some(at) = usize::try_from(key).ok().filter(|&at| at < values.len()) else {
+                return Err(damaged(&self.batches.part.file.path, &"a distinct_id is no text of its dictionary"));
+            };
+            let id = values.value(at).as_bytes();
             let continues = self.check_order(id, &chunk.ts[row..end])?;
             if self.range.is_before(id) {
                 self.batches.stop();

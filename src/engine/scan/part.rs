@@ -129,11 +129,22 @@ impl Opened {
         .map_err(|error| damaged(&file.path, &error))?;
         let leaves = Column::ALL.map(|column| metadata.schema().index_of(column.name()).ok());
         for needed in [Column::DistinctId, Column::Ts] {
-            if leaves[needed as usize].is_none() {
-                return Err(damaged(&file.path, &format!("it has no column {}", needed.name())));
+            let field = leaves[needed as usize].map(|leaf| metadata.schema().field(leaf));
+            let name = needed.name();
+            match field {
+                None => return Err(damaged(&file.path, &format!("it has no column {name}"))),
+                Some(field) if field.is_nullable() => {
+                    return Err(damaged(&file.path, &format!("its column {name} may be NULL")));
+                }
+                Some(_) => {}
             }
         }
-        Ok(Self { file: Arc::clone(file), metadata, leaves })
+        let opened = Self { file: Arc::clone(file), metadata, leaves };
+        let mut groups = opened.row_groups().iter().map(|group| u64::try_from(group.num_rows()).ok());
+        if groups.try_fold(0, |all: u64, rows| all.checked_add(rows?)) != Some(file.rows) {
+            return Err(damaged(&file.path, &format!("its footer does not count the {} committed rows", file.rows)));
+        }
+        Ok(opened)
     }
 
     pub(super) fn metadata(&self) -> &ArrowReaderMetadata {
@@ -211,19 +222,16 @@ impl Opened {
         let index = whole.column_index().and_then(|index| index.get(group)?.get(leaf));
         let offsets = whole.offset_index().and_then(|index| index.get(group)?.get(leaf));
         let (Some(ColumnIndexMetaData::BYTE_ARRAY(index)), Some(offsets)) = (index, offsets) else { return false };
-        let starts: Vec<usize> = offsets
-            .page_locations()
-            .iter()
-            .map(|page| usize::try_from(page.first_row_index).unwrap_or(0))
-            .chain([rows])
-            .collect();
-        if index.num_pages() + 1 != starts.len() as u64 {
+        let starts = offsets.page_locations().iter().map(|page| usize::try_from(page.first_row_index).ok());
+        let Some(starts) = starts.chain([Some(rows)]).collect::<Option<Vec<_>>>() else { return false };
+        // An index that makes no sense is no index.
+        if index.num_pages() + 1 != starts.len() as u64 || starts[0] != 0 || !starts.is_sorted() {
             return false;
         }
         pages.extend(starts.windows(2).enumerate().map(|(at, edge)| IdPage {
             row_group: group,
             row: edge[0],
-            rows: edge[1].saturating_sub(edge[0]),
+            rows: edge[1] - edge[0],
             min: index.min_value(at).unwrap_or_default(),
             max: index.max_value(at),
         }));
@@ -267,4 +275,37 @@ pub struct Damage {
 /// The error of a part that cannot be read as committed.
 pub(in crate::engine) fn damaged(path: &Path, why: &dyn std::fmt::Display) -> DataFusionError {
     DataFusionError::External(Box::new(Damage { path: path.to_owned(), why: why.to_string() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, StringArray, TimestampMicrosecondArray};
+    use parquet::arrow::ArrowWriter;
+
+    use super::*;
+
+    /// A file of two rows with the two columns that are always needed, committed as one of `rows`.
+    fn part(nullable: bool, rows: u64) -> (tempfile::NamedTempFile, Arc<PartFile>) {
+        let times = TimestampMicrosecondArray::from(vec![1, 2]).with_timezone("UTC");
+        let columns: [(&str, ArrayRef, bool); 2] =
+            [("distinct_id", Arc::new(StringArray::from(vec!["a", "b"])), nullable), ("ts", Arc::new(times), false)];
+        let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut writer = ArrowWriter::try_new(file.reopen().unwrap(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let (path, bytes) = (file.path().to_owned(), file.as_file().metadata().unwrap().len());
+        (file, Arc::new(PartFile { path, day: Day(0), rows, bytes, ts_min: 1, ts_max: 2 }))
+    }
+
+    #[test]
+    fn a_footer_that_lost_rows_or_lets_ids_be_null_is_damage() {
+        let why = |nullable, rows| {
+            let (_file, part) = part(nullable, rows);
+            Opened::open(&part).map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(why(false, 2), Ok(()));
+        assert!(why(false, 3).unwrap_err().contains("does not count the 3 committed rows"));
+        assert!(why(true, 2).unwrap_err().contains("distinct_id may be NULL"));
+    }
 }

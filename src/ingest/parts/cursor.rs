@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::fs::File;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{FieldRef, Int64Type, Schema, TimestampMicrosecondType};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
 
@@ -33,7 +33,7 @@ impl Cursor {
     /// At the first row of a part; `None` where it has none. `share` cursors are open at a time.
     ///
     /// # Errors
-    /// The file is no readable Parquet file.
+    /// The file is no readable Parquet file, or no part of the table.
     pub fn open(table: Table, file: File, share: usize) -> Result<Option<Self>, ParquetError> {
         let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options())?;
         let meta = builder.metadata();
@@ -41,6 +41,9 @@ impl Cursor {
         let rows = usize::try_from(meta.file_metadata().num_rows()).unwrap_or(usize::MAX).max(1);
         let row_bytes = (usize::try_from(bytes).unwrap_or(usize::MAX) / rows).max(64);
         let batch_rows = (BATCH_BYTES / row_bytes / share.max(1)).clamp(16, limits::BATCH_ROWS);
+        if !fits(&table.schema(), builder.schema()) {
+            return Err(other_columns());
+        }
         let reader = builder.with_batch_size(batch_rows).build()?;
         let batch = RecordBatch::new_empty(crate::event::events());
         let mut cursor = Self { table, reader, batch, at: 0 };
@@ -112,16 +115,14 @@ impl Cursor {
     }
 }
 
-impl Cursor {
-    /// Whether `batch` has every column that a row of `table` needs; a foreign file is refused before it is merged.
-    pub fn fits(&self) -> bool {
-        let schema = match self.table {
-            Table::Events => crate::event::events(),
-            Table::Quarantine => crate::event::quarantine(),
-        };
-        let fits = |field: &arrow::datatypes::FieldRef| {
-            self.batch.column_by_name(field.name()).is_some_and(|array| array.data_type() == field.data_type())
-        };
-        schema.fields().len() == self.batch.num_columns() && schema.fields().iter().all(fits)
-    }
+/// Whether a part has the columns of a table.
+pub fn fits(table: &Schema, part: &Schema) -> bool {
+    let is_there =
+        |field: &FieldRef| part.field_with_name(field.name()).is_ok_and(|it| it.data_type() == field.data_type());
+    table.fields().len() == part.fields().len() && table.fields().iter().all(is_there)
+}
+
+/// A part that is none of ours, refused before its rows are taken for something else.
+pub fn other_columns() -> ParquetError {
+    ParquetError::General("a part has other columns than its table".to_owned())
 }

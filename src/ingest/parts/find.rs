@@ -7,8 +7,8 @@ use arrow::datatypes::Int64Type;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
 
-use super::cursor::options;
-use crate::event::Column;
+use super::cursor::{fits, options, other_columns};
+use crate::event::{Column, events, quarantine};
 use crate::ingest::error::IngestError;
 use crate::ingest::rows::interner::Interner;
 use crate::limits;
@@ -68,7 +68,7 @@ pub fn by_event_id(
     ids: &Interner,
     mut visit: impl FnMut(u32, &RecordBatch, usize) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
-    let meta = ArrowReaderMetadata::load(file, options())?;
+    let meta = footer(file)?;
     let groups = groups_with(file, &meta, ids)?;
     if groups.is_empty() {
         return Ok(());
@@ -101,7 +101,7 @@ pub fn by_line(
     offsets: std::ops::Range<u64>,
     mut visit: impl FnMut(u64, &RecordBatch, usize) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
-    let meta = ArrowReaderMetadata::load(file, options())?;
+    let meta = footer(file)?;
     let groups: Vec<usize> = (0..meta.metadata().num_row_groups()).collect();
     let columns = [Column::SourceId.name(), Column::SourceOffset.name()];
     let line = |batch: &RecordBatch, at: usize| {
@@ -130,13 +130,20 @@ pub fn by_reason(
     reason: &str,
     visit: impl FnMut(&RecordBatch, usize) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
-    let meta = ArrowReaderMetadata::load(file, options())?;
+    let meta = footer(file)?;
     let groups: Vec<usize> = (0..meta.metadata().num_row_groups()).collect();
     let wanted = |batch: &RecordBatch, at: usize| {
         let reasons = batch.column_by_name("reason").and_then(|array| array.as_string_opt::<i32>());
         reasons.is_some_and(|reasons| reasons.value(at) == reason)
     };
     rows(file, &meta, &groups, &["reason"], wanted, visit)
+}
+
+/// The footer of a part, which must have the columns of a table: a column that is not found would hide rows.
+fn footer(file: &File) -> Result<ArrowReaderMetadata, IngestError> {
+    let meta = ArrowReaderMetadata::load(file, options())?;
+    let ours = [events(), quarantine()].iter().any(|table| fits(table, meta.schema()));
+    if ours { Ok(meta) } else { Err(other_columns().into()) }
 }
 
 /// Source id and offset of a row.
@@ -175,4 +182,27 @@ fn groups_with(file: &File, meta: &ArrowReaderMetadata, ids: &Interner) -> Resul
         groups.push(group);
     }
     Ok(groups)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, StringArray};
+    use parquet::arrow::ArrowWriter;
+
+    use super::*;
+
+    #[test]
+    fn a_part_with_other_columns_is_refused_not_taken_for_one_without_the_line() {
+        let ids: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+        let batch = RecordBatch::try_from_iter([(Column::SourceId.name(), ids)]).unwrap();
+        let file = tempfile::tempfile().unwrap();
+        let mut writer = ArrowWriter::try_new(file.try_clone().unwrap(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let error = by_line(&file, "a", 0..9, |_, _, _| Ok(())).unwrap_err();
+        assert!(error.to_string().contains("other columns"), "{error}");
+        assert!(by_event_id(&file, &Interner::default(), |_, _, _| Ok(())).is_err());
+    }
 }

@@ -15,7 +15,6 @@ use std::fs::File;
 
 use arrow::array::RecordBatch;
 use arrow::compute::interleave_record_batch;
-use parquet::errors::ParquetError;
 
 use super::cursor::Cursor;
 use crate::ingest::error::IngestError;
@@ -38,9 +37,6 @@ pub fn merge(
     let (mut cursors, mut skips) = (Vec::with_capacity(share), Vec::with_capacity(share));
     for (file, skip) in files {
         if let Some(cursor) = Cursor::open(table, file, share)? {
-            if !cursor.fits() {
-                return Err(ParquetError::General("a part has other columns than its table".to_owned()).into());
-            }
             cursors.push(cursor);
             skips.push(skip);
         }

@@ -113,7 +113,8 @@ impl Catalog {
                 row.get(0)
             })
             .map_err(&fail)?;
-        listing.committed_at = parse_iso(time.as_bytes(), 0).unwrap_or_default();
+        listing.committed_at = parse_iso(time.as_bytes(), 0)
+            .ok_or_else(|| self.damaged(format!("the time of snapshot {} is '{time}'", listing.head)))?;
         for part in parts(&tx, &self.layout).map_err(&fail)? {
             let part = part.map_err(|detail| self.damaged(detail))?;
             match part.table {
@@ -308,7 +309,7 @@ fn part(row: &Row<'_>, layout: &Layout) -> rusqlite::Result<Result<Part, String>
 }
 
 fn file_stats_row(row: &Row<'_>) -> rusqlite::Result<(i64, usize, Option<ColumnStats>)> {
-    let at = usize::try_from(row.get::<_, i64>(2)? - 1).unwrap_or_default();
+    let at = column_at(row, 2)?;
     let kind = Table::of_id(row.get(1)?).and_then(|table| Some(table.schema().fields().get(at)?.data_type().clone()));
     let Some(kind) = kind else { return Ok((row.get(0)?, at, None)) };
     let range = totals::range(&kind, row.get(6)?, row.get(7)?);
@@ -342,6 +343,12 @@ fn sources(tx: &Transaction<'_>) -> rusqlite::Result<Vec<SourceRow>> {
         })
     })?;
     rows.collect()
+}
+
+/// A column's place in its table: its number there begins at 1.
+pub(super) fn column_at(row: &Row<'_>, at: usize) -> rusqlite::Result<usize> {
+    let number: i64 = row.get(at)?;
+    usize::try_from(number - 1).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(at, number))
 }
 
 /// A count: SQLite has signed integers only.

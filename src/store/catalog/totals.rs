@@ -4,6 +4,7 @@ use arrow::datatypes::DataType;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::ddl::column_id;
+use super::read::column_at;
 use super::stats::{ColumnStats, Rolled, bound_text, has_bounds, parse_bound};
 use crate::store::layout::Table;
 use crate::store::part::NewPart;
@@ -40,7 +41,7 @@ fn rolled(tx: &Transaction<'_>, table: Table) -> rusqlite::Result<Vec<Rolled>> {
     )?;
     let mut rows = query.query([table.id()])?;
     while let Some(row) = rows.next()? {
-        let at = usize::try_from(row.get::<_, i64>(0)? - 1).unwrap_or(usize::MAX);
+        let at = column_at(row, 0)?;
         let (Some(field), Some((rolled, files))) = (schema.fields().get(at), totals.get_mut(at)) else { continue };
         let range = range(field.data_type(), row.get(3)?, row.get(4)?);
         rolled.add(&ColumnStats { compressed_bytes: 0, values: row.get(1)?, nulls: row.get(2)?, range });

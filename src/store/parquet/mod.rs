@@ -289,7 +289,7 @@ fn measure(table: Table, day: Day, footer: &ParquetMetaData) -> Result<Measured,
     let columns = of_footer(footer, &kinds).ok_or("the footer lacks statistics")?;
     let rows = u64::try_from(footer.file_metadata().num_rows()).map_err(|error| error.to_string())?;
     let event_ids = match table {
-        Table::Events => u64::try_from(columns[Column::EventId as usize].values).unwrap_or_default(),
+        Table::Events => u64::try_from(columns[Column::EventId as usize].values).map_err(|error| error.to_string())?,
         Table::Quarantine => 0,
     };
     if rows == 0 {

@@ -110,6 +110,8 @@ fn statistics_that_lose_rows() {
     tamper(&store, "UPDATE ducklake_table_column_stats SET contains_null = 1");
     tamper(&store, "UPDATE ducklake_file_column_stats SET max_value = '199' WHERE column_id = 9 AND table_id = 1");
     assert_eq!(checks(&store, true), ["statistics"]);
+    tamper(&store, "UPDATE ducklake_file_column_stats SET column_id = 0 WHERE column_id = 20 AND table_id = 1");
+    assert!(store.verify(false).is_err(), "statistics of no column are not those of the first");
 }
 
 #[test]
