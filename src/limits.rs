@@ -16,6 +16,9 @@ pub const ROW_GROUP_ROWS: usize = 128 << 10;
 pub const PAGE_ROWS: usize = 16 << 10;
 /// Parts that one reader keeps open at a time.
 pub const OPEN_PARTS: usize = 64;
+/// Parts that one reader merges at a time, a quarter of a megabyte each; those beyond [`OPEN_PARTS`] are opened for
+/// every page. With more, slices of ids are read into memory part by part, which reads most pages several times.
+pub const MERGED_PARTS: usize = 512;
 /// Share of refused lines above which `ingest` exits with 3.
 pub const MAX_REJECTS: f64 = 0.05;
 /// Rows of a batch between operators.

@@ -10,7 +10,9 @@
 
 mod architecture;
 mod batches;
+mod cancel;
 mod cli;
+mod days;
 mod duckdb;
 mod ingest;
 mod kill;

@@ -9,17 +9,16 @@ use proptest::prelude::*;
 
 use crate::stage::{Stage, cases, rows, wait};
 
-/// Minutes after 2026-01-05T22:00Z, person, label, session id.
-type Hit = (u16, u8, u8, u8);
+/// Minutes after 2025-10-01T22:00Z, person, label, session id.
+pub type Hit = (u32, u8, u8, u8);
 
 const LABELS: [&str; 5] = ["/a", "/b", "/c", "logout", "view"];
 
 fn lines(hits: &[Hit]) -> String {
     let mut text = String::new();
     for &(minute, person, label, session) in hits {
-        let (day, minute) = (5 + (22 * 60 + minute) / 1440, (22 * 60 + minute) % 1440);
-        let ts = format!("2026-01-{day:02}T{:02}:{:02}:00Z", minute / 60, minute % 60);
-        let _ = write!(text, r#"{{"ts":"{ts}","user_id":"u{person}""#);
+        let ts = 1_759_356_000 + i64::from(minute) * 60;
+        let _ = write!(text, r#"{{"ts":{ts},"user_id":"u{person}""#);
         match LABELS[usize::from(label) % LABELS.len()] {
             "view" => text.push_str(r#","event":"page_view","page":"/v""#),
             page if page.starts_with('/') => {
@@ -39,22 +38,22 @@ fn lines(hits: &[Hit]) -> String {
 
 /// What decides sessions and steps.
 #[derive(Debug, Clone, Copy)]
-struct Rules {
-    gap_minutes: i64,
-    collapse: bool,
-    honour: bool,
-    end_events: bool,
+pub struct Rules {
+    pub gap_minutes: i64,
+    pub collapse: bool,
+    pub honour: bool,
+    pub end_events: bool,
 }
 
 /// (person, session start, step index, label, ts, last ts, repeats) as text.
-type Step = Vec<String>;
+pub type Step = Vec<String>;
 
-fn native(engine: &Engine) -> Vec<Step> {
+pub fn native(engine: &Engine) -> Vec<Step> {
     let sql = "SELECT user_id, session_start, step_index, step, ts, last_ts, repeats FROM steps";
     sorted(wait(rows(engine, sql)).unwrap())
 }
 
-fn sorted(mut steps: Vec<Step>) -> Vec<Step> {
+pub fn sorted(mut steps: Vec<Step>) -> Vec<Step> {
     steps.sort();
     steps
 }
@@ -94,7 +93,7 @@ fn plain(engine: &Engine, rules: Rules) -> Vec<Step> {
 }
 
 /// The definition as a program: a list per person and session id, walked once.
-fn naive(engine: &Engine, rules: Rules) -> Vec<Step> {
+pub fn naive(engine: &Engine, rules: Rules) -> Vec<Step> {
     let sql = "SELECT user_id, source_session_id, CAST(extract(epoch FROM ts) AS BIGINT) / 60, ts,
             CASE WHEN event IS NULL OR event = 'page_view' THEN page ELSE event END
         FROM events WHERE is_step ORDER BY user_id, ts, source_id, source_offset";
@@ -132,7 +131,7 @@ fn naive(engine: &Engine, rules: Rules) -> Vec<Step> {
     sorted(steps)
 }
 
-fn stage(rules: Rules, files: &[&[Hit]]) -> Stage {
+pub fn stage(rules: Rules, files: &[&[Hit]]) -> Stage {
     let ends = if rules.end_events { r#"["logout"]"# } else { "[]" };
     let source = if rules.honour { "honour" } else { "ignore" };
     let (gap, collapse) = (rules.gap_minutes, rules.collapse);
@@ -145,7 +144,7 @@ fn stage(rules: Rules, files: &[&[Hit]]) -> Stage {
 
 fn hits() -> impl Strategy<Value = Vec<Hit>> {
     // Few people, labels and minutes: equal times, equal gaps, repeats and midnights are common.
-    prop::collection::vec((0u16..400, 0u8..3, 0u8..5, 0u8..4), 1..60)
+    prop::collection::vec((0u32..400, 0u8..3, 0u8..5, 0u8..4), 1..60)
 }
 
 fn rules() -> impl Strategy<Value = Rules> {
@@ -216,7 +215,7 @@ fn many_readers_agree_with_one() {
     let mut hits: Vec<Hit> = Vec::new();
     for number in 0..40_000u32 {
         let byte = |shift: u32| u8::try_from(number.wrapping_mul(2_654_435_761) >> shift & 0xff).unwrap();
-        hits.push((u16::from(byte(3)) + u16::from(byte(11)), byte(20), byte(7), byte(15) % 3));
+        hits.push((u32::from(byte(3)) + u32::from(byte(11)), byte(20), byte(7), byte(15) % 3));
     }
     let rules = Rules { gap_minutes: 30, collapse: true, honour: true, end_events: false };
     let (one, other) = hits.split_at(25_000);

@@ -265,7 +265,7 @@ fn no_setting(name: &str) -> String {
 }
 
 /// The table functions, which are planned by name and registered nowhere.
-const TABLE_FUNCTIONS: [&str; 2] = ["funnel", "replay"];
+const TABLE_FUNCTIONS: [&str; 3] = ["funnel", "replay", "retention_cohorts"];
 
 /// Everything that can be called.
 fn names(functions: &[String]) -> impl Iterator<Item = &str> {

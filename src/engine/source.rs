@@ -69,7 +69,8 @@ impl Source {
     }
 
     /// A pass over the step events that the settings let through: the person of `journeyql.user`, the people in
-    /// `only` (both if both), and no part that ends too early to matter for sessions beginning at `from`.
+    /// `only` (both if both), no part that ends too early to matter for sessions beginning at `from`, and of those
+    /// after `to` what sessions run on into.
     ///
     /// `whole_history` keeps those early parts (needed to number sessions).
     ///
@@ -106,7 +107,11 @@ impl Source {
             from.saturating_sub(settings.rules.gap)
         };
         let parts = self.parts.iter().filter(|part| part.ts_max >= reach).cloned().collect();
-        Ok(ScanPlan::new(parts).with_filter(self.step_filter(session)?).with_ids(both(settings.user.clone(), only)))
+        let plan = ScanPlan::new(parts).with_filter(self.step_filter(session)?);
+        let plan = plan.with_ids(both(settings.user.clone(), only));
+        // What ends in a pause before a part that is not read is judged as ended: right unless one judges from before it.
+        let judged_after_all = self.parts.iter().all(|part| part.ts_min <= self.now(settings));
+        Ok(if judged_after_all { plan.with_later(settings.within().1, settings.rules.gap) } else { plan })
     }
 }
 

@@ -9,7 +9,6 @@ use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
-use crate::event::Column;
 use crate::limits;
 
 use super::operators::{EventsExec, JourneyExec, SharedPass};
@@ -128,8 +127,8 @@ impl TableProvider for JourneyTable {
         }
         let numbered = names.contains(&"session_index");
         let from = settings.within().0;
-        let needs: Vec<Column> = names.iter().flat_map(|name| self.relation.needs(name)).copied().collect();
-        let mut plan = self.source.steps_pass(session, &settings, bounds.ids, from, numbered)?.with_rows(&needs);
+        let needs = names.iter().flat_map(|name| self.relation.needs(name)).copied();
+        let mut plan = self.source.steps_pass(session, &settings, bounds.ids, from, numbered)?.with_rows(needs);
         if names.contains(&"event") || !settings.end_events.is_empty() {
             plan = plan.with_events();
         }

@@ -4,6 +4,7 @@
 //! ts, labels of one person ─► sessionize ─► collapse ─► Walk: sessions and steps as positions
 //!                                                        ├─► dwell, paths
 //!                                                        └─► funnel (its own order over uncollapsed events)
+//! ts, kinds of one person ─► retention: cohorts and the periods they come back in
 //! ```
 //!
 //! Invariants: nothing here allocates per event or knows where the slices come from; times are µs and rise.
@@ -13,6 +14,7 @@
 pub mod collapse;
 pub mod funnel;
 pub mod path;
+pub mod retention;
 pub mod sessionize;
 pub mod walk;
 

@@ -23,7 +23,7 @@ use crate::time::Day;
 
 /// One event: person, time in µs, page, event name, source session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Hit {
+pub(in crate::engine) struct Hit {
     pub user: String,
     pub ts: i64,
     pub page: Option<String>,
@@ -32,24 +32,29 @@ pub(super) struct Hit {
 }
 
 impl Hit {
-    pub(super) fn page(user: &str, ts: i64, page: &str) -> Self {
+    pub(in crate::engine) fn page(user: &str, ts: i64, page: &str) -> Self {
         Self { user: user.to_owned(), ts, page: Some(page.to_owned()), event: None, session: None }
     }
 }
 
 /// Events as parts of days; the order of equal times is the order in which they were given.
 #[derive(Debug)]
-pub(super) struct Events {
+pub(in crate::engine) struct Events {
     files: Vec<NamedTempFile>,
     parts: Vec<PartFile>,
 }
 
 impl Events {
-    pub(super) fn new(hits: &[Hit]) -> Self {
+    pub(in crate::engine) fn new(hits: &[Hit]) -> Self {
         let mut rows: Vec<(usize, &Hit)> = hits.iter().enumerate().collect();
         rows.sort_by_key(|(no, hit)| (Day::of(hit.ts), hit.user.clone(), hit.ts, *no));
         let (files, parts) = rows.chunk_by(|a, b| Day::of(a.1.ts) == Day::of(b.1.ts)).map(write_part).unzip();
         Self { files, parts }
+    }
+
+    /// The parts, for as long as the events live.
+    pub(in crate::engine) fn parts(&self) -> Vec<Arc<PartFile>> {
+        self.parts.iter().cloned().map(Arc::new).collect()
     }
 }
 

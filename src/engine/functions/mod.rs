@@ -6,6 +6,7 @@
 //! sessionize(ts, gap) OVER (…)                 window      the session number, from 1
 //! funnel(step…, option => value…)              table       a row per step                     journey::funnel
 //! replay(user, last => 5)                      table       a person's last sessions, event by event
+//! retention_cohorts(start, return, …)          table       who comes back when                journey::retention
 //! ```
 //! The first three work on any table; the table functions read the store's own events in one pass.
 //!
@@ -14,8 +15,9 @@
 //! Deliberately not here: the algorithms (`journey/`), the session context (`engine/`).
 
 mod call;
+mod conditions;
 #[cfg(test)]
-mod fixture;
+pub(in crate::engine) mod fixture;
 mod funnel;
 mod grouped;
 mod leaf;
@@ -24,6 +26,7 @@ mod path_agg;
 mod percentile_cont;
 mod planner;
 mod replay;
+mod retention_cohorts;
 mod sessionize;
 #[cfg(test)]
 mod tests;

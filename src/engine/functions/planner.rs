@@ -8,10 +8,10 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::sql::sqlparser::ast::TableFactor;
 
-use super::{funnel, replay};
+use super::{funnel, replay, retention_cohorts};
 use crate::engine::source::Source;
 
-/// Plans `funnel(…)` and `replay(…)` over one snapshot.
+/// Plans `funnel(…)`, `replay(…)` and `retention_cohorts(…)` over one snapshot.
 #[derive(Debug)]
 pub struct TableFunctions {
     source: Arc<Source>,
@@ -42,6 +42,7 @@ impl RelationPlanner for TableFunctions {
         let table = match name.as_str() {
             "funnel" => funnel::plan(args, source, planner)?,
             "replay" => replay::plan(args, source, planner)?,
+            "retention_cohorts" => retention_cohorts::plan(args, source, planner)?,
             _ => return Ok(RelationPlanning::Original(Box::new(relation))),
         };
         let plan = LogicalPlanBuilder::scan(name, provider_as_source(table), None)?.build()?;

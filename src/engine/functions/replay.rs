@@ -142,8 +142,8 @@ impl TableProvider for ReplayTable {
         wanted.dedup();
         let steps = Relation::Steps.schema();
         let columns = wanted.iter().map(|name| steps.index_of(name)).collect::<Result<Vec<usize>, _>>()?;
-        let needs: Vec<_> = wanted.iter().flat_map(|name| Relation::Steps.needs(name)).copied().collect();
-        let mut plan = self.source.steps_pass(session, &settings, None, i64::MIN, true)?.with_rows(&needs);
+        let needs = wanted.iter().flat_map(|name| Relation::Steps.needs(name)).copied();
+        let mut plan = self.source.steps_pass(session, &settings, None, i64::MIN, true)?.with_rows(needs);
         if wanted.contains(&"event") || !settings.end_events.is_empty() {
             plan = plan.with_events();
         }

@@ -120,7 +120,8 @@ impl JourneyExec {
         self.schema().field(at).name().clone()
     }
 
-    /// The same operator with these output columns as numbers; `None` if one of them has no number.
+    /// The same operator with these output columns as numbers, for which nothing is read that only their texts need;
+    /// `None` if one of them has no number.
     #[must_use]
     pub fn with_coded(&self, columns: &[usize]) -> Option<Self> {
         let mut coded = self.coded.clone();
@@ -128,12 +129,15 @@ impl JourneyExec {
             self.relation.codes(&self.column_name(at))?;
             coded[at] = true;
         }
+        let spelled = (0..coded.len()).filter(|&at| !coded[at]).map(|at| self.column_name(at));
+        let needs = spelled.flat_map(|name| self.relation.needs(&name)).copied();
+        let (plan, readers) = (self.pass.plan().clone().with_rows(needs), self.pass.readers());
         let schema = schema(self.relation, &self.projection, &coded);
-        let properties = leaf_properties(schema, self.pass.readers(), EmissionType::Incremental);
         Some(Self {
-            properties,
+            properties: leaf_properties(schema, readers, EmissionType::Incremental),
+            pass: Arc::new(SharedPass::new(plan, readers)),
             coded,
-            legends: Arc::new((0..self.pass.readers()).map(|_| Mutex::default()).collect()),
+            legends: Arc::new((0..readers).map(|_| Mutex::default()).collect()),
             metrics: ExecutionPlanMetricsSet::new(),
             ..self.clone()
         })
@@ -176,6 +180,10 @@ impl DisplayAs for JourneyExec {
             .collect();
         let parts = self.pass.plan().parts().len();
         write!(f, "JourneyExec: {}, columns=[{}], parts={parts}", self.relation.name(), columns.join(", "))?;
+        let later = self.pass.plan().later_parts();
+        if later > 0 {
+            write!(f, ", later_parts={later}")?;
+        }
         match self.fetch {
             Some(fetch) => write!(f, ", fetch={fetch}"),
             None => Ok(()),

@@ -19,18 +19,16 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// Whether the reader is gone (the query was cancelled or has enough): stop.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.to.is_closed()
-    }
-
-    /// Sends a batch, in pieces if it is much larger than a batch should be. `false`: the reader is gone.
+    /// Sends a batch, in pieces if it is much larger than a batch should be. `false`: the reader is gone (the query was
+    /// cancelled or has enough).
     #[must_use]
     pub fn send(&self, batch: &RecordBatch) -> bool {
         let rows = batch.num_rows();
+        if rows == 0 {
+            return !self.to.is_closed();
+        }
         if rows <= 2 * limits::BATCH_ROWS {
-            return rows == 0 || self.to.blocking_send(Ok(batch.clone())).is_ok();
+            return self.to.blocking_send(Ok(batch.clone())).is_ok();
         }
         (0..rows).step_by(limits::BATCH_ROWS).all(|from| {
             let piece = batch.slice(from, limits::BATCH_ROWS.min(rows - from));

@@ -6,7 +6,7 @@ use arrow::array::{
     ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int32Array, Int64Array, StringArray,
     TimestampMicrosecondArray, UInt64Array,
 };
-use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::Int32Type;
 use datafusion::common::Result;
 
@@ -31,8 +31,9 @@ pub fn stamps(values: Vec<u64>) -> ArrayRef {
 }
 
 /// True or false.
-pub fn truths(values: impl Iterator<Item = bool>) -> ArrayRef {
-    Arc::new(BooleanArray::from(values.collect::<Vec<bool>>()))
+pub fn truths(values: impl IntoIterator<Item = bool>) -> ArrayRef {
+    let values: Vec<bool> = values.into_iter().collect();
+    Arc::new(BooleanArray::new(BooleanBuffer::collect_bool(values.len(), |at| values[at]), None))
 }
 
 /// Microseconds as seconds; [`UNKNOWN`] is NULL.
@@ -40,8 +41,8 @@ pub fn truths(values: impl Iterator<Item = bool>) -> ArrayRef {
 #[expect(clippy::cast_precision_loss, reason = "a double holds 285 years of microseconds exactly")]
 pub fn seconds(micros: &[i64]) -> ArrayRef {
     let values: Vec<f64> = micros.iter().map(|&micros| micros as f64 / 1e6).collect();
-    let nulls =
-        micros.contains(&UNKNOWN).then(|| micros.iter().map(|&micros| micros != UNKNOWN).collect::<NullBuffer>());
+    let known = || NullBuffer::new(BooleanBuffer::collect_bool(micros.len(), |at| micros[at] != UNKNOWN));
+    let nulls = micros.contains(&UNKNOWN).then(known);
     Arc::new(Float64Array::new(ScalarBuffer::from(values), nulls))
 }
 

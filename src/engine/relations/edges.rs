@@ -72,8 +72,8 @@ pub(super) fn column(name: &str, coded: bool, tape: &mut Tape<'_>) -> Result<Opt
             times(edges(tape, |session| ts[session.end_row as usize - 1], Tape::ts, false))
         }
         "gap_s" => seconds(&gaps(tape)),
-        "is_entry" => truths(tape.sessions().iter().flat_map(|it| (0..=it.depth()).map(|at| at == 0))),
-        "is_exit" => truths(tape.sessions().iter().flat_map(|it| (0..=it.depth()).map(|at| at == it.depth()))),
+        "is_entry" => truths(edges(tape, |_| true, |_, _| false, true)),
+        "is_exit" => truths(edges(tape, |_| true, |_, _| false, false)),
         _ => return Ok(None),
     }))
 }

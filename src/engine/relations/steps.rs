@@ -69,21 +69,24 @@ pub(super) fn column(name: &str, coded: bool, tape: &mut Tape<'_>) -> Result<Opt
         }
         "session_index" => numbers(per_step(tape, |session| i64::from(session.index))),
         "step_index" => {
-            let counts = tape.sessions().iter().flat_map(|session| 1..=i64::from(session.depth()));
-            numbers(counts.collect())
+            let mut out = Vec::with_capacity(steps.len());
+            tape.sessions().iter().for_each(|session| out.extend(1..=i64::from(session.depth())));
+            numbers(out)
         }
         "ts" => times(steps.map(|step| tape.ts(step)).collect()),
-        "last_ts" => times(ends(tape).map(|(_, end)| tape.block.ts()[end as usize - 1]).collect()),
-        "repeats" => numbers(ends(tape).map(|(first, end)| i64::from(end - first)).collect()),
+        "last_ts" => {
+            let (ts, walk) = (tape.block.ts(), tape.walk);
+            times(each(tape, |session, step| ts[walk.step_end(session, step) as usize - 1]))
+        }
+        "repeats" => {
+            let walk = tape.walk;
+            numbers(each(tape, |session, step| i64::from(walk.step_end(session, step) - walk.steps[step])))
+        }
         "dwell_s" => seconds(&tape.dwells().0),
         "is_view" => truths(tape.dwells().1.iter().copied()),
         "is_terminal" => truths(steps.map(|step| tape.terminal.has(tape.label(step)))),
-        "is_entry" => {
-            truths(tape.sessions().iter().flat_map(|it| it.step_range().map(|at| at == it.first_step as usize)))
-        }
-        "is_exit" => {
-            truths(tape.sessions().iter().flat_map(|it| it.step_range().map(|at| at + 1 == it.end_step as usize)))
-        }
+        "is_entry" => truths(each(tape, |session, step| step == session.first_step as usize)),
+        "is_exit" => truths(each(tape, |session, step| step + 1 == session.end_step as usize)),
         "step" | "prev_step" | "next_step" => {
             let labels = shifted(tape, name, Tape::label);
             tape.names.column(&labels)?
@@ -114,22 +117,22 @@ pub(super) fn per_step<T: Copy>(tape: &Tape<'_>, value: impl Fn(&Session) -> T) 
     out
 }
 
-/// First row and one past the last row of every step.
-fn ends<'t>(tape: &'t Tape<'_>) -> impl Iterator<Item = (u32, u32)> + 't {
-    let walk = tape.walk;
-    walk.sessions
-        .iter()
-        .flat_map(move |session| session.step_range().map(move |step| (walk.steps[step], walk.step_end(session, step))))
+/// A value of every step and its session.
+fn each<T>(tape: &Tape<'_>, value: impl Fn(&Session, usize) -> T) -> Vec<T> {
+    let mut out = Vec::with_capacity(tape.walk.steps.len());
+    for session in tape.sessions() {
+        out.extend(session.step_range().map(|step| value(session, step)));
+    }
+    out
 }
 
 /// A code of the step itself, of the one before or of the one after in its session, by the column's prefix.
 fn shifted<'a>(tape: &Tape<'a>, name: &str, code: impl Fn(&Tape<'a>, usize) -> u32) -> Vec<u32> {
     let own: Vec<u32> = (0..tape.walk.steps.len()).map(|step| code(tape, step)).collect();
-    let steps = || tape.sessions().iter().flat_map(|it| it.step_range().map(move |step| (it, step)));
     if name.starts_with("prev") {
-        steps().map(|(it, step)| if step == it.first_step as usize { NONE } else { own[step - 1] }).collect()
+        each(tape, |session, step| if step == session.first_step as usize { NONE } else { own[step - 1] })
     } else if name.starts_with("next") {
-        steps().map(|(it, step)| if step + 1 == it.end_step as usize { NONE } else { own[step + 1] }).collect()
+        each(tape, |session, step| if step + 1 == session.end_step as usize { NONE } else { own[step + 1] })
     } else {
         own
     }

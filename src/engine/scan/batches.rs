@@ -9,20 +9,28 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::{Result, exec_err};
 use datafusion::physical_expr::PhysicalExpr;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::file::reader::ChunkReader;
 
 use crate::config::Label;
 use crate::event::Column;
 use crate::limits;
 
-use super::part::{Opened, complete, damaged, read_schema};
+use super::part::{Opened, Unheld, complete, damaged, read_schema};
 use super::plan::{Code, ScanPlan, bind, columns_of};
 use super::range::{IdRange, needed};
 
-/// Reads one part over one range of ids, a batch at a time; the file is open from the first batch to the last.
+/// Rows of a batch where very many parts are merged.
+const LEAST_ROWS: usize = 1_024;
+
+/// Reads one part over one range of ids, a batch at a time; the file is open from the first batch to the last, or only
+/// for each page where too many parts are merged.
 #[derive(Debug)]
 pub(super) struct Batches {
     pub part: Opened,
+    holds: bool,
     file: Option<File>,
+    /// Rows of a batch: the more parts, the fewer.
+    rows: usize,
     groups: std::vec::IntoIter<(usize, Option<RowSelection>)>,
     reader: Option<ParquetRecordBatchReader>,
     /// The columns of a batch.
@@ -40,8 +48,11 @@ impl Batches {
             return Err(damaged(&part.file.path, &"it has no column is_step"));
         }
         let columns = columns(part, plan, steps_only)?;
+        let merged = plan.parts.len().max(limits::OPEN_PARTS);
         Ok(Self {
+            holds: merged == limits::OPEN_PARTS,
             file: None,
+            rows: (limits::BATCH_ROWS * limits::OPEN_PARTS / merged).max(LEAST_ROWS),
             groups: needed(part, range, plan.ids.as_deref()).into_iter(),
             reader: None,
             steps_only,
@@ -82,20 +93,31 @@ impl Batches {
 
     /// One reader per row group: a batch across two groups would lose its dictionary.
     fn open_group(&mut self, group: usize, selection: Option<RowSelection>) -> Result<ParquetRecordBatchReader> {
-        let path = &self.part.file.path;
+        if !self.holds {
+            return self.read_group(Unheld(Arc::clone(&self.part.file)), group, selection);
+        }
         let file = match &self.file {
             Some(file) => file,
             None => self.file.insert(self.part.handle()?),
         };
-        let file = file.try_clone().map_err(|error| damaged(path, &error))?;
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.part.metadata().clone())
+        let file = file.try_clone().map_err(|error| damaged(&self.part.file.path, &error))?;
+        self.read_group(file, group, selection)
+    }
+
+    fn read_group<T: ChunkReader + 'static>(
+        &self,
+        bytes: T,
+        group: usize,
+        selection: Option<RowSelection>,
+    ) -> Result<ParquetRecordBatchReader> {
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, self.part.metadata().clone())
             .with_row_groups(vec![group])
             .with_projection(self.part.projection(&self.columns))
-            .with_batch_size(limits::BATCH_ROWS);
+            .with_batch_size(self.rows);
         if let Some(selection) = selection {
             builder = builder.with_row_selection(selection);
         }
-        builder.build().map_err(|error| damaged(path, &error))
+        builder.build().map_err(|error| damaged(&self.part.file.path, &error))
     }
 
     fn filtered(&self, batch: RecordBatch) -> Result<RecordBatch> {

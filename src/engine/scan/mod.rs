@@ -17,8 +17,9 @@
 //!
 //! Invariants: a person is whole in one block and in one reader; rows of a person are in the total order
 //! `(ts, source_id, source_offset, event_id)`; a code means one text for the whole life of a reader, 0 is NULL; at most
-//! [`crate::limits::OPEN_PARTS`] parts are open per reader (with more, slices of ids are read part by part into
-//! memory); a part that is not sorted as committed is refused.
+//! [`crate::limits::OPEN_PARTS`] parts are open per reader (more are opened page by page, and beyond
+//! [`crate::limits::MERGED_PARTS`] slices of ids are read part by part into memory), and as many of those after the
+//! range; a part that is not sorted as committed is refused.
 //!
 //! Deliberately not here: sessions (`journey/`), Arrow output (`engine/operators/`), any write.
 
@@ -27,6 +28,7 @@ mod block;
 mod chunk;
 mod cursor;
 mod label;
+mod later;
 mod names;
 mod part;
 mod plan;

@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, StringArray};
-use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::Int32Type;
 use datafusion::common::{Result, internal_err};
 use hashbrown::HashTable;
@@ -153,7 +153,8 @@ impl Names {
 #[expect(clippy::cast_possible_wrap, reason = "codes are fewer than 2^31: their offsets are i32")]
 fn dictionary(codes: &[u32], values: ArrayRef) -> Result<ArrayRef> {
     let keys: Vec<i32> = codes.iter().map(|&code| code as i32).collect();
-    let nulls = codes.contains(&NONE).then(|| codes.iter().map(|&code| code != NONE).collect::<NullBuffer>());
+    let known = || NullBuffer::new(BooleanBuffer::collect_bool(codes.len(), |at| codes[at] != NONE));
+    let nulls = codes.contains(&NONE).then(known);
     let keys = arrow::array::Int32Array::new(ScalarBuffer::from(keys), nulls);
     Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, values)?))
 }

@@ -9,6 +9,7 @@ use datafusion::physical_expr::expressions::Column as ColumnExpr;
 
 use crate::config::Label;
 use crate::event::Column;
+use crate::time::Day;
 
 use super::part::PartFile;
 
@@ -52,6 +53,10 @@ pub struct ScanPlan {
     pub(super) rows: Vec<Column>,
     /// Only these `distinct_id`s (sorted), all if absent.
     pub(super) ids: Option<Arc<[String]>>,
+    /// Parts that are read only for people whose rows reach within [`ScanPlan::gap`] of them, by first event.
+    pub(super) later: Vec<Arc<PartFile>>,
+    /// µs
+    pub(super) gap: i64,
 }
 
 impl ScanPlan {
@@ -68,13 +73,18 @@ impl ScanPlan {
             codes: Codes::default(),
             rows: Vec::new(),
             ids: None,
+            later: Vec::new(),
+            gap: 0,
         }
     }
 
-    /// Rows that are no steps too.
+    /// Parts that begin at `from` (µs) or later are read only as far as a person's rows run on into them with no pause
+    /// longer than `gap`.
     #[must_use]
-    pub fn with_all_events(mut self) -> Self {
-        self.steps_only = false;
+    pub fn with_later(mut self, from: i64, gap: i64) -> Self {
+        (self.later, self.parts) = self.parts.into_iter().partition(|part| part.ts_min >= from);
+        self.later.sort_by_key(|part| part.ts_min);
+        self.gap = gap;
         self
     }
 
@@ -127,14 +137,12 @@ impl ScanPlan {
         self
     }
 
-    /// Columns that stay reachable per row through [`super::Block::take`].
+    /// The columns that stay reachable per row through [`super::Block::take`], these and no others.
     #[must_use]
-    pub fn with_rows(mut self, columns: &[Column]) -> Self {
-        for &column in columns {
-            if !self.rows.contains(&column) {
-                self.rows.push(column);
-            }
-        }
+    pub fn with_rows(mut self, columns: impl IntoIterator<Item = Column>) -> Self {
+        self.rows = columns.into_iter().collect();
+        self.rows.sort_unstable();
+        self.rows.dedup();
         self
     }
 
@@ -149,7 +157,7 @@ impl ScanPlan {
         self
     }
 
-    /// The parts of the pass in day order.
+    /// The parts of the pass in day order, without those that few people need.
     #[must_use]
     pub fn parts(&self) -> &[Arc<PartFile>] {
         &self.parts
@@ -161,9 +169,17 @@ impl ScanPlan {
         self.ids.is_some()
     }
 
+    /// How many parts are read only for people whose sessions run on into them.
+    #[must_use]
+    pub fn later_parts(&self) -> usize {
+        self.later.len()
+    }
+
     /// Whether some day has several parts, so that equal times need the tie columns.
     pub(super) fn shares_days(&self) -> bool {
-        self.parts.windows(2).any(|pair| pair[0].day == pair[1].day)
+        let mut days: Vec<Day> = self.parts.iter().chain(&self.later).map(|part| part.day).collect();
+        days.sort_unstable();
+        days.windows(2).any(|pair| pair[0] == pair[1])
     }
 
     /// The columns to decode, in file order, and their schema.

@@ -25,6 +25,11 @@ pub struct IdRange {
 }
 
 impl IdRange {
+    /// One id and no other.
+    pub(super) fn only(id: &[u8]) -> Self {
+        Self { from: Some(id.to_vec()), to: Some([id, &[0]].concat()) }
+    }
+
     pub(super) fn is_before(&self, id: &[u8]) -> bool {
         self.to.as_deref().is_some_and(|to| id >= to)
     }
@@ -41,7 +46,7 @@ pub struct ScanRanges {
     pub(super) parts: Vec<Opened>,
     /// Per reader the slices it reads one after the other.
     readers: Vec<Vec<IdRange>>,
-    /// Whether slices are read into memory part by part instead of with all parts open.
+    /// Whether slices are read into memory part by part instead of merged from the files.
     pub(super) sliced: bool,
 }
 
@@ -52,7 +57,7 @@ impl ScanPlan {
     /// A part is missing or damaged.
     pub fn open(self, readers: usize) -> Result<Arc<ScanRanges>> {
         let parts = self.parts.iter().map(Opened::open).collect::<Result<Vec<_>>>()?;
-        let sliced = parts.len() > limits::OPEN_PARTS;
+        let sliced = parts.len() > limits::MERGED_PARTS;
         let rows: u64 = parts.iter().map(|part| part.file.rows).sum();
         let per_reader = if sliced { rows.div_ceil(SLICE_ROWS).div_ceil(readers.max(1) as u64).max(1) } else { 1 };
         let readers = if self.ids.is_some() { 1 } else { readers.max(1) };
@@ -105,11 +110,9 @@ impl ScanRanges {
         bounds.map_or(0, |(low, high)| low.iter().zip(high).take_while(|(a, b)| a == b).count())
     }
 
-    /// The whole pass by one reader.
-    ///
-    /// # Errors
-    /// A part cannot be opened.
-    pub fn all_runs(self: &Arc<Self>) -> Result<PersonRuns> {
+    /// The whole pass by one reader, slice after slice.
+    #[cfg(test)]
+    pub(super) fn all_runs(self: &Arc<Self>) -> Result<PersonRuns> {
         PersonRuns::new(Arc::clone(self), self.readers.iter().flatten().cloned().collect())
     }
 }

@@ -13,6 +13,7 @@ use crate::time::Day;
 use super::block::Block;
 use super::cursor::Cursor;
 use super::label::Labels;
+use super::later::Later;
 use super::names::Names;
 use super::plan::Code;
 use super::range::{IdRange, ScanRanges};
@@ -26,6 +27,8 @@ pub struct PersonRuns {
     cursors: Vec<Cursor>,
     /// Indices of cursors with a current run, least (id, index) first.
     heap: Vec<usize>,
+    /// What sessions run on into.
+    later: Later,
     names: Names,
     labels: Labels,
     block: Block,
@@ -46,6 +49,7 @@ impl PersonRuns {
             slices: slices.into_iter(),
             cursors: Vec::new(),
             heap: Vec::new(),
+            later: Later::default(),
             names: Names::default(),
             block: Block::default(),
             open: false,
@@ -76,7 +80,7 @@ impl PersonRuns {
     #[must_use]
     pub fn size(&self) -> usize {
         let chunks: usize = self.cursors.iter().map(|cursor| cursor.chunk.size()).sum();
-        chunks + self.loaded + self.block.size() + self.names.size()
+        chunks + self.later.size() + self.loaded + self.block.size() + self.names.size()
     }
 
     /// Fills the block with the next people, at least [`limits::BATCH_ROWS`] rows where there are as many.
@@ -88,20 +92,20 @@ impl PersonRuns {
         self.block.clear();
         loop {
             let Some(&top) = self.heap.first() else {
-                self.close_person();
+                self.close_person()?;
                 if self.block.ts.len() >= limits::BATCH_ROWS || !self.next_slice()? {
                     return Ok(!self.block.is_empty());
                 }
                 continue;
             };
             if !self.open || !self.is_open_person(top) {
-                self.close_person();
+                self.close_person()?;
                 if self.block.ts.len() >= limits::BATCH_ROWS {
                     return Ok(true);
                 }
                 self.open_person(top);
             }
-            self.append_run(top);
+            append_run(&mut self.block, &mut self.cursors[top], &mut self.segments, self.shares_days);
             if self.cursors[top].advance(&mut self.names, &mut self.labels)? {
                 self.sift_down(0);
             } else {
@@ -116,6 +120,7 @@ impl PersonRuns {
         let Some(range) = self.slices.next() else { return Ok(false) };
         let prefix = self.pass.shared_prefix();
         self.cursors.clear();
+        self.later = Later::new(&self.pass.plan, &range, prefix);
         self.loaded = 0;
         for part in &self.pass.parts {
             let mut cursor = Cursor::new(part, &self.pass.plan, &range, prefix)?;
@@ -171,37 +176,12 @@ impl PersonRuns {
         self.open = true;
     }
 
-    fn append_run(&mut self, at: usize) {
-        let (cursor, block) = (&mut self.cursors[at], &mut self.block);
-        let rows = cursor.rows();
-        if self.shares_days {
-            self.segments.push((block.ts.len(), cursor.day()));
-        }
-        let chunk = &cursor.chunk;
-        block.ts.extend_from_slice(&chunk.ts[rows.clone()]);
-        append(&mut block.labels, &chunk.labels, &rows);
-        append(&mut block.pages, &chunk.pages, &rows);
-        append(&mut block.events, &chunk.events, &rows);
-        append(&mut block.sources, &chunk.sources, &rows);
-        append(&mut block.marks, &chunk.marks, &rows);
-        if let Some(kept) = &chunk.rows {
-            let number = match cursor.held {
-                Some((serial, number)) if serial == block.serial => number,
-                _ => {
-                    block.batches.push(kept.clone());
-                    as_u32(block.batches.len() - 1)
-                }
-            };
-            cursor.held = Some((block.serial, number));
-            block.places.extend(rows.map(|row| (number, as_u32(row))));
-        }
-    }
-
-    fn close_person(&mut self) {
+    fn close_person(&mut self) -> Result<()> {
         if !self.open {
-            return;
+            return Ok(());
         }
         let base = self.block.row_ends.last().copied().unwrap_or(0);
+        self.follow(base)?;
         if self.shares_days {
             self.order_ties(base);
         }
@@ -213,6 +193,26 @@ impl PersonRuns {
         self.block.id_ends.push(self.block.ids.len());
         self.block.row_ends.push(self.block.ts.len());
         self.open = false;
+        Ok(())
+    }
+
+    /// Adds the open person's rows of later parts for as long as a session may run on into them.
+    fn follow(&mut self, base: usize) -> Result<()> {
+        if self.later.len() == 0 {
+            return Ok(());
+        }
+        let id = self.block.ids.as_bytes()[self.block.id_ends.last().copied().unwrap_or(0)..].to_vec();
+        for at in 0..self.later.len() {
+            let latest = self.block.ts[base..].iter().copied().max();
+            if !latest.is_some_and(|latest| self.later.is_near(at, latest)) {
+                return Ok(());
+            }
+            let (block, segments) = (&mut self.block, &mut self.segments);
+            self.later.each_run(at, &id, &self.pass.plan, (&mut self.names, &mut self.labels), |cursor| {
+                append_run(block, cursor, segments, self.shares_days);
+            })?;
+        }
+        Ok(())
     }
 
     /// Brings rows of several parts of one day into the total order.
@@ -258,6 +258,32 @@ impl PersonRuns {
     }
 }
 
+/// Lays the cursor's run behind the rows of the open person.
+fn append_run(block: &mut Block, cursor: &mut Cursor, segments: &mut Vec<(usize, Day)>, shares_days: bool) {
+    let rows = cursor.rows();
+    if shares_days {
+        segments.push((block.ts.len(), cursor.day()));
+    }
+    let chunk = &cursor.chunk;
+    block.ts.extend_from_slice(&chunk.ts[rows.clone()]);
+    append(&mut block.labels, &chunk.labels, &rows);
+    append(&mut block.pages, &chunk.pages, &rows);
+    append(&mut block.events, &chunk.events, &rows);
+    append(&mut block.sources, &chunk.sources, &rows);
+    append(&mut block.marks, &chunk.marks, &rows);
+    if let Some(kept) = &chunk.rows {
+        let number = match cursor.held {
+            Some((serial, number)) if serial == block.serial => number,
+            _ => {
+                block.batches.push(kept.clone());
+                as_u32(block.batches.len() - 1)
+            }
+        };
+        cursor.held = Some((block.serial, number));
+        block.places.extend(rows.map(|row| (number, as_u32(row))));
+    }
+}
+
 /// What orders events of one person at one time: source, place in it, event id.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct TieKey<'a> {
@@ -299,4 +325,36 @@ fn append<T: Copy>(to: &mut Vec<T>, from: &[T], rows: &std::ops::Range<usize>) {
 /// A block never nears 2^32 rows: it would be 32 GiB of times alone.
 fn as_u32(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::functions::fixture::{Events, Hit};
+    use crate::engine::scan::ScanPlan;
+    use crate::limits::MERGED_PARTS;
+    use crate::time::{DAY, HOUR};
+
+    #[test]
+    fn slices_one_after_the_other_give_every_person_once_and_whole() {
+        let days = i64::try_from(MERGED_PARTS).unwrap() + 6;
+        // Nobody comes every day, and few days begin with the same person.
+        let comes = |person: i64, day: i64| (person + day) % 3 > 0 && person >= day % 20;
+        let mut hits = Vec::new();
+        for day in 0..days {
+            let who = (0..40).filter(|&person| comes(person, day));
+            hits.extend(who.map(|person| Hit::page(&format!("u{person:02}"), day * DAY + person * HOUR / 2, "/")));
+        }
+        let events = Events::new(&hits);
+        let pass = ScanPlan::new(events.parts()).open(7).unwrap();
+        assert!(pass.len() > 3, "the pass is not cut: {}", pass.len());
+        let mut runs = pass.all_runs().unwrap();
+        let mut seen: Vec<(String, usize)> = Vec::new();
+        while runs.next_block().unwrap() {
+            let (block, _) = runs.block_and_names();
+            assert!(block.people().all(|person| block.ts()[person.rows].is_sorted()));
+            seen.extend(block.people().map(|person| (person.id.to_owned(), person.rows.len())));
+        }
+        let rows = |person: i64| (0..days).filter(|&day| comes(person, day)).count();
+        assert_eq!(seen, (0..40).map(|person| (format!("u{person:02}"), rows(person))).collect::<Vec<_>>());
+    }
 }

@@ -6,7 +6,7 @@
 //!   ▼
 //! FunnelTable       settings are read when it is scanned, so SET works on views too
 //!   ▼
-//! conditions.rs     a step becomes a bit: by label code, by page or event code, by a predicate during the scan
+//! ../conditions.rs  a step becomes a bit: by label code, by page or event code, by a predicate during the scan
 //! pass.rs           readers over ranges of people: sessions where asked for, then journey::funnel
 //! tally.rs          counts and durations, added up; rows
 //! ```
@@ -22,7 +22,6 @@
 //!
 //! Invariants: an event fills one step; steps are the uncollapsed step events; `units` never rises from step to step.
 
-mod conditions;
 mod pass;
 mod tally;
 #[cfg(test)]
@@ -33,15 +32,16 @@ use std::sync::Arc;
 use arrow::datatypes::{SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DFSchema, plan_datafusion_err, plan_err};
+use datafusion::common::{plan_datafusion_err, plan_err};
 use datafusion::datasource::TableType;
 use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, FunctionArg};
+use datafusion::sql::sqlparser::ast::FunctionArg;
 
-use super::call::{Call, condition, quoted, text_of};
+use super::call::{Call, quoted, text_of};
+use super::conditions::{Conditions, Test, columns};
 use super::leaf::Leaf;
 use super::length::Clock;
 use crate::engine::settings::Settings;
@@ -49,7 +49,6 @@ use crate::engine::source::Source;
 use crate::engine::tables::readers;
 use crate::journey::funnel::{Entry, Mode, Modes, Rules, Ties};
 use crate::time::DAY;
-use conditions::{Conditions, Test};
 
 const OPTIONS: [&str; 6] = ["window", "unit", "entry", "ties", "ttc", "mode"];
 const WINDOW: i64 = 7 * DAY;
@@ -86,24 +85,17 @@ pub(super) fn plan(
     planner: &mut dyn RelationPlannerContext,
 ) -> Result<Arc<dyn TableProvider>> {
     let call = Call::new("funnel", args, &OPTIONS)?;
-    let columns = conditions::columns()?;
+    let columns = columns()?;
     let (mut names, mut tests) = (Vec::new(), Vec::new());
     for (no, value) in (1..).zip(&call.values) {
         names.push(quoted(value).map_or_else(|| value.to_string(), str::to_owned));
-        tests.push(step(no, value, &columns, planner)?);
+        tests.push(Test::read(value, &format!("funnel: step {no}"), &columns, planner)?);
     }
     let unit = call.choice("unit", &[("user", Unit::User), ("session", Unit::Session)], planner)?.unwrap_or(Unit::User);
     let rules = rules(&call, unit, planner)?;
     let since = call.choice("ttc", &[("previous", Since::Previous), ("entry", Since::Entry)], planner)?;
     let spec = Arc::new(Spec { names, tests, rules, unit, since: since.unwrap_or(Since::Previous) });
     Ok(Arc::new(FunnelTable { spec, source }))
-}
-
-fn step(no: usize, value: &SqlExpr, columns: &DFSchema, planner: &mut dyn RelationPlannerContext) -> Result<Test> {
-    if let Some(label) = quoted(value) {
-        return Ok(Test::Label(label.to_owned()));
-    }
-    condition(value.clone(), &format!("funnel: step {no}"), columns, planner).map(Test::Condition)
 }
 
 fn rules(call: &Call, unit: Unit, planner: &mut dyn RelationPlannerContext) -> Result<Rules> {

@@ -11,10 +11,10 @@ use datafusion::execution::memory_pool::MemoryConsumer;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::conditions::{Conditions, Masks};
 use super::tally::{DURATIONS, Tally};
 use super::{Since, Spec, Unit};
 use crate::config::SourceIds;
+use crate::engine::functions::conditions::{Conditions, Masks};
 use crate::engine::functions::leaf::{Answer, Stop, joined};
 use crate::engine::scan::{Block, Names, PersonRuns, ScanPlan};
 use crate::engine::settings::Settings;

@@ -1,4 +1,4 @@
-//! The conditions of a funnel on the pass: what depends on one name only is decided once per name.
+//! Conditions on the events of a pass: what depends on one name only is decided once per name.
 //!
 //! ```text
 //! '/cart'                                  label code ─► bits     a table look-up per event
@@ -14,21 +14,39 @@ use datafusion::catalog::Session;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column as ColumnName, DFSchema, internal_err};
 use datafusion::error::Result;
+use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::logical_expr::{Expr, col, lit, when};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::sql::sqlparser::ast::Expr as SqlExpr;
 
+use super::call::{condition, quoted};
 use crate::config::Label;
 use crate::engine::predicate::physical;
 use crate::engine::scan::{Block, NONE, Names, ScanPlan, page_view_names, read_schema, text_codes};
 use crate::event::Column;
 
-/// What a step asks of an event.
+/// What a step of a funnel, or a start or return, asks of an event.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::engine::functions) enum Test {
+pub(super) enum Test {
     /// Its label is this one.
     Label(String),
     /// A condition over [`columns`].
     Condition(Expr),
+}
+
+impl Test {
+    /// Reads a label in quotes or a condition over `columns`. `what` names it in messages.
+    pub(super) fn read(
+        value: &SqlExpr,
+        what: &str,
+        columns: &DFSchema,
+        planner: &mut dyn RelationPlannerContext,
+    ) -> Result<Self> {
+        match quoted(value) {
+            Some(label) => Ok(Self::Label(label.to_owned())),
+            None => condition(value.clone(), what, columns, planner).map(Self::Condition),
+        }
+    }
 }
 
 /// The column that holds an event's label in conditions.
@@ -36,7 +54,7 @@ const STEP: &str = "step";
 const USER: &str = "user_id";
 
 /// What a condition can ask of: the stored columns, the person and the label.
-pub(in crate::engine::functions) fn columns() -> Result<DFSchema> {
+pub(super) fn columns() -> Result<DFSchema> {
     let stored = read_schema(&Column::ALL);
     let mut fields: Vec<Field> = stored.fields().iter().map(|field| field.as_ref().clone()).collect();
     fields.push(Field::new(USER, text_codes(), false));
@@ -59,7 +77,7 @@ enum ByName {
     Holds(Arc<dyn PhysicalExpr>, SchemaRef),
 }
 
-/// Conditions ready for a pass; bit `i` belongs to step `i + 1`.
+/// Conditions ready for a pass; bit `i` belongs to condition `i + 1`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Conditions {
     by_name: Vec<(Codes, u32, ByName)>,

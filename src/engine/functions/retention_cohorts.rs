@@ -1,0 +1,228 @@
+//! `retention_cohorts([start [, return]], option => value…)`: who comes back when, a row per cohort and period.
+//!
+//! A person belongs to the cohort of the first event ever that meets `start`; every later one (and that one itself)
+//! that meets `return` counts. Without conditions every step event does both, with one condition it is both.
+//!
+//! | option | values | default |
+//! |---|---|---|
+//! | `period` | `'day'`, `'week'` (from Monday), `'month'`; UTC | `'week'` |
+//! | `count` | `'on'`: active in the period; `'on_or_after'`: in it or later | `'on'` |
+//! | `rolling` | true: periods are multiples of 24 hours from the person's first event (a month: 30) | false |
+//!
+//! | column | meaning |
+//! |---|---|
+//! | `cohort` | first day of the period in which the people came first |
+//! | `people` | how many they are |
+//! | `period` | the period, 0 being the cohort's own |
+//! | `users` | how many were active in it |
+//! | `rate` | their share; NULL while the period has not ended |
+//! | `complete` | whether the period has ended at the watermark |
+//!
+//! `journeyql.from` and `to` choose people by their first event, `journeyql.user` one person; all days are read, since
+//! nothing else tells whose event is the first.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::common::{ScalarValue, plan_err};
+use datafusion::datasource::TableType;
+use datafusion::error::Result;
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::planner::RelationPlannerContext;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::sql::sqlparser::ast::FunctionArg;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::call::Call;
+use super::conditions::{Conditions, Masks, Test, columns};
+use super::leaf::{Answer, Leaf, Stop, joined};
+use crate::engine::scan::{PersonRuns, ScanPlan};
+use crate::engine::settings::Settings;
+use crate::engine::source::Source;
+use crate::engine::tables::readers;
+use crate::journey::retention::{Cell, Cohorts, Period, RETURN, Rules, START};
+use crate::time::Day;
+
+const OPTIONS: [&str; 3] = ["period", "count", "rolling"];
+
+/// The columns of `retention_cohorts`.
+fn schema() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+        Arc::new(Schema::new(vec![
+            Field::new("cohort", DataType::Date32, false),
+            Field::new("people", DataType::Int64, false),
+            Field::new("period", DataType::Int64, false),
+            Field::new("users", DataType::Int64, false),
+            Field::new("rate", DataType::Float64, true),
+            Field::new("complete", DataType::Boolean, false),
+        ]))
+    });
+    Arc::clone(&SCHEMA)
+}
+
+/// Reads a call of `retention_cohorts`.
+pub(super) fn plan(
+    args: Vec<FunctionArg>,
+    source: Arc<Source>,
+    planner: &mut dyn RelationPlannerContext,
+) -> Result<Arc<dyn TableProvider>> {
+    let call = Call::new("retention_cohorts", args, &OPTIONS)?;
+    if call.values.len() > 2 {
+        return plan_err!("retention_cohorts takes a start and a return condition, not {}", call.values.len());
+    }
+    let columns = columns()?;
+    let mut tests = Vec::new();
+    for (no, value) in (1..).zip(&call.values) {
+        tests.push(Test::read(value, &format!("retention_cohorts: argument {no}"), &columns, planner)?);
+    }
+    let periods = [("day", Period::Day), ("week", Period::Week), ("month", Period::Month)];
+    let rolling = match call.option("rolling", planner)? {
+        None | Some(ScalarValue::Boolean(Some(false))) => false,
+        Some(ScalarValue::Boolean(Some(true))) => true,
+        Some(other) => return plan_err!("retention_cohorts: option 'rolling' is true or false, not {other}"),
+    };
+    let rules = Rules {
+        period: call.choice("period", &periods, planner)?.unwrap_or(Period::Week),
+        rolling,
+        on_or_after: call.choice("count", &[("on", false), ("on_or_after", true)], planner)?.unwrap_or(false),
+        within: (i64::MIN, i64::MAX),
+    };
+    Ok(Arc::new(RetentionTable { tests, rules, source }))
+}
+
+/// The table of one call.
+#[derive(Debug)]
+struct RetentionTable {
+    tests: Vec<Test>,
+    rules: Rules,
+    source: Arc<Source>,
+}
+
+#[async_trait]
+impl TableProvider for RetentionTable {
+    fn schema(&self) -> SchemaRef {
+        schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Temporary
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _: &[Expr],
+        _: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut settings = Settings::of(state.config_options());
+        let rules = Rules { within: settings.within(), ..self.rules };
+        let watermark = self.source.now(&settings);
+        (settings.from, settings.to) = (None, None);
+        let conditions = Conditions::plan(self.tests.iter(), settings.label, state)?;
+        let plan = self.source.plain_pass(state, &settings, None, i64::MIN, true)?;
+        let plan = conditions.ask(plan, settings.label)?;
+        let rows = plan.parts().iter().map(|part| part.rows).sum();
+        let readers = if plan.is_about_few() { 1 } else { readers(state, rows) };
+        let projection = projection.cloned().unwrap_or_else(|| (0..schema().fields().len()).collect());
+        let schema = Arc::new(schema().project(&projection)?);
+        let asked = self.tests.len();
+        let answer = Retention { conditions: Arc::new(conditions), asked, plan, rules, watermark, readers, projection };
+        Ok(Arc::new(Leaf::new(Arc::new(answer), schema)))
+    }
+}
+
+/// A call planned over one snapshot.
+#[derive(Debug, Clone)]
+struct Retention {
+    conditions: Arc<Conditions>,
+    /// Number of conditions.
+    asked: usize,
+    plan: ScanPlan,
+    rules: Rules,
+    /// When a period counts as ended, µs.
+    watermark: i64,
+    readers: usize,
+    projection: Vec<usize>,
+}
+
+impl Answer for Retention {
+    fn name(&self) -> &'static str {
+        "RetentionExec"
+    }
+
+    fn shown(&self) -> String {
+        format!("conditions={}, parts={}", self.asked, self.plan.parts().len())
+    }
+
+    fn rows(&self, context: Arc<TaskContext>, stop: Stop) -> BoxFuture<'static, Result<RecordBatch>> {
+        let this = self.clone();
+        async move {
+            let (plan, readers) = (this.plan.clone(), this.readers);
+            let ranges = joined(SpawnedTask::spawn_blocking(move || plan.open(readers))).await?;
+            let readers: Vec<_> = (0..ranges.len())
+                .map(|at| {
+                    let (this, ranges) = (this.clone(), Arc::clone(&ranges));
+                    let (context, stop) = (Arc::clone(&context), stop.clone());
+                    SpawnedTask::spawn_blocking(move || this.read(ranges.runs(at)?, &context, &stop))
+                })
+                .collect();
+            let mut cohorts = Cohorts::new(this.rules);
+            for reader in readers {
+                cohorts.merge(joined(reader).await?);
+            }
+            Ok(table(&cohorts.cells(this.watermark))?.project(&this.projection)?)
+        }
+        .boxed()
+    }
+}
+
+impl Retention {
+    fn read(&self, mut runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Cohorts> {
+        let memory = MemoryConsumer::new("RetentionExec").register(context.memory_pool());
+        let (mut masks, mut cohorts) = (Masks::new(&self.conditions), Cohorts::new(self.rules));
+        let mut is = Vec::new();
+        while !stop.is_raised() && runs.next_block()? {
+            let (block, names) = runs.block_and_names();
+            masks.learn(names)?;
+            for person in block.people() {
+                let ts = &block.ts()[person.rows.clone()];
+                if self.asked == 0 {
+                    cohorts.person(ts, |_| START | RETURN);
+                    continue;
+                }
+                is.clear();
+                masks.each(block, person.rows, true, |_, mask| is.push(mask));
+                // A single condition is both: its bit stands for two.
+                let both = if self.asked == 1 { START | RETURN } else { 1 };
+                cohorts.person(ts, |at| is[at] * both);
+            }
+            memory.try_resize(runs.size() + cohorts.size())?;
+        }
+        Ok(cohorts)
+    }
+}
+
+fn table(cells: &[Cell]) -> Result<RecordBatch> {
+    let whole = |value: fn(&Cell) -> u64| -> ArrayRef {
+        Arc::new(cells.iter().map(|cell| i64::try_from(value(cell)).ok()).collect::<Int64Array>())
+    };
+    #[expect(clippy::cast_precision_loss, reason = "people are fewer than 2^53")]
+    let rate = |cell: &Cell| cell.complete.then(|| cell.users as f64 / cell.size as f64);
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Date32Array::from_iter_values(cells.iter().map(|cell| Day::of(cell.cohort).0))),
+        whole(|cell| cell.size),
+        Arc::new(Int64Array::from_iter_values(cells.iter().map(|cell| cell.period))),
+        whole(|cell| cell.users),
+        Arc::new(cells.iter().map(rate).collect::<Float64Array>()),
+        Arc::new(BooleanArray::from_iter(cells.iter().map(|cell| Some(cell.complete)))),
+    ];
+    Ok(RecordBatch::try_new(schema(), columns)?)
+}
