@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, UInt64Type};
 use datafusion::common::{Result, internal_err};
@@ -98,28 +99,27 @@ impl State {
         kept: Option<&BooleanArray>,
     ) -> Result<()> {
         let nulls = arg.and_then(Array::logical_nulls).filter(|nulls| nulls.null_count() > 0);
-        let passes = |row: usize| {
-            kept.is_none_or(|kept| kept.value(row)) && nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row))
+        let rows = Rows {
+            groups,
+            mask: match (kept.map(BooleanArray::values), nulls.as_ref().map(NullBuffer::inner)) {
+                (Some(kept), Some(known)) => Some(kept & known),
+                (kept, known) => kept.or(known).cloned(),
+            },
         };
-        let plain = kept.is_none() && nulls.is_none();
-        let rows =
-            groups.iter().enumerate().filter(|(row, _)| plain || passes(*row)).map(|(row, &at)| (row, at as usize));
         match self {
             Self::Count(n) => {
                 n.resize(count, 0);
-                rows.for_each(|(_, at)| n[at] += 1);
+                rows.each(|_, at| n[at] += 1);
             }
             Self::Distinct { last, n, stamps } => {
                 n.resize(count, 0);
                 last.resize(count, 0);
                 let Some(arg) = arg else { return internal_err!("count distinct of nothing") };
                 let stamps = stamps.stamps(arg)?;
-                for (row, at) in rows {
-                    if last[at] != stamps[row] {
-                        last[at] = stamps[row];
-                        n[at] += 1;
-                    }
-                }
+                rows.each(|row, at| {
+                    n[at] += i64::from(last[at] != stamps[row]);
+                    last[at] = stamps[row];
+                });
             }
             Self::Integer { values, seen } => {
                 values.resize(count, 0);
@@ -127,33 +127,33 @@ impl State {
                 let Some(arg) = arg else { return internal_err!("an aggregate of nothing") };
                 let wide = cast(arg, &DataType::Int64)?;
                 let wide = wide.as_primitive::<Int64Type>().values();
-                for (row, at) in rows {
+                rows.each(|row, at| {
                     values[at] = integer(kind, seen[at], values[at], wide[row]);
                     seen[at] = true;
-                }
+                });
             }
             Self::Double { values, seen } => {
                 values.resize(count, 0.0);
                 seen.resize(count, false);
                 let wide = doubles(arg)?;
-                for (row, at) in rows {
-                    values[at] = double(kind, seen[at], values[at], wide.value(row));
+                rows.each(|row, at| {
+                    values[at] = double(kind, seen[at], values[at], wide[row]);
                     seen[at] = true;
-                }
+                });
             }
             Self::Mean { sums, n } => {
                 sums.resize(count, 0.0);
                 n.resize(count, 0);
                 let wide = doubles(arg)?;
-                for (row, at) in rows {
-                    sums[at] += wide.value(row);
+                rows.each(|row, at| {
+                    sums[at] += wide[row];
                     n[at] += 1;
-                }
+                });
             }
             Self::Values(values) => {
                 values.resize_with(count, Vec::new);
                 let wide = doubles(arg)?;
-                rows.for_each(|(row, at)| values[at].push(wide.value(row)));
+                rows.each(|row, at| values[at].push(wide[row]));
             }
             Self::Shared(_) => {}
         }
@@ -262,11 +262,27 @@ fn double(kind: Kind, seen: bool, old: f64, new: f64) -> f64 {
     }
 }
 
-fn doubles(arg: Option<&ArrayRef>) -> Result<&Float64Array> {
+/// The rows of a batch that an aggregate takes.
+struct Rows<'a> {
+    groups: &'a [u32],
+    mask: Option<BooleanBuffer>,
+}
+
+impl Rows<'_> {
+    /// Calls `take(row, group)` for each of them.
+    fn each(&self, mut take: impl FnMut(usize, usize)) {
+        match &self.mask {
+            Some(mask) => mask.set_indices().for_each(|row| take(row, self.groups[row] as usize)),
+            None => self.groups.iter().enumerate().for_each(|(row, &group)| take(row, group as usize)),
+        }
+    }
+}
+
+fn doubles(arg: Option<&ArrayRef>) -> Result<&[f64]> {
     let Some(values) = arg.and_then(|arg| arg.as_primitive_opt::<Float64Type>()) else {
         return internal_err!("the argument of an aggregate is no double");
     };
-    Ok(values)
+    Ok(values.values())
 }
 
 /// The answers of all aggregates for groups `from..to`, in the promised types.

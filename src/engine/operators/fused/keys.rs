@@ -158,8 +158,11 @@ impl Key {
                 return internal_err!("a key is no text");
             };
             self.follow(values);
-            for key in codes.keys() {
-                out.push(key.and_then(|key| usize::try_from(key).ok()).map_or(NONE, |at| self.remapped(values, at)));
+            let place = |key: i32| usize::try_from(key).unwrap_or(usize::MAX);
+            if codes.keys().null_count() == 0 {
+                out.extend(codes.keys().values().iter().map(|&key| self.remapped(values, place(key))));
+            } else {
+                out.extend(codes.keys().iter().map(|key| key.map_or(NONE, |key| self.remapped(values, place(key)))));
             }
         } else if let Some(texts) = column.as_string_opt::<i32>() {
             out.extend(texts.iter().map(|text| text.map_or(NONE, |text| self.names.code(text))));
@@ -189,7 +192,7 @@ impl Key {
 
     /// Only texts that a row has become codes: a dictionary may hold many that a filter left out.
     fn remapped(&mut self, values: &StringArray, at: usize) -> u32 {
-        let known = self.remap[at];
+        let Some(&known) = self.remap.get(at) else { return NONE };
         if known != UNKNOWN {
             return known;
         }
