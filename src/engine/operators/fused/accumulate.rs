@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, UInt64Type};
 use datafusion::common::{Result, internal_err};
 use datafusion::physical_expr::PhysicalExpr;
 
-use crate::engine::functions::percentile;
+use super::values::Values;
 
 /// A kind of aggregate.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,7 +61,7 @@ pub(super) enum State {
         n: Vec<i64>,
     },
     /// All values of each group, from one list per reader.
-    Values(Vec<Vec<f64>>),
+    Values(Vec<Values>),
     /// The values are those of another aggregate.
     Shared(usize),
 }
@@ -151,7 +151,7 @@ impl State {
                 });
             }
             Self::Values(values) => {
-                values.resize_with(count, Vec::new);
+                values.resize_with(count, Values::default);
                 let wide = doubles(arg)?;
                 rows.each(|row, at| values[at].push(wide[row]));
             }
@@ -193,14 +193,8 @@ impl State {
                 }
             }
             (Self::Values(values), Self::Values(more)) => {
-                values.resize_with(count, Vec::new);
-                for ((_, at), mut list) in pairs().zip(more) {
-                    if values[at].is_empty() {
-                        values[at] = list;
-                    } else {
-                        values[at].append(&mut list);
-                    }
-                }
+                values.resize_with(count, Values::default);
+                pairs().zip(more).for_each(|((_, at), more)| values[at].adopt(more));
             }
             _ => {}
         }
@@ -213,7 +207,7 @@ impl State {
             Self::Integer { values, seen } => (values.resize(count, 0), seen.resize(count, false)).0,
             Self::Double { values, seen } => (values.resize(count, 0.0), seen.resize(count, false)).0,
             Self::Mean { sums, n } => (sums.resize(count, 0.0), n.resize(count, 0)).0,
-            Self::Values(values) => values.resize_with(count, Vec::new),
+            Self::Values(values) => values.resize_with(count, Values::default),
             Self::Shared(_) => {}
         }
     }
@@ -226,7 +220,7 @@ impl State {
             Self::Integer { values, .. } => values.capacity() * 9,
             Self::Double { values, .. } => values.capacity() * 9,
             Self::Mean { sums, n } => (sums.capacity() + n.capacity()) * 8,
-            Self::Values(values) => values.iter().map(|list| 24 + list.capacity() * 8).sum(),
+            Self::Values(values) => values.iter().map(Values::size).sum(),
             Self::Shared(_) => 0,
         }
     }
@@ -313,7 +307,9 @@ pub(super) fn answers(
             }
             State::Values(values) => {
                 let kind = aggregate.kind;
-                Arc::new(values[groups.clone()].iter_mut().map(|list| quantile(list, kind)).collect::<Float64Array>())
+                Arc::new(
+                    values[groups.clone()].iter_mut().map(|values| values.quantile(kind)).collect::<Float64Array>(),
+                )
             }
             State::Shared(_) => return internal_err!("shared values are shared again"),
         };
@@ -325,20 +321,6 @@ pub(super) fn answers(
 #[expect(clippy::cast_precision_loss, reason = "counts of rows fit a double")]
 fn mean(sum: f64, n: i64) -> Option<f64> {
     (n > 0).then(|| sum / n as f64)
-}
-
-/// The value asked for; reorders the list.
-fn quantile(list: &mut [f64], kind: Kind) -> Option<f64> {
-    match kind {
-        Kind::Quantile(share) => percentile(list, share),
-        _ if list.is_empty() => None,
-        _ => {
-            let even = list.len().is_multiple_of(2);
-            let (below, &mut upper, _) = list.select_nth_unstable_by(list.len() / 2, f64::total_cmp);
-            let lower = below.iter().copied().max_by(f64::total_cmp).filter(|_| even);
-            Some(lower.map_or(upper, |lower| f64::midpoint(lower, upper)))
-        }
-    }
 }
 
 /// Numbers for things whose equal rows lie together: a new one whenever the thing changes.
@@ -374,19 +356,5 @@ impl Stamper {
             self.out.push(self.stamp);
         }
         Ok(&self.out)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn v11_the_median_is_the_mean_of_the_two_middle_values() {
-        assert_eq!(quantile(&mut [4.0, 1.0, 3.0, 2.0], Kind::Median), Some(2.5));
-        assert_eq!(quantile(&mut [3.0, 1.0, 2.0], Kind::Median), Some(2.0));
-        assert_eq!(quantile(&mut [], Kind::Median), None);
-        assert_eq!(quantile(&mut [1.0, 2.0, 3.0, 4.0], Kind::Quantile(0.25)), Some(1.75));
-        assert_eq!(quantile(&mut [7.0], Kind::Quantile(0.9)), Some(7.0));
     }
 }

@@ -22,6 +22,7 @@ mod groups;
 mod keys;
 mod rule;
 mod stages;
+mod values;
 
 pub use distinct::KeepDistinct;
 pub use exec::FusedAggregateExec;
