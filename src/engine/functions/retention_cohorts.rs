@@ -222,7 +222,7 @@ fn table(cells: &[Cell]) -> Result<RecordBatch> {
         Arc::new(Int64Array::from_iter_values(cells.iter().map(|cell| cell.period))),
         whole(|cell| cell.users),
         Arc::new(cells.iter().map(rate).collect::<Float64Array>()),
-        Arc::new(BooleanArray::from_iter(cells.iter().map(|cell| Some(cell.complete)))),
+        Arc::new(cells.iter().map(|cell| Some(cell.complete)).collect::<BooleanArray>()),
     ];
     Ok(RecordBatch::try_new(schema(), columns)?)
 }
