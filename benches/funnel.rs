@@ -34,7 +34,7 @@ fn pages() -> impl Iterator<Item = usize> {
 }
 
 fn algorithm(criterion: &mut Criterion) {
-    let ts: Vec<i64> = (0..EVENTS).map(|at| (at % PER_PERSON) as i64 * 60).collect();
+    let ts: Vec<i64> = (0..EVENTS).map(|at| i64::try_from(at % PER_PERSON).unwrap() * 60).collect();
     let masks: Vec<u64> = pages().take(EVENTS).map(|page| if page < 4 { 1 << page } else { 0 }).collect();
     let mut group = criterion.benchmark_group("levels");
     group.throughput(Throughput::Elements(EVENTS as u64));
@@ -76,7 +76,8 @@ fn algorithm(criterion: &mut Criterion) {
 fn aggregate(criterion: &mut Criterion) {
     let users: ArrayRef =
         Arc::new(StringArray::from_iter_values((0..EVENTS).map(|at| format!("user{}", at / PER_PERSON))));
-    let ts: ArrayRef = Arc::new(Int64Array::from_iter_values((0..EVENTS).map(|at| (at % PER_PERSON) as i64 * 60)));
+    let ts: ArrayRef =
+        Arc::new(Int64Array::from_iter_values((0..EVENTS).map(|at| i64::try_from(at % PER_PERSON).unwrap() * 60)));
     let page: ArrayRef = Arc::new(StringArray::from_iter_values(pages().take(EVENTS).map(|page| PAGES[page])));
     let batch = RecordBatch::try_from_iter([("who", users), ("ts", ts), ("page", page)]).unwrap();
     let mut state = SessionStateBuilder::new()

@@ -31,7 +31,8 @@ async fn abandoned(engine: &Engine, sql: &str) -> Duration {
 
 #[test]
 fn a_query_that_is_left_stops_its_readers() {
-    let hits: Vec<Hit> = (0..60_000_u32).map(|at| (at % 30_000, (at % 251) as u8, (at / 7 % 5) as u8, 0)).collect();
+    let byte = |number: u32| u8::try_from(number).unwrap();
+    let hits: Vec<Hit> = (0..60_000_u32).map(|at| (at % 30_000, byte(at % 251), byte(at / 7 % 5), 0)).collect();
     let stage = stage(Rules { gap_minutes: 30, collapse: true, honour: true, end_events: false }, &[&hits]);
     let engine = stage.engine();
     for once in [

@@ -8,15 +8,19 @@ use crate::stage::{Stage, rows, wait};
 const DAY: u32 = 1_440;
 const DAYS: u32 = 90;
 
+fn byte(number: u32) -> u8 {
+    u8::try_from(number).unwrap()
+}
+
 /// Ninety days: one person who never rests, and others who come now and then, also about midnight.
 fn hits() -> Vec<Hit> {
-    let mut hits: Vec<Hit> = (0..DAYS * DAY / 25).map(|at| (at * 25, 0, (at % 3) as u8, 0)).collect();
+    let mut hits: Vec<Hit> = (0..DAYS * DAY / 25).map(|at| (at * 25, 0, byte(at % 3), 0)).collect();
     let mut seed = 7_u32;
     for person in 1..12 {
         let mut minute = 0;
         while minute < DAYS * DAY {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let (label, session) = ((seed >> 20) as u8 % 5, (seed >> 9) as u8 % 4);
+            let (label, session) = (byte(seed >> 20 & 255) % 5, byte(seed >> 9 & 3));
             hits.push((minute, person, label, session));
             minute += if seed >> 28 < 12 { seed >> 8 & 31 } else { seed >> 8 & 2_047 };
         }
