@@ -12,8 +12,7 @@ use serde_json::{Map, Value};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::rows::buffer::RowBuffer;
-use super::rows::interner::{Code, Interner};
-use super::rows::row::{NO_STATUS, Row};
+use super::rows::row::Row;
 use crate::event::Column;
 use crate::time;
 
@@ -46,25 +45,23 @@ pub struct Content<'a> {
 impl<'a> Content<'a> {
     /// Of a buffered row.
     pub fn of_row(buffer: &'a RowBuffer, row: &Row) -> Self {
-        let texts = &buffer.texts;
-        let extra = buffer.extras[row.extra as usize];
-        let text = |interner: &'a Interner, code: Code| (code != 0).then(|| interner.bytes(code));
+        let raw = buffer.raw(row);
         Self {
-            ts: row.ts,
-            status: (row.status != NO_STATUS).then_some(row.status),
-            bytes: buffer.bytes(row),
+            ts: raw.ts,
+            status: raw.status,
+            bytes: raw.bytes,
             texts: [
-                text(&texts.event, row.event),
-                text(&texts.path, row.path),
-                text(&texts.method, row.method),
-                text(&texts.referrer, row.referrer),
-                text(&texts.agent, row.agent),
-                text(&texts.ip, row.ip),
-                text(&texts.user, row.user),
-                text(&texts.anonymous, extra.anonymous),
-                text(&texts.session, row.session),
-                text(&texts.event_id, extra.event_id),
-                text(&texts.properties, extra.properties),
+                raw.event,
+                raw.target,
+                raw.method,
+                raw.referrer,
+                raw.user_agent,
+                raw.ip,
+                raw.user_id,
+                raw.anonymous_id,
+                raw.session_id,
+                raw.event_id,
+                raw.properties,
             ],
         }
     }

@@ -1,7 +1,7 @@
-//! Sorted rows to Arrow batches: every text column as a dictionary of what the batch uses, in order of first use.
+//! Sorted rows to Arrow batches: every text column as codes of the buffer's texts, which all its batches share.
 //!
-//! Invariants: a batch has the columns of [`event::events`] in order, text as `Dictionary(Int32, Utf8)`; one batch is
-//! at most one row group, so that its dictionaries are the row group's.
+//! Invariants: a batch has the columns of [`event::events`] in order, text as `Dictionary(Int32, Utf8)`; a code of the
+//! buffer is the key of its text.
 //!
 //! Deliberately not here: Parquet (`store/`), the order of rows (`order.rs`).
 
@@ -11,15 +11,16 @@ use arrow::array::{
     ArrayRef, BinaryBuilder, BooleanArray, Date32Array, DictionaryArray, Int16Array, Int32Array, Int64Array,
     RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
 use super::rows::buffer::RowBuffer;
-use super::rows::interner::{Code, Interner};
+use super::rows::interner::Code;
 use super::rows::refusals::Refusal;
-use super::rows::row::{NO_STATUS, Row};
+use super::rows::row::{NO_BYTES, NO_STATUS, Row};
 use super::rows::rules::Rules;
+use super::rows::who::Who;
 use crate::event;
 use crate::time::Day;
 
@@ -40,130 +41,125 @@ fn dictionary_type() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
-/// Builds batches; keeps its working memory between them.
+/// Builds the batches of one buffer, which share their dictionaries.
 #[derive(Debug)]
-pub struct Encoder {
+pub struct Encoder<'a> {
     schema: SchemaRef,
+    buffer: &'a RowBuffer,
+    rules: &'a Rules,
+    texts: Dictionaries,
+    /// The rows of a batch, and who did each.
     rows: Vec<Row>,
-    codes: Vec<Code>,
-    dictionary: Dictionary,
+    whos: Vec<Who>,
 }
 
-impl Default for Encoder {
-    fn default() -> Self {
-        Self { schema: schema(), rows: Vec::new(), codes: Vec::new(), dictionary: Dictionary::default() }
+/// Every text of a buffer, by column; the text of code 0 is empty and never used.
+#[derive(Debug)]
+struct Dictionaries {
+    distinct: ArrayRef,
+    event: ArrayRef,
+    page: ArrayRef,
+    path: ArrayRef,
+    method: ArrayRef,
+    referrer: ArrayRef,
+    agent: ArrayRef,
+    ip: ArrayRef,
+    user: ArrayRef,
+    session: ArrayRef,
+    anonymous: ArrayRef,
+    event_id: ArrayRef,
+    properties: ArrayRef,
+    sources: ArrayRef,
+}
+
+impl<'a> Encoder<'a> {
+    /// For `buffer`, whose sources have the ids `sources`.
+    ///
+    /// # Errors
+    /// The texts of a column are too many bytes for one array.
+    pub fn new(buffer: &'a RowBuffer, rules: &'a Rules, sources: &[String]) -> Result<Self, ArrowError> {
+        let texts = &buffer.texts;
+        let texts = Dictionaries {
+            distinct: texts.distinct.array()?,
+            event: texts.event.array()?,
+            page: texts.page.array()?,
+            path: texts.path.array()?,
+            method: texts.method.array()?,
+            referrer: texts.referrer.array()?,
+            agent: texts.agent.array()?,
+            ip: texts.ip.array()?,
+            user: texts.user.array()?,
+            session: texts.session.array()?,
+            anonymous: texts.anonymous.array()?,
+            event_id: texts.event_id.array()?,
+            properties: texts.properties.array()?,
+            sources: Arc::new(StringArray::from_iter_values(
+                std::iter::once("").chain(sources.iter().map(String::as_str)),
+            )),
+        };
+        Ok(Self { schema: schema(), buffer, rules, texts, rows: Vec::new(), whos: Vec::new() })
     }
-}
 
-impl Encoder {
     /// The batch of `order`ed rows of one day.
     ///
     /// # Errors
     /// Arrow refuses the columns, which would be a mistake of ours.
-    pub fn events(
-        &mut self,
-        buffer: &RowBuffer,
-        rules: &Rules,
-        sources: &[String],
-        day: Day,
-        order: &[u32],
-    ) -> Result<RecordBatch, ArrowError> {
-        // One pass of random access; the columns then read memory in order.
+    pub fn events(&mut self, day: Day, order: &[(u64, u32)]) -> Result<RecordBatch, ArrowError> {
+        let buffer = self.buffer;
+        // Random access happens here alone, and nothing waits for it in between; the columns read memory in order.
         self.rows.clear();
-        self.rows.extend(order.iter().map(|&at| buffer.rows[at as usize]));
-        let texts = &buffer.texts;
+        self.rows.extend(order.iter().map(|(_, at)| buffer.rows[*at as usize]));
+        self.whos.clear();
+        self.whos.extend(self.rows.iter().map(|row| buffer.who_of(row)));
+        let (texts, rows, whos) = (&self.texts, self.rows.as_slice(), self.whos.as_slice());
         let extra = |row: &Row| buffer.extras[row.extra as usize];
+        let ts = TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| row.ts));
+        let steps = BooleanBuffer::collect_bool(rows.len(), |at| buffer.is_step(&rows[at], self.rules));
+        let status = rows.iter().map(|row| row.status).collect();
+        let bytes = rows.iter().map(|row| buffer.bytes(row).unwrap_or_default()).collect();
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(Date32Array::from_value(day.0, self.rows.len())),
-            self.text(&texts.distinct, |row| row.distinct)?,
-            Arc::new(
-                TimestampMicrosecondArray::from_iter_values(self.rows.iter().map(|row| row.ts)).with_timezone("UTC"),
-            ),
-            self.text(&texts.event, |row| row.event)?,
-            self.text(&texts.page, |row| buffer.page(row))?,
-            self.text(&texts.path, |row| row.path)?,
-            Arc::new(self.rows.iter().map(|row| Some(buffer.is_step(row, rules))).collect::<BooleanArray>()),
-            self.text(&texts.method, |row| row.method)?,
-            Arc::new(
-                self.rows.iter().map(|row| (row.status != NO_STATUS).then_some(row.status)).collect::<Int16Array>(),
-            ),
-            Arc::new(self.rows.iter().map(|row| buffer.bytes(row)).collect::<Int64Array>()),
-            self.text(&texts.referrer, |row| row.referrer)?,
-            self.text(&texts.agent, |row| row.agent)?,
-            self.text(&texts.ip, |row| row.ip)?,
-            self.text(&texts.user, |row| row.user)?,
-            self.text(&texts.anonymous, |row| extra(row).anonymous)?,
-            self.text(&texts.session, |row| row.session)?,
-            self.text(&texts.event_id, |row| extra(row).event_id)?,
-            self.text(&texts.properties, |row| extra(row).properties)?,
-            self.sources(sources)?,
-            Arc::new(Int64Array::from_iter_values(self.rows.iter().map(|row| row.offset.cast_signed()))),
+            Arc::new(Date32Array::from_value(day.0, rows.len())),
+            coded(&texts.distinct, whos, |who| who.distinct)?,
+            Arc::new(ts.with_timezone("UTC")),
+            coded(&texts.event, rows, |row| row.event)?,
+            coded(&texts.page, rows, |row| buffer.page(row))?,
+            coded(&texts.path, rows, |row| row.path)?,
+            Arc::new(BooleanArray::new(steps, None)),
+            coded(&texts.method, rows, |row| row.method)?,
+            Arc::new(Int16Array::try_new(status, valid(rows, |row| row.status != NO_STATUS))?),
+            Arc::new(Int64Array::try_new(bytes, valid(rows, |row| row.bytes != NO_BYTES))?),
+            coded(&texts.referrer, rows, |row| row.referrer)?,
+            coded(&texts.agent, whos, |who| who.agent)?,
+            coded(&texts.ip, whos, |who| who.ip)?,
+            coded(&texts.user, whos, |who| who.user)?,
+            coded(&texts.anonymous, whos, |who| who.anonymous)?,
+            coded(&texts.session, whos, |who| who.session)?,
+            coded(&texts.event_id, rows, |row| extra(row).event_id)?,
+            coded(&texts.properties, rows, |row| row.properties)?,
+            coded(&texts.sources, rows, |row| Code::from(row.source) + 1)?,
+            Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.offset.cast_signed()))),
         ];
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
     }
-
-    fn text(&mut self, texts: &Interner, code: impl Fn(&Row) -> Code) -> Result<ArrayRef, ArrowError> {
-        self.codes.clear();
-        self.codes.extend(self.rows.iter().map(code));
-        self.dictionary.array(texts.len(), &self.codes, |code| texts.bytes(code))
-    }
-
-    fn sources(&mut self, sources: &[String]) -> Result<ArrayRef, ArrowError> {
-        self.codes.clear();
-        self.codes.extend(self.rows.iter().map(|row| Code::from(row.source) + 1));
-        self.dictionary.array(sources.len() + 1, &self.codes, |code| sources[code as usize - 1].as_bytes())
-    }
 }
 
-/// Turns codes into a dictionary array of the texts in use.
-#[derive(Debug, Default)]
-struct Dictionary {
-    /// By code: the text's key in the array under construction plus one; 0 for not yet. All zero between arrays.
-    keys: Vec<i32>,
-    used: Vec<Code>,
+/// A column of codes; 0 is NULL.
+fn coded<T>(texts: &ArrayRef, items: &[T], code: impl Fn(&T) -> Code) -> Result<ArrayRef, ArrowError> {
+    if texts.len() == 1 {
+        let keys = Int32Array::try_new(vec![0; items.len()].into(), Some(NullBuffer::new_null(items.len())))?;
+        return Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(texts))?));
+    }
+    #[expect(clippy::cast_possible_wrap, reason = "an array has fewer texts than 2^31, and is asked for each code")]
+    let keys: Vec<i32> = items.iter().map(|item| code(item) as i32).collect();
+    let valid = valid(&keys, |key| *key != 0);
+    let keys = Int32Array::try_new(keys.into(), valid)?;
+    Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(texts))?))
 }
 
-impl Dictionary {
-    fn array<'a>(
-        &mut self,
-        len: usize,
-        codes: &[Code],
-        text: impl Fn(Code) -> &'a [u8],
-    ) -> Result<ArrayRef, ArrowError> {
-        if self.keys.len() < len {
-            self.keys.resize(len, 0);
-        }
-        self.used.clear();
-        let mut keys: Vec<i32> = Vec::with_capacity(codes.len());
-        let mut nulls = 0usize;
-        let mut next = 0i32;
-        for &code in codes {
-            let key = &mut self.keys[code as usize];
-            if *key == 0 && code != 0 {
-                next += 1;
-                *key = next;
-                self.used.push(code);
-            }
-            nulls += usize::from(code == 0);
-            // An absent text's key is never looked at, it only has to be in range.
-            keys.push((*key - 1).max(0));
-        }
-        let mut offsets: Vec<i32> = Vec::with_capacity(self.used.len() + 1);
-        let mut bytes: Vec<u8> = Vec::new();
-        offsets.push(0);
-        for &code in &self.used {
-            bytes.extend_from_slice(text(code));
-            let end = i32::try_from(bytes.len())
-                .map_err(|_| ArrowError::InvalidArgumentError("a row group's texts exceed 2 GiB".to_owned()))?;
-            offsets.push(end);
-            self.keys[code as usize] = 0;
-        }
-        let valid = (nulls > 0).then(|| NullBuffer::new(BooleanBuffer::collect_bool(codes.len(), |at| codes[at] != 0)));
-        let values =
-            StringArray::try_new(OffsetBuffer::new(ScalarBuffer::from(offsets)), Buffer::from_vec(bytes), None)?;
-        let keys = Int32Array::try_new(ScalarBuffer::from(keys), valid)?;
-        Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::new(values))?))
-    }
+/// Which items have a value; `None` where all do.
+fn valid<T>(items: &[T], has_value: impl Fn(&T) -> bool) -> Option<NullBuffer> {
+    let valid = BooleanBuffer::collect_bool(items.len(), |at| has_value(&items[at]));
+    Some(NullBuffer::new(valid)).filter(|valid| valid.null_count() > 0)
 }
 
 /// A refused line as the quarantine shows it; `raw` stands beside it.

@@ -1,13 +1,15 @@
 //! The physical order of stored rows: by day, and within a day by `(distinct_id, ts, source_id, source_offset)`.
 //!
 //! ```text
-//! distinct ids ranked once ─► key = rank << 37 | µs of the day ─► sort (key, place in line order) per day
+//! distinct ids ranked once ─► key = rank << 37 | µs of the day ─► (key, place in line order) per day
+//!                             dealt out by rank ─► each person's few rows sorted
 //! ```
 //!
 //! Invariants: the order is total and a function of the rows alone, never of their arrival.
 //!
 //! Deliberately not here: what happens to the rows (`encode.rs`).
 
+use super::rows::buffer::RowBuffer;
 use super::rows::interner::{Code, Interner};
 use super::rows::row::Row;
 use crate::time::{DAY, Day};
@@ -20,14 +22,15 @@ const DAY_BITS: u32 = 37;
 #[derive(Debug)]
 pub struct DayRows {
     pub day: Day,
-    pub rows: Vec<u32>,
+    /// Key and index.
+    pub rows: Vec<(u64, u32)>,
 }
 
 /// The rows of each day in stored order; days ascending, none empty.
 ///
 /// `sources[n]` is the `source_id` of source number n.
-pub fn by_day(rows: &[Row], distinct: &Interner, sources: &[String]) -> Vec<DayRows> {
-    let ranks = ranks(distinct);
+pub fn by_day(buffer: &RowBuffer, sources: &[String]) -> Vec<DayRows> {
+    let (rows, ranks) = (buffer.rows.as_slice(), ranks(&buffer.texts.distinct));
     let lines = line_order(rows, sources);
     let row_at = |place: u32| lines.as_ref().map_or(place, |lines| lines[place as usize]);
     let mut days: Vec<(Day, Vec<(u64, u32)>)> =
@@ -35,17 +38,49 @@ pub fn by_day(rows: &[Row], distinct: &Interner, sources: &[String]) -> Vec<DayR
     let first = days.first().map_or(0, |(day, _)| day.0);
     for place in places(rows) {
         let row = &rows[row_at(place) as usize];
-        let key = u64::from(ranks[row.distinct as usize]) << DAY_BITS | row.ts.rem_euclid(DAY).unsigned_abs();
+        let key =
+            u64::from(ranks[buffer.who_of(row).distinct as usize]) << DAY_BITS | row.ts.rem_euclid(DAY).unsigned_abs();
         let slot = usize::try_from(Day::of(row.ts).0 - first).unwrap_or_default();
         days[slot].1.push((key, place));
     }
     days.into_iter()
         .filter(|(_, keys)| !keys.is_empty())
-        .map(|(day, mut keys)| {
-            keys.sort_unstable();
-            DayRows { day, rows: keys.into_iter().map(|(_, place)| row_at(place)).collect() }
+        .map(|(day, keys)| {
+            let mut rows = sorted(keys, ranks.len());
+            if lines.is_some() {
+                rows.iter_mut().for_each(|(_, place)| *place = row_at(*place));
+            }
+            DayRows { day, rows }
         })
         .collect()
+}
+
+/// Sorts keys of ranks below `ranks`: counted and dealt out by rank, which costs no comparison, and then within each
+/// person, whose rows mostly come in order of time.
+fn sorted(mut keys: Vec<(u64, u32)>, ranks: usize) -> Vec<(u64, u32)> {
+    if keys.len() < ranks / 4 {
+        // A thin day of a long log: counting the ranks would cost more than comparing.
+        keys.sort_unstable();
+        return keys;
+    }
+    let rank = |key: &(u64, u32)| usize::try_from(key.0 >> DAY_BITS).unwrap_or_default();
+    let mut starts = vec![0; ranks + 1];
+    keys.iter().for_each(|key| starts[rank(key) + 1] += 1);
+    for at in 1..starts.len() {
+        starts[at] += starts[at - 1];
+    }
+    let mut dealt = vec![(0, 0); keys.len()];
+    for key in &keys {
+        let next: &mut usize = &mut starts[rank(key)];
+        dealt[*next] = *key;
+        *next += 1;
+    }
+    for person in dealt.chunk_by_mut(|left, right| rank(left) == rank(right)) {
+        if !person.is_sorted() {
+            person.sort_unstable();
+        }
+    }
+    dealt
 }
 
 fn places(rows: &[Row]) -> std::ops::Range<u32> {
@@ -115,26 +150,9 @@ fn line_order(rows: &[Row], sources: &[String]) -> Option<Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn row(ts: i64, distinct: Code, source: u16, offset: u64) -> Row {
-        Row {
-            ts,
-            offset,
-            distinct,
-            path: 0,
-            event: 0,
-            referrer: 0,
-            agent: 0,
-            ip: 0,
-            user: 0,
-            session: 0,
-            extra: 0,
-            bytes: 0,
-            method: 0,
-            status: 0,
-            source,
-        }
-    }
+    use crate::config::Config;
+    use crate::event::RawEvent;
+    use crate::ingest::rows::rules::Rules;
 
     #[test]
     fn ranks_follow_the_bytes() {
@@ -153,21 +171,40 @@ mod tests {
     }
 
     #[test]
+    fn dealing_by_rank_sorts() {
+        let mixed = |at: u64| (at ^ 0x5bd1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+        for (rows, ranks) in [(0, 0), (1, 1), (5_000, 300), (5_000, 100_000)] {
+            let key = |at| ((mixed(at) % ranks) << DAY_BITS | mixed(at + 7) % 3, u32::try_from(at).unwrap());
+            let keys: Vec<(u64, u32)> = (0..rows).map(key).collect();
+            let mut expected = keys.clone();
+            expected.sort_unstable();
+            assert_eq!(sorted(keys, usize::try_from(ranks).unwrap()), expected);
+        }
+    }
+
+    #[test]
     fn the_order_is_total_and_split_by_day() {
-        let mut texts = Interner::default();
-        let (zoe, ann) = (texts.intern(b"zoe"), texts.intern(b"ann"));
+        let rules = Rules::new(&Config::default(), 3 * DAY).unwrap();
+        let rules = Rules { earliest_ts: 0, ..rules };
+        let mut buffer = RowBuffer::new(&rules);
         let sources = ["ff".to_owned(), "aa".to_owned()];
-        let rows = [
-            row(DAY + 5, zoe, 0, 0),
-            row(5, zoe, 0, 10),
-            row(5, ann, 0, 20),
-            row(5, ann, 1, 30),
-            row(4, zoe, 0, 5),
-            row(5, ann, 1, 7),
-        ];
-        let days = by_day(&rows, &texts, &sources);
-        let seen: Vec<(i32, Vec<u32>)> = days.into_iter().map(|day| (day.day.0, day.rows)).collect();
+        for (ts, user, source, offset) in [
+            (DAY + 5, "zoe", 0, 0),
+            (5, "zoe", 0, 10),
+            (5, "ann", 0, 20),
+            (5, "ann", 1, 30),
+            (4, "zoe", 0, 5),
+            (5, "ann", 1, 7),
+        ] {
+            let raw = RawEvent { ts, user_id: Some(user.as_bytes()), ..RawEvent::default() };
+            buffer.push_one(&raw, source, offset, &rules).unwrap();
+        }
+        let seen: Vec<(i32, Vec<u32>)> = by_day(&buffer, &sources)
+            .into_iter()
+            .map(|day| (day.day.0, day.rows.into_iter().map(|(_, row)| row).collect()))
+            .collect();
         assert_eq!(seen, vec![(0, vec![5, 3, 2, 4, 1]), (1, vec![0])]);
-        assert!(by_day(&[], &texts, &sources).is_empty());
+        buffer.clear();
+        assert!(by_day(&buffer, &sources).is_empty());
     }
 }

@@ -45,12 +45,13 @@ impl Press<'_> {
     /// # Errors
     /// The disk is full or fails.
     pub fn run(self, mut buffer: RowBuffer, sources: &[String]) -> Result<Pressed, IngestError> {
-        let mut encoder = Encoder::default();
+        let mut encoder = Encoder::new(&buffer, self.rules, sources)?;
         let mut events = Vec::new();
-        for day in order::by_day(&buffer.rows, &buffer.texts.distinct, sources) {
+        for day in order::by_day(&buffer, sources) {
             let mut part = PartWriter::new(self.writer.part(Table::Events, day.day)?, self.fingerprint)?;
-            for rows in day.rows.chunks(limits::ROW_GROUP_ROWS) {
-                part.write(&encoder.events(&buffer, self.rules, sources, day.day, rows)?)?;
+            // As many as the second-level cache holds.
+            for rows in day.rows.chunks(limits::PAGE_ROWS) {
+                part.write(&encoder.events(day.day, rows)?)?;
             }
             events.push((day.day, part.finish()?));
         }

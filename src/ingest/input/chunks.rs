@@ -20,8 +20,9 @@ use crate::ingest::source::digest::Hasher;
 use crate::limits;
 use crate::parse::Framing;
 
-/// Bytes of a chunk: large enough that a chunk costs nothing, small enough for the second-level cache.
-pub const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes of a chunk: large enough that a chunk costs nothing, small enough that all that are on their way stay in the
+/// second-level cache.
+pub const CHUNK_BYTES: usize = 256 << 10;
 /// Bytes kept of a record that is too long.
 const LONG_HEAD_BYTES: usize = 64 << 10;
 

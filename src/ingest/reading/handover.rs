@@ -7,6 +7,7 @@
 //!
 //! Deliberately not here: sorting and encoding (`press.rs`), the commit (`run.rs`).
 
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::thread::Builder;
 
@@ -21,7 +22,10 @@ use crate::ingest::rows::buffer::RowBuffer;
 use crate::ingest::rows::carry::carry;
 use crate::ingest::run::Done;
 use crate::store::Table;
-use crate::time::Day;
+use crate::time::{self, Day};
+
+/// How old a day is when the days before it are handed over.
+const NEW_DAY: Range<i64> = time::HOUR..6 * time::HOUR;
 
 impl Reading<'_, '_, '_> {
     /// After each chunk: stop if told so, tell the progress, hand over a full buffer.
@@ -31,7 +35,8 @@ impl Reading<'_, '_, '_> {
         }
         let raw_bytes = self.done.raw_bytes + self.raw_bytes.load(Ordering::Relaxed);
         self.progress.advance(raw_bytes, self.done.lines + lines, &input.name);
-        if self.buffer.memory_bytes() >= self.limit && !self.grow() {
+        let memory = self.buffer.memory_bytes();
+        if (memory >= self.limit && !self.grow()) || (memory >= self.limit / 2 && self.at_new_day()) {
             self.settle()?;
             self.hand_over(self.group.ids.clone(), true)?;
         }
@@ -56,6 +61,19 @@ impl Reading<'_, '_, '_> {
         true
     }
 
+    /// The best moment to hand over: a new day is so young that hardly a row stays behind, and so old that hardly one of
+    /// the day before is still to come.
+    fn at_new_day(&mut self) -> bool {
+        let Some(last) = self.buffer.rows.last() else { return false };
+        let day = Day::of(last.ts);
+        if self.asked == Some(day) || !NEW_DAY.contains(&(last.ts - day.start())) {
+            return false;
+        }
+        self.asked = Some(day);
+        let newest = self.buffer.rows.iter().filter(|row| row.ts >= day.start()).count();
+        newest <= self.buffer.rows.len() / 8
+    }
+
     fn settle(&mut self) -> Result<(), IngestError> {
         if self.buffer.texts.event_id.len() > 1 {
             self.wait()?;
@@ -78,7 +96,10 @@ impl Reading<'_, '_, '_> {
             if let Some((newest, rows)) = order::days(&self.buffer.rows).pop()
                 && rows <= self.buffer.rows.len() / 2
             {
-                carry(&mut self.buffer, &mut next, newest.start(), &self.run.rules);
+                carry(&mut self.buffer, &mut next, newest.start(), &self.run.rules).map_err(|reason| {
+                    let detail = format!("a row was taken and is now refused as {}", reason.name());
+                    IngestError::Conservation { name: "the buffer".to_owned(), detail }
+                })?;
             }
         }
         let full = std::mem::replace(&mut self.buffer, next);

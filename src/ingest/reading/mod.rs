@@ -27,6 +27,7 @@ use super::rows::buffer::RowBuffer;
 use super::run::{Done, Run};
 use super::source::identify::KnownSources;
 use crate::store::Snapshot;
+use crate::time::Day;
 
 /// Bytes of an input that tell its format and its source.
 const HEAD_BYTES: usize = 256 << 10;
@@ -70,6 +71,8 @@ pub struct Reading<'scope, 'env, 'r> {
     spare: Option<RowBuffer>,
     /// Bytes at which a buffer is full. It starts small, because memory that is touched once costs more than a run.
     limit: usize,
+    /// The newest day of the buffer when it was last looked at as a moment to hand over.
+    asked: Option<Day>,
     pressing: Option<ScopedJoinHandle<'scope, Result<Pressed, IngestError>>>,
     conflicts: &'r mut Conflicts,
     progress: &'r mut dyn Progress,
@@ -101,6 +104,7 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
             buffer,
             spare: None,
             limit: run.options.buffer_bytes / 8,
+            asked: None,
             pressing: None,
             conflicts,
             progress,

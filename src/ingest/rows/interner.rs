@@ -1,7 +1,7 @@
 //! Bytes to dense codes: every distinct text of a column once.
 //!
 //! ```text
-//! bytes ─► 64-bit hash ─► slots (tag | code) ─► entries[code] = (start, len) ─► arena
+//! bytes ─► 64-bit hash ─► slots (tag, code, start, len) ─► arena          code ─► entries[code] = (start, len) ─► arena
 //! ```
 //!
 //! Invariants: code 0 is "absent"; codes count from 1 in order of first sight; the arena holds valid UTF-8 only, an
@@ -11,20 +11,37 @@
 //! Deliberately not here: any order of the texts (`order.rs` ranks them), removal.
 
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
 
-use foldhash::fast::RandomState;
+use arrow::array::{ArrayRef, StringArray};
+use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow::error::ArrowError;
+use foldhash::fast::{FoldHasher, RandomState};
 
 /// A text's number within one interner; 0 is "absent".
 pub type Code = u32;
 
+/// Bits of a text's hash: they tell the home slot and most texts apart.
+pub type Tag = u32;
+
 /// Slots of an empty table.
 const SLOTS: usize = 1 << 10;
+
+/// Where a text is; looking one up costs two misses of the cache, one here and one in the arena.
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    /// Bits of the hash, which also tell the home slot.
+    tag: Tag,
+    /// 0 in a free slot.
+    code: Code,
+    start: u32,
+    len: u32,
+}
 
 /// The distinct texts of one column.
 #[derive(Debug)]
 pub struct Interner {
-    /// Tag (upper half, also the home slot) and code (lower half); 0 is a free slot.
-    slots: Vec<u64>,
+    slots: Vec<Slot>,
     /// Start and length in the arena, by code.
     entries: Vec<(u32, u32)>,
     arena: Vec<u8>,
@@ -33,7 +50,12 @@ pub struct Interner {
 
 impl Default for Interner {
     fn default() -> Self {
-        Self { slots: vec![0; SLOTS], entries: vec![(0, 0)], arena: Vec::new(), state: RandomState::default() }
+        Self {
+            slots: vec![Slot::default(); SLOTS],
+            entries: vec![(0, 0)],
+            arena: Vec::new(),
+            state: RandomState::default(),
+        }
     }
 }
 
@@ -41,11 +63,49 @@ impl Interner {
     /// The code of `bytes`, a new one on first sight.
     #[inline]
     pub fn intern(&mut self, bytes: &[u8]) -> Code {
-        let tag = self.tag(bytes);
+        self.intern_tagged(self.tag(bytes), bytes)
+    }
+
+    /// The same for bytes whose tag is known.
+    #[inline]
+    pub fn intern_tagged(&mut self, tag: Tag, bytes: &[u8]) -> Code {
         match self.find(tag, bytes) {
             Ok(code) => code,
             Err(slot) => self.admit(tag, slot, bytes),
         }
+    }
+
+    /// What a look-up of `bytes` begins with.
+    #[inline]
+    pub fn tag(&self, bytes: &[u8]) -> Tag {
+        self.tag_by(|hasher| hasher.write(bytes))
+    }
+
+    /// The same for what `write` says.
+    #[inline]
+    pub fn tag_by(&self, write: impl FnOnce(&mut FoldHasher<'_>)) -> Tag {
+        let mut hasher = self.state.build_hasher();
+        write(&mut hasher);
+        (hasher.finish() >> 32) as Tag
+    }
+
+    /// Whether no text with this tag is at its home.
+    #[inline]
+    pub fn is_free(&self, tag: Tag) -> bool {
+        self.slots[tag as usize & (self.slots.len() - 1)].code == 0
+    }
+
+    /// Reads what a look-up with this tag will read first. Look-ups that wait for memory one by one wait together where
+    /// all their places are read before the first of them.
+    #[inline]
+    pub fn touch_slot(&self, tag: Tag) -> u32 {
+        self.slots[tag as usize & (self.slots.len() - 1)].start
+    }
+
+    /// Reads what a look-up with this tag will read next.
+    #[inline]
+    pub fn touch_text(&self, tag: Tag) -> u8 {
+        self.arena.get(self.touch_slot(tag) as usize).copied().unwrap_or_default()
     }
 
     /// The code of a text that was seen, without adding it.
@@ -55,7 +115,7 @@ impl Interner {
 
     /// The texts in order of their codes.
     pub fn texts(&self) -> impl Iterator<Item = &[u8]> {
-        self.entries.iter().skip(1).map(|(start, len)| &self.arena[*start as usize..*start as usize + *len as usize])
+        self.entries.iter().skip(1).map(|(start, len)| self.text(*start, *len))
     }
 
     /// How many codes there are, "absent" included: codes are `0..len()`.
@@ -67,61 +127,80 @@ impl Interner {
     #[inline]
     pub fn bytes(&self, code: Code) -> &[u8] {
         let (start, len) = self.entries[code as usize];
+        self.text(start, len)
+    }
+
+    #[inline]
+    fn text(&self, start: u32, len: u32) -> &[u8] {
         &self.arena[start as usize..start as usize + len as usize]
+    }
+
+    /// The texts by their codes; the text of 0 is empty.
+    ///
+    /// # Errors
+    /// They are more bytes than one array holds.
+    pub fn array(&self) -> Result<ArrayRef, ArrowError> {
+        let ends = self.entries.iter().map(|(start, len)| start + len);
+        let offsets = std::iter::once(0).chain(ends).map(i32::try_from).collect::<Result<Vec<i32>, _>>();
+        let offsets =
+            offsets.map_err(|_| ArrowError::InvalidArgumentError("a column's texts exceed 2 GiB".to_owned()))?;
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+        Ok(Arc::new(StringArray::try_new(offsets, Buffer::from(self.arena.as_slice()), None)?))
     }
 
     /// Bytes held, to be counted against the buffer's budget.
     pub fn memory_bytes(&self) -> usize {
-        self.arena.len() + self.entries.len() * 8 + self.slots.len() * 8
+        self.arena.len() + self.entries.len() * 8 + self.slots.len() * size_of::<Slot>()
     }
 
     /// Forgets every text and keeps the memory.
     pub fn clear(&mut self) {
-        self.slots.fill(0);
+        self.slots.fill(Slot::default());
         self.entries.truncate(1);
         self.arena.clear();
     }
 
     #[inline]
-    fn tag(&self, bytes: &[u8]) -> u32 {
-        let mut hasher = self.state.build_hasher();
-        hasher.write(bytes);
-        (hasher.finish() >> 32) as u32
+    fn find(&self, tag: Tag, bytes: &[u8]) -> Result<Code, usize> {
+        self.find_by(tag, bytes.len(), |text| same(text, bytes))
     }
 
-    /// The code of an entry, or the free slot where it belongs.
+    /// The code of the entry with this tag and length that `is_it`, or the free slot where it belongs.
     #[inline]
-    fn find(&self, tag: u32, bytes: &[u8]) -> Result<Code, usize> {
+    pub fn find_by(&self, tag: Tag, len: usize, is_it: impl Fn(&[u8]) -> bool) -> Result<Code, usize> {
         let mask = self.slots.len() - 1;
-        let mut slot = tag as usize & mask;
+        let mut at = tag as usize & mask;
         loop {
-            let entry = self.slots[slot];
-            if entry == 0 {
-                return Err(slot);
+            let slot = self.slots[at];
+            if slot.code == 0 {
+                return Err(at);
             }
-            #[expect(clippy::cast_possible_truncation, reason = "the lower half is the code")]
-            let code = entry as u32;
-            if (entry >> 32) as u32 == tag && same(self.bytes(code), bytes) {
-                return Ok(code);
+            if slot.tag == tag && slot.len as usize == len && is_it(self.text(slot.start, slot.len)) {
+                return Ok(slot.code);
             }
-            slot = (slot + 1) & mask;
+            at = (at + 1) & mask;
         }
     }
 
     #[cold]
-    fn admit(&mut self, tag: u32, slot: usize, bytes: &[u8]) -> Code {
+    fn admit(&mut self, tag: Tag, slot: usize, bytes: &[u8]) -> Code {
         if simdutf8::basic::from_utf8(bytes).is_err() {
             // The raw bytes get no slot of their own: the text decides, so two spellings meet in one code.
             let text = String::from_utf8_lossy(bytes);
             return self.intern(text.as_bytes());
         }
+        self.add(tag, slot, bytes)
+    }
+
+    /// A new code for the bytes that belong into a free slot.
+    pub fn add(&mut self, tag: Tag, slot: usize, bytes: &[u8]) -> Code {
         #[expect(clippy::cast_possible_truncation, reason = "the buffer's budget keeps an arena far below 4 GiB")]
-        let (code, entry) = (self.entries.len() as u32, (self.arena.len() as u32, bytes.len() as u32));
-        self.entries.push(entry);
+        let (code, start, len) = (self.entries.len() as u32, self.arena.len() as u32, bytes.len() as u32);
+        self.entries.push((start, len));
         self.arena.extend_from_slice(bytes);
-        self.slots[slot] = u64::from(tag) << 32 | u64::from(code);
-        // At most 5/8 full: probes stay short and the table stays small.
-        if self.entries.len() * 8 > self.slots.len() * 5 {
+        self.slots[slot] = Slot { tag, code, start, len };
+        // At most 3/4 full: probes stay short and the table stays small.
+        if self.entries.len() * 4 > self.slots.len() * 3 {
             self.grow();
         }
         code
@@ -129,31 +208,36 @@ impl Interner {
 
     fn grow(&mut self) {
         let mask = self.slots.len() * 2 - 1;
-        let mut slots = vec![0u64; mask + 1];
-        for &entry in self.slots.iter().filter(|entry| **entry != 0) {
-            let mut slot = (entry >> 32) as usize & mask;
-            while slots[slot] != 0 {
-                slot = (slot + 1) & mask;
+        let mut slots = vec![Slot::default(); mask + 1];
+        for &slot in self.slots.iter().filter(|slot| slot.code != 0) {
+            let mut at = slot.tag as usize & mask;
+            while slots[at].code != 0 {
+                at = (at + 1) & mask;
             }
-            slots[slot] = entry;
+            slots[at] = slot;
         }
         self.slots = slots;
     }
 }
 
-/// Equality of two texts; those of up to 16 bytes, which ids and addresses are, take two loads and no call.
+/// Equality of two texts; those of 4 to 16 bytes, which most are, take two loads of each and no call.
 #[inline]
-fn same(left: &[u8], right: &[u8]) -> bool {
+pub fn same(left: &[u8], right: &[u8]) -> bool {
     if left.len() != right.len() {
         return false;
     }
-    match (left.first_chunk::<8>(), right.first_chunk::<8>(), left.last_chunk::<8>(), right.last_chunk::<8>()) {
+    if let (Some(left_head), Some(right_head), Some(left_tail), Some(right_tail)) =
+        (left.first_chunk::<8>(), right.first_chunk::<8>(), left.last_chunk::<8>(), right.last_chunk::<8>())
+    {
+        return left_head == right_head
+            && left_tail == right_tail
+            && (left.len() <= 16 || left[8..left.len() - 8] == right[8..right.len() - 8]);
+    }
+    match (left.first_chunk::<4>(), right.first_chunk::<4>(), left.last_chunk::<4>(), right.last_chunk::<4>()) {
         (Some(left_head), Some(right_head), Some(left_tail), Some(right_tail)) => {
-            left_head == right_head
-                && left_tail == right_tail
-                && (left.len() <= 16 || left[8..left.len() - 8] == right[8..right.len() - 8])
+            left_head == right_head && left_tail == right_tail
         }
-        _ => left == right,
+        _ => left.iter().eq(right),
     }
 }
 

@@ -26,11 +26,24 @@ pub(super) struct PageFacts<'a> {
     pub bounds: Option<(&'a str, &'a str)>,
 }
 
+/// The compressor; one for all pages, because its tables are larger than most of them.
+#[derive(Default)]
+pub(super) struct Packer(Option<zstd::bulk::Compressor<'static>>);
+
+impl Packer {
+    fn pack(&mut self, bytes: &[u8]) -> Result<Bytes, ParquetError> {
+        let zstd = match &mut self.0 {
+            Some(zstd) => zstd,
+            none => none.insert(zstd::bulk::Compressor::new(ZstdLevel::default().compression_level())?),
+        };
+        Ok(zstd.compress(bytes)?.into())
+    }
+}
+
 /// A chunk of a text column while its pages are added.
 pub(super) struct Chunk {
     descr: ColumnDescPtr,
     pages: TrackedWrite<Vec<u8>>,
-    zstd: zstd::bulk::Compressor<'static>,
     columns: ColumnIndexBuilder,
     offsets: OffsetIndexBuilder,
     rows: usize,
@@ -64,11 +77,10 @@ struct PageOrder {
 }
 
 impl Chunk {
-    pub(super) fn new(descr: &ColumnDescPtr) -> Result<Self, ParquetError> {
-        Ok(Self {
+    pub(super) fn new(descr: &ColumnDescPtr) -> Self {
+        Self {
             descr: Arc::clone(descr),
             pages: TrackedWrite::new(Vec::new()),
-            zstd: zstd::bulk::Compressor::new(ZstdLevel::default().compression_level())?,
             columns: ColumnIndexBuilder::new(Type::BYTE_ARRAY),
             offsets: OffsetIndexBuilder::new(),
             rows: 0,
@@ -78,7 +90,7 @@ impl Chunk {
             bounds: None,
             order: PageOrder { ascending: true, descending: true, last: None },
             sizes: Sizes::default(),
-        })
+        }
     }
 
     /// The column may hold NULL, so its pages begin with definition levels.
@@ -87,9 +99,15 @@ impl Chunk {
     }
 
     /// Adds a data page: definition levels and values as they are before compression.
-    pub(super) fn page(&mut self, body: &[u8], encoding: Encoding, facts: &PageFacts<'_>) -> Result<(), ParquetError> {
+    pub(super) fn page(
+        &mut self,
+        packer: &mut Packer,
+        body: &[u8],
+        encoding: Encoding,
+        facts: &PageFacts<'_>,
+    ) -> Result<(), ParquetError> {
         let page = Page::DataPage {
-            buf: self.zstd.compress(body)?.into(),
+            buf: packer.pack(body)?,
             num_values: narrow(facts.rows)?,
             encoding,
             def_level_encoding: Encoding::RLE,
@@ -129,6 +147,7 @@ impl Chunk {
     /// The bytes of the chunk, dictionary first, and its entry in the footer.
     pub(super) fn finish(
         mut self,
+        packer: &mut Packer,
         dictionary: Option<(&[u8], u32)>,
     ) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
         let mut encodings = vec![Encoding::RLE, self.encoding];
@@ -136,7 +155,7 @@ impl Chunk {
             vec![PageEncodingStats { page_type: PageType::DATA_PAGE, encoding: self.encoding, count: self.count }];
         let mut head = TrackedWrite::new(Vec::new());
         if let Some((texts, num_values)) = dictionary {
-            let buf = self.zstd.compress(texts)?.into();
+            let buf = packer.pack(texts)?;
             let page = Page::DictionaryPage { buf, num_values, encoding: Encoding::PLAIN, is_sorted: false };
             let spec = SerializedPageWriter::new(&mut head).write_page(CompressedPage::new(page, texts.len()))?;
             self.sizes.add(&spec);

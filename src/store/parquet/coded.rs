@@ -16,6 +16,8 @@
 //! given up and the texts are written plain.
 
 use std::cmp::Ordering;
+use std::hint::black_box;
+use std::ops::Range;
 
 use ::parquet::basic::Encoding;
 use ::parquet::column::writer::ColumnCloseResult;
@@ -28,7 +30,7 @@ use bytes::Bytes;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::chunk::{Chunk, PageFacts};
+use super::chunk::{Chunk, Packer, PageFacts};
 use super::hybrid;
 use crate::limits::PAGE_ROWS;
 
@@ -100,8 +102,9 @@ struct Seen {
 }
 
 /// Memory that is used again for every chunk.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Coder {
+    packer: Packer,
     seen: Vec<Seen>,
     page: u32,
     dictionary: Vec<u8>,
@@ -164,7 +167,7 @@ impl Coder {
     ) -> Result<Option<(Bytes, ColumnCloseResult)>, ParquetError> {
         self.dictionary.clear();
         self.texts = 0;
-        let mut chunk = Chunk::new(descr)?;
+        let mut chunk = Chunk::new(descr);
         // A code's index is of this row group if its page is.
         let first = self.next_page();
         let mut page = Page::new();
@@ -174,8 +177,22 @@ impl Coder {
             while from < stretch.codes.len() {
                 let to = stretch.codes.len().min(from + PAGE_ROWS - page.rows);
                 page.take(stretch.nulls, from, to);
-                for row in valid_rows(stretch.nulls, from, to) {
+                let nothing = stretch.nulls.is_some_and(|nulls| nulls.null_count() == nulls.len());
+                let values = if nothing { from..from } else { from..to };
+                // All places of the page are read here first: they wait for memory together, not one by one below.
+                let places =
+                    stretch.codes[values.clone()].iter().map(|number| self.seen[stretch.base + code(*number)].page);
+                black_box(places.fold(0, |read, page| read ^ page));
+                // Sorted rows come in runs of one person, whose columns repeat.
+                let mut run = None;
+                for row in valid_rows(stretch.nulls, values) {
                     let code = code(stretch.codes[row]);
+                    if let Some((same, index)) = run
+                        && same == code
+                    {
+                        self.indices.push(index);
+                        continue;
+                    }
                     let seen = &mut self.seen[stretch.base + code];
                     if seen.page != self.page {
                         let text = stretch.texts.value(code);
@@ -191,6 +208,7 @@ impl Coder {
                         page.enclose(text);
                     }
                     self.indices.push(seen.index);
+                    run = Some((code, seen.index));
                 }
                 if self.dictionary.len() > DICTIONARY_BYTES {
                     self.indices.clear();
@@ -205,7 +223,7 @@ impl Coder {
         if page.rows > 0 {
             self.end_of_indices(&mut chunk, &mut page)?;
         }
-        chunk.finish(Some((&self.dictionary, self.texts))).map(Some)
+        chunk.finish(&mut self.packer, Some((&self.dictionary, self.texts))).map(Some)
     }
 
     fn plain(
@@ -213,7 +231,7 @@ impl Coder {
         descr: &ColumnDescPtr,
         column: &CodedColumn<'_>,
     ) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
-        let mut chunk = Chunk::new(descr)?;
+        let mut chunk = Chunk::new(descr);
         let mut page = Page::new();
         let mut texts = Vec::with_capacity(PLAIN_PAGE_BYTES);
         self.next_page();
@@ -238,7 +256,7 @@ impl Coder {
         if page.rows > 0 {
             self.end_of_page(&mut chunk, &mut page, &texts, Encoding::PLAIN)?;
         }
-        chunk.finish(None)
+        chunk.finish(&mut self.packer, None)
     }
 
     fn end_of_indices(&mut self, chunk: &mut Chunk, page: &mut Page<'_>) -> Result<(), ParquetError> {
@@ -266,7 +284,7 @@ impl Coder {
         }
         self.body.extend_from_slice(values);
         let facts = PageFacts { rows: page.rows, nulls: page.nulls, bounds: page.bounds };
-        chunk.page(&self.body, encoding, &facts)?;
+        chunk.page(&mut self.packer, &self.body, encoding, &facts)?;
         *page = Page::new();
         self.next_page();
         Ok(())
@@ -298,8 +316,8 @@ impl Page<'_> {
     }
 }
 
-fn valid_rows(nulls: Option<&NullBuffer>, from: usize, to: usize) -> impl Iterator<Item = usize> {
-    (from..to).filter(move |&row| nulls.is_none_or(|nulls| nulls.is_valid(row)))
+fn valid_rows(nulls: Option<&NullBuffer>, rows: Range<usize>) -> impl Iterator<Item = usize> {
+    rows.filter(move |&row| nulls.is_none_or(|nulls| nulls.is_valid(row)))
 }
 
 /// Plain encoding: length, bytes.

@@ -258,6 +258,14 @@ fn properties(table: Table) -> WriterPropertiesPtr {
         if delta || field.name() == "line_no" {
             builder = builder
                 .set_column_dictionary_enabled(column(at), false)
+                .set_column_encoding(column(at), Encoding::DELTA_BINARY_PACKED)
+                // Packed bits do not get smaller, and every query decodes the times.
+                .set_column_compression(column(at), Compression::UNCOMPRESSED);
+        }
+        if field.data_type() == &DataType::Date32 {
+            // One value: differences of nothing are written faster than looked up.
+            builder = builder
+                .set_column_dictionary_enabled(column(at), false)
                 .set_column_encoding(column(at), Encoding::DELTA_BINARY_PACKED);
         }
         if field.data_type() == &DataType::Binary {

@@ -1,0 +1,194 @@
+//! Who did it: what the lines of one visit have in common, looked up at once and kept once.
+//!
+//! ```text
+//! agent's code, user, address, session, anonymous id ─► one key ─► Who: the code of each, and of the distinct id
+//! ```
+//!
+//! Invariants: a `Who` is a function of its texts as they are stored; code 0 is nobody in particular.
+
+use std::hash::Hasher;
+
+use super::interner::{Code, Interner, Tag, same};
+use super::rules::Rules;
+use super::texts::{Texts, code, text};
+use crate::event::RawEvent;
+use crate::identity;
+
+/// The texts of a visit by their codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Who {
+    /// 0: nobody, such lines are refused.
+    pub distinct: Code,
+    pub user: Code,
+    pub ip: Code,
+    pub agent: Code,
+    pub session: Code,
+    pub anonymous: Code,
+}
+
+/// What a visit is looked up by.
+#[derive(Debug, Clone, Copy)]
+pub struct Key<'a> {
+    agent: Code,
+    texts: [Option<&'a [u8]>; 4],
+}
+
+/// Bytes of a key before its texts: the agent's code and the length of each text, in three words.
+const HEAD: usize = 24;
+
+impl<'a> Key<'a> {
+    /// The key of an event, whose agent has the code `agent`.
+    #[inline]
+    pub fn new(raw: &RawEvent<'a>, agent: Code) -> Self {
+        Self { agent, texts: [raw.user_id, raw.ip, raw.session_id, raw.anonymous_id] }
+    }
+
+    #[inline]
+    fn head(&self) -> [u64; 3] {
+        // The lengths keep neighbours apart; a record is far shorter than 4 GiB.
+        let len = |at: usize| self.texts[at].map_or(u64::MAX >> 32, |text| text.len() as u64);
+        [len(0) << 32 | len(1), len(2) << 32 | len(3), u64::from(self.agent)]
+    }
+
+    #[inline]
+    fn texts(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.texts.into_iter().flatten()
+    }
+}
+
+/// The visits of a buffer, and what the rules say of them.
+#[derive(Debug)]
+pub struct Whos {
+    whos: Vec<Who>,
+    /// Code of a key = index of its visit.
+    keys: Interner,
+    /// By agent code: a known bot.
+    bots: Vec<bool>,
+    /// By user code: the distinct id of a user who was met, else 0.
+    persons: Vec<Code>,
+    scratch: Vec<u8>,
+}
+
+impl Default for Whos {
+    fn default() -> Self {
+        Self {
+            whos: vec![Who::default()],
+            keys: Interner::default(),
+            bots: vec![false],
+            persons: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+}
+
+impl Whos {
+    #[inline]
+    pub fn tag(&self, key: &Key<'_>) -> Tag {
+        self.keys.tag_by(|hasher| {
+            key.head().into_iter().for_each(|word| hasher.write_u64(word));
+            key.texts().for_each(|text| hasher.write(text));
+        })
+    }
+
+    /// Whether this is hardly a known visit.
+    #[inline]
+    pub fn is_new(&self, tag: Tag) -> bool {
+        self.keys.is_free(tag)
+    }
+
+    /// As [`Interner::touch_slot`].
+    #[inline]
+    pub fn touch_slot(&self, tag: Tag) -> u32 {
+        self.keys.touch_slot(tag)
+    }
+
+    /// As [`Interner::touch_text`].
+    #[inline]
+    pub fn touch_text(&self, tag: Tag) -> u8 {
+        self.keys.touch_text(tag)
+    }
+
+    /// The code of an event's visit; `agent` and `tag` are known.
+    #[inline]
+    pub fn code(&mut self, raw: &RawEvent<'_>, (agent, tag): (Code, Tag), texts: &mut Texts, rules: &Rules) -> Code {
+        let key = Key::new(raw, agent);
+        let head = key.head();
+        let len = HEAD + key.texts().map(<[u8]>::len).sum::<usize>();
+        let found = self.keys.find_by(tag, len, |stored| {
+            let Some((stored_head, mut rest)) = stored.split_first_chunk::<HEAD>() else { return false };
+            let mut words = stored_head.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
+            // Equal heads have equal lengths, so every split is within the key.
+            head.into_iter().all(|word| words.next() == Some(word))
+                && key.texts().all(|text| {
+                    let (stored, later) = rest.split_at(text.len());
+                    rest = later;
+                    same(stored, text)
+                })
+        });
+        found.unwrap_or_else(|slot| {
+            let who = self.meet(raw, agent, texts, rules);
+            self.whos.push(who);
+            self.scratch.clear();
+            head.into_iter().for_each(|word| self.scratch.extend_from_slice(&word.to_le_bytes()));
+            key.texts().for_each(|text| self.scratch.extend_from_slice(text));
+            self.keys.add(tag, slot, &self.scratch)
+        })
+    }
+
+    /// Who an event's texts say did it.
+    #[cold]
+    fn meet(&mut self, raw: &RawEvent<'_>, agent: Code, texts: &mut Texts, rules: &Rules) -> Who {
+        // Agents of refused events are in between.
+        for code in self.bots.len()..=agent as usize {
+            self.bots.push(rules.steps.is_bot(texts.agent.bytes(code as Code)));
+        }
+        let real = |id: &&[u8]| !identity::is_junk(id);
+        let mut who = Who {
+            user: code(&mut texts.user, raw.user_id),
+            ip: code(&mut texts.ip, raw.ip),
+            session: code(&mut texts.session, raw.session_id.filter(real)),
+            anonymous: code(&mut texts.anonymous, raw.anonymous_id.filter(real)),
+            agent,
+            distinct: 0,
+        };
+        if let Some(known) = self.persons.get(who.user as usize).filter(|known| **known != 0) {
+            who.distinct = *known;
+            return who;
+        }
+        // Of the texts as they are stored: bytes that are no UTF-8 tell nobody apart.
+        let (ip, user_agent) = (text(&texts.ip, who.ip), text(&texts.agent, agent));
+        self.scratch.clear();
+        if identity::distinct_id(&RawEvent { ip, user_agent, ..*raw }, rules.visitor, &mut self.scratch) {
+            who.distinct = texts.distinct.intern(&self.scratch);
+        }
+        // A user's id tells alone, unless it is junk.
+        self.persons.resize(texts.user.len(), 0);
+        if raw.user_id.as_ref().is_some_and(real) {
+            self.persons[who.user as usize] = who.distinct;
+        }
+        who
+    }
+
+    /// Whether an agent that did something is a known bot.
+    #[inline]
+    pub fn is_bot(&self, agent: Code) -> bool {
+        self.bots[agent as usize]
+    }
+
+    #[inline]
+    pub fn get(&self, code: Code) -> Who {
+        self.whos[code as usize]
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        self.whos.len() * size_of::<Who>() + self.keys.memory_bytes()
+    }
+
+    /// Forgets everybody and keeps the memory.
+    pub fn clear(&mut self) {
+        self.whos.truncate(1);
+        self.keys.clear();
+        self.bots.truncate(1);
+        self.persons.clear();
+    }
+}
