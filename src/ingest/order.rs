@@ -48,7 +48,9 @@ pub fn by_day(buffer: &RowBuffer, sources: &[String]) -> Vec<DayRows> {
         .map(|(day, keys)| {
             let mut rows = sorted(keys, ranks.len());
             if lines.is_some() {
-                rows.iter_mut().for_each(|(_, place)| *place = row_at(*place));
+                for (_, place) in &mut rows {
+                    *place = row_at(*place);
+                }
             }
             DayRows { day, rows }
         })
@@ -65,7 +67,9 @@ fn sorted(mut keys: Vec<(u64, u32)>, ranks: usize) -> Vec<(u64, u32)> {
     }
     let rank = |key: &(u64, u32)| usize::try_from(key.0 >> DAY_BITS).unwrap_or_default();
     let mut starts = vec![0; ranks + 1];
-    keys.iter().for_each(|key| starts[rank(key) + 1] += 1);
+    for key in &keys {
+        starts[rank(key) + 1] += 1;
+    }
     for at in 1..starts.len() {
         starts[at] += starts[at - 1];
     }
@@ -174,7 +178,7 @@ mod tests {
     fn dealing_by_rank_sorts() {
         let mixed = |at: u64| (at ^ 0x5bd1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
         for (rows, ranks) in [(0, 0), (1, 1), (5_000, 300), (5_000, 100_000)] {
-            let key = |at| ((mixed(at) % ranks) << DAY_BITS | mixed(at + 7) % 3, u32::try_from(at).unwrap());
+            let key = |at| (((mixed(at) % ranks) << DAY_BITS) | (mixed(at + 7) % 3), u32::try_from(at).unwrap());
             let keys: Vec<(u64, u32)> = (0..rows).map(key).collect();
             let mut expected = keys.clone();
             expected.sort_unstable();
@@ -197,7 +201,7 @@ mod tests {
             (5, "ann", 1, 7),
         ] {
             let raw = RawEvent { ts, user_id: Some(user.as_bytes()), ..RawEvent::default() };
-            buffer.push_one(&raw, source, offset, &rules).unwrap();
+            buffer.push(&raw, source, offset, &rules).unwrap();
         }
         let seen: Vec<(i32, Vec<u32>)> = by_day(&buffer, &sources)
             .into_iter()

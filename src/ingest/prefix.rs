@@ -96,7 +96,7 @@ impl Unproved {
                 continue;
             }
             match outcome {
-                Outcome::Event(raw) if rows.push_one(&raw, 0, offset, &run.rules).is_ok() => {
+                Outcome::Event(raw) if rows.push(&raw, 0, offset, &run.rules).is_ok() => {
                     let given = rows.texts.event_id.len() > 1;
                     if let Some(row) = rows.rows.last() {
                         self.events.insert(offset, (Content::of_row(rows, row).hash(), given));

@@ -127,7 +127,7 @@ impl Reading<'_, '_, '_> {
         #[expect(clippy::cast_possible_truncation, reason = "a group has fewer sources than 2^16")]
         let source = number as u16;
         let reject = match outcome {
-            Outcome::Event(raw) => match self.buffer.push_one(&raw, source, row, &self.run.rules) {
+            Outcome::Event(raw) => match self.buffer.push(&raw, source, row, &self.run.rules) {
                 Ok(()) => {
                     tally.stored += 1;
                     return Ok(());

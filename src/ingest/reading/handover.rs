@@ -36,7 +36,8 @@ impl Reading<'_, '_, '_> {
         let raw_bytes = self.done.raw_bytes + self.raw_bytes.load(Ordering::Relaxed);
         self.progress.advance(raw_bytes, self.done.lines + lines, &input.name);
         let memory = self.buffer.memory_bytes();
-        if (memory >= self.limit && !self.grow()) || (memory >= self.limit / 2 && self.at_new_day()) {
+        if (memory >= self.limit && !self.grow()) || (memory >= self.run.options.buffer_bytes / 16 && self.at_new_day())
+        {
             self.settle()?;
             self.hand_over(self.group.ids.clone(), true)?;
         }

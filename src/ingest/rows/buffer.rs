@@ -3,7 +3,6 @@
 //! Everything that depends on one text alone (its page, whether it is an asset, a bot, a junk id) is asked once per
 //! distinct text and remembered beside its code.
 
-use super::ahead::Tags;
 use super::interner::{Code, Interner};
 use super::refusals::Refusals;
 use super::row::{Extra, NO_BYTES, NO_STATUS, Row, WIDE_BYTES};
@@ -27,7 +26,7 @@ pub struct RowBuffer {
     pub extras: Vec<Extra>,
     pub texts: Texts,
     pub refusals: Refusals,
-    pub(super) whos: Whos,
+    whos: Whos,
     /// By path code.
     targets: Vec<Target>,
     /// By method code: counts as a step.
@@ -54,24 +53,18 @@ impl RowBuffer {
     ///
     /// # Errors
     /// The time is out of range, or nobody did it.
-    pub fn push(
-        &mut self,
-        raw: &RawEvent<'_>,
-        tags: &Tags,
-        (source, offset): (u16, u64),
-        rules: &Rules,
-    ) -> Result<(), RejectReason> {
+    pub fn push(&mut self, raw: &RawEvent<'_>, source: u16, offset: u64, rules: &Rules) -> Result<(), RejectReason> {
         if raw.ts < rules.earliest_ts || raw.ts > rules.latest_ts {
             return Err(RejectReason::Clock);
         }
-        let who = self.whos.code(raw, (tags.agent, tags.who), &mut self.texts, rules);
+        let who = self.whos.code(raw, &mut self.texts, rules);
         if self.whos.get(who).distinct == 0 {
             return Err(RejectReason::NoIdentity);
         }
         let texts = &mut self.texts;
-        let path = raw.target.map_or(0, |text| texts.path.intern_tagged(tags.path, text));
-        let referrer = raw.referrer.map_or(0, |text| texts.referrer.intern_tagged(tags.referrer, text));
-        let properties = raw.properties.map_or(0, |text| texts.properties.intern_tagged(tags.properties, text));
+        let path = code(&mut texts.path, raw.target);
+        let referrer = code(&mut texts.referrer, raw.referrer);
+        let properties = code(&mut texts.properties, raw.properties);
         let event = code(&mut texts.event, raw.event);
         let method = code(&mut texts.method, raw.method);
         self.learn(path, method, rules);
@@ -94,21 +87,6 @@ impl RowBuffer {
             source,
         });
         Ok(())
-    }
-
-    /// [`RowBuffer::push`] for an event that comes alone.
-    ///
-    /// # Errors
-    /// The time is out of range, or nobody did it.
-    pub fn push_one(
-        &mut self,
-        raw: &RawEvent<'_>,
-        source: u16,
-        offset: u64,
-        rules: &Rules,
-    ) -> Result<(), RejectReason> {
-        let tags = self.tags(raw);
-        self.push(raw, &tags, (source, offset), rules)
     }
 
     /// A row as the line that it came from, up to texts that were no UTF-8.

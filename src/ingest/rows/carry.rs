@@ -11,7 +11,7 @@ use crate::event::RejectReason;
 /// A row that was taken is refused now, which would be a mistake of ours.
 pub fn carry(full: &mut RowBuffer, next: &mut RowBuffer, ts: i64, rules: &Rules) -> Result<(), RejectReason> {
     for row in full.rows.iter().filter(|row| row.ts >= ts) {
-        next.push_one(&full.raw(row), row.source, row.offset, rules)?;
+        next.push(&full.raw(row), row.source, row.offset, rules)?;
     }
     full.rows.retain(|row| row.ts < ts);
     Ok(())

@@ -63,49 +63,24 @@ impl Interner {
     /// The code of `bytes`, a new one on first sight.
     #[inline]
     pub fn intern(&mut self, bytes: &[u8]) -> Code {
-        self.intern_tagged(self.tag(bytes), bytes)
-    }
-
-    /// The same for bytes whose tag is known.
-    #[inline]
-    pub fn intern_tagged(&mut self, tag: Tag, bytes: &[u8]) -> Code {
+        let tag = self.tag(bytes);
         match self.find(tag, bytes) {
             Ok(code) => code,
             Err(slot) => self.admit(tag, slot, bytes),
         }
     }
 
-    /// What a look-up of `bytes` begins with.
     #[inline]
-    pub fn tag(&self, bytes: &[u8]) -> Tag {
+    fn tag(&self, bytes: &[u8]) -> Tag {
         self.tag_by(|hasher| hasher.write(bytes))
     }
 
-    /// The same for what `write` says.
+    /// What a look-up of the bytes begins with that `write` hands over.
     #[inline]
     pub fn tag_by(&self, write: impl FnOnce(&mut FoldHasher<'_>)) -> Tag {
         let mut hasher = self.state.build_hasher();
         write(&mut hasher);
         (hasher.finish() >> 32) as Tag
-    }
-
-    /// Whether no text with this tag is at its home.
-    #[inline]
-    pub fn is_free(&self, tag: Tag) -> bool {
-        self.slots[tag as usize & (self.slots.len() - 1)].code == 0
-    }
-
-    /// Reads what a look-up with this tag will read first. Look-ups that wait for memory one by one wait together where
-    /// all their places are read before the first of them.
-    #[inline]
-    pub fn touch_slot(&self, tag: Tag) -> u32 {
-        self.slots[tag as usize & (self.slots.len() - 1)].start
-    }
-
-    /// Reads what a look-up with this tag will read next.
-    #[inline]
-    pub fn touch_text(&self, tag: Tag) -> u8 {
-        self.arena.get(self.touch_slot(tag) as usize).copied().unwrap_or_default()
     }
 
     /// The code of a text that was seen, without adding it.

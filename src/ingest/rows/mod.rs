@@ -9,7 +9,6 @@
 //! Invariants: a buffer owns every text its rows speak of; what it holds is counted against one budget; nothing here
 //! knows files, threads or the store.
 
-pub mod ahead;
 pub mod buffer;
 pub mod carry;
 pub mod interner;

@@ -8,7 +8,7 @@
 
 use std::hash::Hasher;
 
-use super::interner::{Code, Interner, Tag, same};
+use super::interner::{Code, Interner, same};
 use super::rules::Rules;
 use super::texts::{Texts, code, text};
 use crate::event::RawEvent;
@@ -59,7 +59,7 @@ impl<'a> Key<'a> {
 /// The visits of a buffer, and what the rules say of them.
 #[derive(Debug)]
 pub struct Whos {
-    whos: Vec<Who>,
+    met: Vec<Who>,
     /// Code of a key = index of its visit.
     keys: Interner,
     /// By agent code: a known bot.
@@ -72,7 +72,7 @@ pub struct Whos {
 impl Default for Whos {
     fn default() -> Self {
         Self {
-            whos: vec![Who::default()],
+            met: vec![Who::default()],
             keys: Interner::default(),
             bots: vec![false],
             persons: Vec::new(),
@@ -82,38 +82,21 @@ impl Default for Whos {
 }
 
 impl Whos {
+    /// The code of an event's visit.
     #[inline]
-    pub fn tag(&self, key: &Key<'_>) -> Tag {
-        self.keys.tag_by(|hasher| {
-            key.head().into_iter().for_each(|word| hasher.write_u64(word));
-            key.texts().for_each(|text| hasher.write(text));
-        })
-    }
-
-    /// Whether this is hardly a known visit.
-    #[inline]
-    pub fn is_new(&self, tag: Tag) -> bool {
-        self.keys.is_free(tag)
-    }
-
-    /// As [`Interner::touch_slot`].
-    #[inline]
-    pub fn touch_slot(&self, tag: Tag) -> u32 {
-        self.keys.touch_slot(tag)
-    }
-
-    /// As [`Interner::touch_text`].
-    #[inline]
-    pub fn touch_text(&self, tag: Tag) -> u8 {
-        self.keys.touch_text(tag)
-    }
-
-    /// The code of an event's visit; `agent` and `tag` are known.
-    #[inline]
-    pub fn code(&mut self, raw: &RawEvent<'_>, (agent, tag): (Code, Tag), texts: &mut Texts, rules: &Rules) -> Code {
+    pub fn code(&mut self, raw: &RawEvent<'_>, texts: &mut Texts, rules: &Rules) -> Code {
+        let agent = code(&mut texts.agent, raw.user_agent);
         let key = Key::new(raw, agent);
         let head = key.head();
         let len = HEAD + key.texts().map(<[u8]>::len).sum::<usize>();
+        let tag = self.keys.tag_by(|hasher| {
+            for word in head {
+                hasher.write_u64(word);
+            }
+            for text in key.texts() {
+                hasher.write(text);
+            }
+        });
         let found = self.keys.find_by(tag, len, |stored| {
             let Some((stored_head, mut rest)) = stored.split_first_chunk::<HEAD>() else { return false };
             let mut words = stored_head.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
@@ -127,10 +110,12 @@ impl Whos {
         });
         found.unwrap_or_else(|slot| {
             let who = self.meet(raw, agent, texts, rules);
-            self.whos.push(who);
+            self.met.push(who);
             self.scratch.clear();
-            head.into_iter().for_each(|word| self.scratch.extend_from_slice(&word.to_le_bytes()));
-            key.texts().for_each(|text| self.scratch.extend_from_slice(text));
+            self.scratch.extend(head.into_iter().flat_map(u64::to_le_bytes));
+            for text in key.texts() {
+                self.scratch.extend_from_slice(text);
+            }
             self.keys.add(tag, slot, &self.scratch)
         })
     }
@@ -139,8 +124,8 @@ impl Whos {
     #[cold]
     fn meet(&mut self, raw: &RawEvent<'_>, agent: Code, texts: &mut Texts, rules: &Rules) -> Who {
         // Agents of refused events are in between.
-        for code in self.bots.len()..=agent as usize {
-            self.bots.push(rules.steps.is_bot(texts.agent.bytes(code as Code)));
+        for text in texts.agent.texts().skip(self.bots.len() - 1) {
+            self.bots.push(rules.steps.is_bot(text));
         }
         let real = |id: &&[u8]| !identity::is_junk(id);
         let mut who = Who {
@@ -156,9 +141,9 @@ impl Whos {
             return who;
         }
         // Of the texts as they are stored: bytes that are no UTF-8 tell nobody apart.
-        let (ip, user_agent) = (text(&texts.ip, who.ip), text(&texts.agent, agent));
+        let (user_agent, ip) = (text(&texts.agent, agent), text(&texts.ip, who.ip));
         self.scratch.clear();
-        if identity::distinct_id(&RawEvent { ip, user_agent, ..*raw }, rules.visitor, &mut self.scratch) {
+        if identity::distinct_id(&RawEvent { user_agent, ip, ..*raw }, rules.visitor, &mut self.scratch) {
             who.distinct = texts.distinct.intern(&self.scratch);
         }
         // A user's id tells alone, unless it is junk.
@@ -177,16 +162,16 @@ impl Whos {
 
     #[inline]
     pub fn get(&self, code: Code) -> Who {
-        self.whos[code as usize]
+        self.met[code as usize]
     }
 
     pub fn memory_bytes(&self) -> usize {
-        self.whos.len() * size_of::<Who>() + self.keys.memory_bytes()
+        self.met.len() * size_of::<Who>() + self.keys.memory_bytes()
     }
 
     /// Forgets everybody and keeps the memory.
     pub fn clear(&mut self) {
-        self.whos.truncate(1);
+        self.met.truncate(1);
         self.keys.clear();
         self.bots.truncate(1);
         self.persons.clear();

@@ -1,7 +1,7 @@
 //! The lines of one text: a reader thread cuts and hashes, this thread parses and counts.
 //!
 //! ```text
-//! reader thread: chunks ─ full ─► records ─ parse ─► some events ─► buffer │ refusal │ dropped by a rule
+//! reader thread: chunks ─ full ─► records ─ parse ─► event ─► buffer │ refusal │ dropped by a rule
 //!                   ◄── empty ──┘
 //! ```
 //!
@@ -22,18 +22,15 @@ use super::input::expand::Input;
 use super::input::frame::{Record, Records};
 use super::input::plain::Plain;
 use super::reading::{Opened, Reading, unreadable};
-use super::rows::ahead::Tags;
 use super::source::digest::{Fate, Hasher, State, Tail};
 use super::source::verify::Position;
-use crate::event::{RawEvent, Reject, RejectReason};
+use crate::event::Reject;
 use crate::parse::{Chosen, Framing, LineParser, Outcome};
 use crate::time::Day;
 use naming::Naming;
 
 /// Chunks that the reader may be ahead.
 const AHEAD: usize = 2;
-/// Events that are looked up together: enough to wait for memory together, few enough for the first-level cache.
-const BATCH: usize = 64;
 
 /// What became of a record.
 #[derive(Debug, Clone, Copy)]
@@ -81,25 +78,6 @@ struct Text {
     known_tail: Option<(Tail, Vec<u8>)>,
     /// What became of the record without newline, the parser's state and the lines before it.
     tail: Option<(Fate, Vec<u8>, u64)>,
-}
-
-/// An event on its way into the buffer.
-struct Parsed<'a> {
-    raw: RawEvent<'a>,
-    tags: Tags,
-    /// Offset and number of its line.
-    at: (u64, u64),
-    line: &'a [u8],
-}
-
-/// The refusal of a line that was understood to its end.
-fn whole(reason: RejectReason, line: &[u8]) -> Reject {
-    Reject { reason, matched: u32::try_from(line.len()).unwrap_or(u32::MAX) }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a group has fewer sources than 2^16")]
-const fn narrow(number: usize) -> u16 {
-    number as u16
 }
 
 impl Reading<'_, '_, '_> {
@@ -171,12 +149,12 @@ impl Reading<'_, '_, '_> {
             Ok(chunks.finish())
         });
         let reader = reader.map_err(|_| IngestError::Thread)?;
-        let mut scratches = vec![Vec::new(); BATCH];
         for piece in &full {
             match piece {
                 Piece::Records(chunk) => {
-                    let mut records = Records::new(text.framing, chunk.bytes(), chunk.last);
-                    while self.batch(text, chunk.start, &mut records, &mut scratches)? {}
+                    for record in Records::new(text.framing, chunk.bytes(), chunk.last) {
+                        self.record(text, chunk.start + record.start as u64, &record)?;
+                    }
                     if chunk.last {
                         self.chunk_buffers.push(chunk.buffer);
                     } else if chunk.buffer.len() <= 4 * CHUNK_BYTES {
@@ -194,84 +172,39 @@ impl Reading<'_, '_, '_> {
         reader.join().map_err(|_| IngestError::Thread)?.map_err(|error| unreadable(input, &error))
     }
 
-    /// Parses some records and then adds their events together; `false` after the last.
-    fn batch(
-        &mut self,
-        text: &mut Text,
-        start: u64,
-        records: &mut Records<'_>,
-        scratches: &mut [Vec<u8>],
-    ) -> Result<bool, IngestError> {
-        let mut parsed: Vec<Parsed<'_>> = Vec::with_capacity(BATCH);
-        for scratch in scratches {
-            let Some(record) = records.next() else {
-                self.add(text.number, &parsed);
-                return Ok(false);
-            };
-            let (before, offset) = (text.lines, start + record.start as u64);
-            text.lines += 1;
-            if text.framing == Framing::Csv {
-                text.lines += memchr::memchr_iter(b'\n', record.bytes).count() as u64;
-            }
-            if !record.terminated || text.known_tail.is_some() {
-                self.add(text.number, &parsed);
-                self.at_tail(text, offset, &record, before)?;
-                return Ok(true);
-            }
-            let at = (offset, before + 1);
-            match text.parser.parse(record.bytes, scratch) {
-                Outcome::Event(raw) if text.naming.is_none() => {
-                    let tags = self.buffer.tags(&raw);
-                    parsed.push(Parsed { raw, tags, at, line: record.bytes });
-                }
-                outcome => {
-                    self.outcome(text, at, record.bytes, outcome);
-                }
-            }
+    #[inline]
+    fn record(&mut self, text: &mut Text, offset: u64, record: &Record<'_>) -> Result<(), IngestError> {
+        let before = text.lines;
+        text.lines += 1;
+        if text.framing == Framing::Csv {
+            text.lines += memchr::memchr_iter(b'\n', record.bytes).count() as u64;
         }
-        self.add(text.number, &parsed);
-        Ok(true)
-    }
-
-    /// Adds events whose lines were not known.
-    fn add(&mut self, number: usize, parsed: &[Parsed<'_>]) {
-        self.buffer.touch(parsed.iter().map(|parsed| (&parsed.raw, &parsed.tags)));
-        let (source, mut stored) = (narrow(number), 0);
-        for Parsed { raw, tags, at, line } in parsed {
-            match self.buffer.push(raw, tags, (source, at.0), &self.run.rules) {
-                Ok(()) => stored += 1,
-                Err(reason) => drop(self.refuse(number, *at, whole(reason, line), line)),
-            }
+        if record.terminated && text.known_tail.is_none() {
+            self.line(text, (offset, before + 1), record.bytes);
+            return Ok(());
         }
-        let tally = &mut self.group.pending[number].tally;
-        tally.lines += parsed.len() as u64;
-        tally.stored += stored;
+        self.at_tail(text, offset, record, before)
     }
 
     /// One line that was not known: `at` is its offset and number.
+    #[inline]
     fn line(&mut self, text: &mut Text, at: (u64, u64), line: &[u8]) -> Became {
-        let mut scratch = std::mem::take(&mut text.scratch);
-        let outcome = text.parser.parse(line, &mut scratch);
-        let became = self.outcome(text, at, line, outcome);
-        text.scratch = scratch;
-        became
-    }
-
-    /// What the parser made of a line that was not known.
-    fn outcome(&mut self, text: &mut Text, at: (u64, u64), line: &[u8], outcome: Outcome<'_>) -> Became {
         self.group.pending[text.number].tally.lines += 1;
-        let refused = match outcome {
+        #[expect(clippy::cast_possible_truncation, reason = "a group has fewer sources than 2^16")]
+        let number = text.number as u16;
+        let refused = match text.parser.parse(line, &mut text.scratch) {
             Outcome::Event(raw) => {
-                let pushed = self.buffer.push_one(&raw, narrow(text.number), at.0, &self.run.rules);
+                let day = Day::of(raw.ts);
+                let pushed = self.buffer.push(&raw, number, at.0, &self.run.rules);
                 if text.naming.is_some() {
                     self.name_by(text, line);
                 }
                 match pushed {
                     Ok(()) => {
                         self.group.pending[text.number].tally.stored += 1;
-                        return Became::Stored(Day::of(raw.ts));
+                        return Became::Stored(day);
                     }
-                    Err(reason) => whole(reason, line),
+                    Err(reason) => Reject { reason, matched: u32::try_from(line.len()).unwrap_or(u32::MAX) },
                 }
             }
             Outcome::Reject(reject) => reject,
