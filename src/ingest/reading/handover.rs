@@ -35,9 +35,11 @@ impl Reading<'_, '_, '_> {
         }
         let raw_bytes = self.done.raw_bytes + self.raw_bytes.load(Ordering::Relaxed);
         self.progress.advance(raw_bytes, self.done.lines + lines, &input.name);
+        // Refused lines of a source that has no name yet must wait for it.
+        let named = self.group.ids.last().is_none_or(|id| !id.is_empty());
         let memory = self.buffer.memory_bytes();
-        if (memory >= self.limit && !self.grow()) || (memory >= self.run.options.buffer_bytes / 16 && self.at_new_day())
-        {
+        let worth_it = memory >= self.run.options.buffer_bytes / 16;
+        if named && ((memory >= self.limit && !self.grow()) || (worth_it && self.at_new_day())) {
             self.settle()?;
             self.hand_over(self.group.ids.clone(), true)?;
         }
