@@ -101,7 +101,10 @@ impl QueryError {
                 kind: QueryErrorKind::Memory,
                 message: format!("the query needs more memory than it may use: {}", first_line(message)),
                 at: None,
-                hint: Some("narrow it (fewer days, a LIMIT) or raise the memory limit".to_owned()),
+                hint: Some(
+                    "narrow it: fewer days (SET journeyql.from, journeyql.to), fewer columns, or fewer groups"
+                        .to_owned(),
+                ),
             },
             other => Self { kind: QueryErrorKind::Failed, message: lower(&other.strip_backtrace()), at, hint: None },
         }
