@@ -85,8 +85,8 @@ impl Config {
     /// A fingerprint of every rule that shapes a stored row.
     #[must_use]
     pub fn rules_fingerprint(&self) -> String {
-        let shaping =
-            (&self.parse, &self.fields, &self.pages, &self.identity, &self.steps.stored_rules(), &self.format);
+        let who = (&self.identity, self.session.source_ids);
+        let shaping = (&self.parse, &self.fields, &self.pages, who, &self.steps.stored_rules(), &self.format);
         let text = serde_json::to_string(&shaping).unwrap_or_default();
         format!("{:016x}", xxh3_64(text.as_bytes()))
     }
@@ -115,5 +115,7 @@ mod tests {
         let ids = Config::parse("[pages]\nids = false").unwrap();
         assert_eq!(gap.rules_fingerprint(), base);
         assert_ne!(ids.rules_fingerprint(), base);
+        let sources = Config::parse("[session]\nsource_ids = \"ignore\"").unwrap();
+        assert_ne!(sources.rules_fingerprint(), base, "it decides who did what");
     }
 }

@@ -45,7 +45,7 @@ pub struct Fields {
     pub event_id: Option<String>,
 }
 
-/// Whether session ids of the input split sessions.
+/// Whether session ids of the input split sessions, and come before the visitor in telling who did it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SourceIds {

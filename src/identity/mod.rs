@@ -4,6 +4,8 @@
 //! user id ─► as given          else anonymous id ─► anon:<id>          else session id ─► sid:<id>
 //! else the visitor ─► ip:<host>  or  ipua:<16 hex digits of a hash of host, NUL and user agent>
 //! ```
+//! Where `[session] source_ids = "ignore"` says that session ids of the source mean nothing, the visitor comes before
+//! the session id, which then tells only those apart who have nothing else.
 //!
 //! Invariants: junk ids count as absent; an event without any of these has no `distinct_id` and is refused.
 //!
@@ -13,7 +15,7 @@ use std::io::Write as _;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::config::Visitor;
+use crate::config::{SourceIds, Visitor};
 use crate::event::RawEvent;
 
 /// Ids that programs write when they have none, in lower case.
@@ -28,16 +30,18 @@ pub fn is_junk(id: &[u8]) -> bool {
 }
 
 /// Appends the event's `distinct_id` to `out`; `false`, and nothing appended, where nobody did it.
-pub fn distinct_id(event: &RawEvent<'_>, visitor: Visitor, out: &mut Vec<u8>) -> bool {
+pub fn distinct_id(event: &RawEvent<'_>, visitor: Visitor, source_ids: SourceIds, out: &mut Vec<u8>) -> bool {
+    let host = present(event.ip);
+    let session = present(event.session_id).filter(|_| source_ids == SourceIds::Honour || host.is_none());
     if let Some(id) = present(event.user_id) {
         out.extend_from_slice(id);
     } else if let Some(id) = present(event.anonymous_id) {
         out.extend_from_slice(b"anon:");
         out.extend_from_slice(id);
-    } else if let Some(id) = present(event.session_id) {
+    } else if let Some(id) = session {
         out.extend_from_slice(b"sid:");
         out.extend_from_slice(id);
-    } else if let Some(host) = present(event.ip) {
+    } else if let Some(host) = host {
         match visitor {
             Visitor::Ip => {
                 out.extend_from_slice(b"ip:");
@@ -72,7 +76,7 @@ mod tests {
 
     fn id(event: &RawEvent<'_>, visitor: Visitor) -> Option<String> {
         let mut out = b"kept ".to_vec();
-        let found = distinct_id(event, visitor, &mut out);
+        let found = distinct_id(event, visitor, SourceIds::Honour, &mut out);
         let text = String::from_utf8(out).unwrap().strip_prefix("kept ").unwrap().to_owned();
         assert!(found || text.is_empty());
         found.then_some(text)
@@ -99,6 +103,17 @@ mod tests {
         assert_eq!(id(&event, Visitor::IpAndUserAgent).unwrap(), hash);
         event.ip = None;
         assert_eq!(id(&event, Visitor::IpAndUserAgent), None);
+    }
+
+    #[test]
+    fn an_ignored_session_id_is_the_last_resort() {
+        let mut event = RawEvent { session_id: Some(b"s1"), ip: Some(b"192.0.2.7"), ..RawEvent::default() };
+        let mut out = Vec::new();
+        assert!(distinct_id(&event, Visitor::Ip, SourceIds::Ignore, &mut out));
+        event.ip = None;
+        out.push(b' ');
+        assert!(distinct_id(&event, Visitor::Ip, SourceIds::Ignore, &mut out));
+        assert_eq!(out, b"ip:192.0.2.7 sid:s1");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The rules that turn a parsed line into a stored row, compiled once for an ingest.
 
-use crate::config::{Config, Visitor};
+use crate::config::{Config, SourceIds, Visitor};
 use crate::limits;
 use crate::normalize::{PageNormalizer, StepRules};
 
@@ -10,6 +10,7 @@ pub struct Rules {
     pub pages: PageNormalizer,
     pub steps: StepRules,
     pub visitor: Visitor,
+    pub source_ids: SourceIds,
     /// Accepted times in microseconds, both ends included (SEMANTICS §1).
     pub earliest_ts: i64,
     pub latest_ts: i64,
@@ -25,6 +26,7 @@ impl Rules {
             pages: PageNormalizer::new(&config.pages)?,
             steps: StepRules::new(&config.steps),
             visitor: config.identity.visitor,
+            source_ids: config.session.source_ids,
             earliest_ts: limits::EARLIEST_TS,
             latest_ts: now.saturating_add(limits::FUTURE_MICROS),
         })

@@ -143,7 +143,8 @@ impl Whos {
         // Of the texts as they are stored: bytes that are no UTF-8 tell nobody apart.
         let (user_agent, ip) = (text(&texts.agent, agent), text(&texts.ip, who.ip));
         self.scratch.clear();
-        if identity::distinct_id(&RawEvent { user_agent, ip, ..*raw }, rules.visitor, &mut self.scratch) {
+        let event = RawEvent { user_agent, ip, ..*raw };
+        if identity::distinct_id(&event, rules.visitor, rules.source_ids, &mut self.scratch) {
             who.distinct = texts.distinct.intern(&self.scratch);
         }
         // A user's id tells alone, unless it is junk.
