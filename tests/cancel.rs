@@ -41,11 +41,14 @@ fn a_query_that_is_left_stops_its_readers() {
         "SELECT user_id, session_id FROM sessions WHERE events > 1000000",
     ] {
         let often = vec![once; 30].join(" UNION ALL ");
-        let began = Instant::now();
-        wait(rows(&engine, &often)).unwrap();
-        let whole = began.elapsed();
-        let left = wait(abandoned(&engine, &often));
-        assert!(left < whole / 3, "{left:?} of {whole:?}: {once}");
+        // On a busy machine one try says little; readers that never hear of it go on in every one.
+        let soon = || {
+            let began = Instant::now();
+            wait(rows(&engine, &often)).unwrap();
+            let whole = began.elapsed();
+            wait(abandoned(&engine, &often)) < whole / 3
+        };
+        assert!((0..6).any(|_| soon()), "its readers go on: {once}");
     }
     // Nobody takes these rows, so their readers wait to be rid of them.
     for endless in ["SELECT * FROM steps", "SELECT * FROM events"] {
