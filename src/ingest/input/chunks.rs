@@ -8,7 +8,7 @@
 //! Invariants: chunks concatenated are the text; a chunk ends where a record ends, except the last of a text; a
 //! record longer than [`limits::LINE_BYTES`] is one [`Piece::TooLong`] with its first bytes.
 //!
-//! Deliberately not here: threads (`pipeline.rs`); the lines of a chunk (`frame.rs`).
+//! Deliberately not here: threads (`text/`); the lines of a chunk (`frame.rs`).
 
 use std::io;
 
@@ -20,9 +20,9 @@ use crate::ingest::source::digest::Hasher;
 use crate::limits;
 use crate::parse::Framing;
 
-/// Bytes of a chunk: large enough that a chunk costs nothing, small enough that all that are on their way stay in the
-/// second-level cache.
-pub const CHUNK_BYTES: usize = 256 << 10;
+/// Bytes of a chunk: large enough that handing one over costs nothing, small enough that those on their way are still
+/// cached when they are parsed.
+pub const CHUNK_BYTES: usize = 512 << 10;
 /// Bytes kept of a record that is too long.
 const LONG_HEAD_BYTES: usize = 64 << 10;
 

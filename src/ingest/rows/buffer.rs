@@ -58,7 +58,7 @@ impl RowBuffer {
             return Err(RejectReason::Clock);
         }
         let who = self.whos.code(raw, &mut self.texts, rules);
-        if self.whos.get(who).distinct == 0 {
+        if self.whos.is_nobody(who) {
             return Err(RejectReason::NoIdentity);
         }
         let texts = &mut self.texts;

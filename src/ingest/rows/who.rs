@@ -67,6 +67,8 @@ pub struct Whos {
     /// By user code: the distinct id of a user who was met, else 0.
     persons: Vec<Code>,
     scratch: Vec<u8>,
+    /// There is a visit of nobody. Mostly there is none, and nobody has to look.
+    has_nobody: bool,
 }
 
 impl Default for Whos {
@@ -77,6 +79,7 @@ impl Default for Whos {
             bots: vec![false],
             persons: Vec::new(),
             scratch: Vec::new(),
+            has_nobody: false,
         }
     }
 }
@@ -110,6 +113,7 @@ impl Whos {
         });
         found.unwrap_or_else(|slot| {
             let who = self.meet(raw, agent, texts, rules);
+            self.has_nobody |= who.distinct == 0;
             self.met.push(who);
             self.scratch.clear();
             self.scratch.extend(head.into_iter().flat_map(u64::to_le_bytes));
@@ -161,6 +165,12 @@ impl Whos {
         self.bots[agent as usize]
     }
 
+    /// Whether a visit's texts tell of nobody.
+    #[inline]
+    pub fn is_nobody(&self, code: Code) -> bool {
+        self.has_nobody && self.get(code).distinct == 0
+    }
+
     #[inline]
     pub fn get(&self, code: Code) -> Who {
         self.met[code as usize]
@@ -176,5 +186,6 @@ impl Whos {
         self.keys.clear();
         self.bots.truncate(1);
         self.persons.clear();
+        self.has_nobody = false;
     }
 }
