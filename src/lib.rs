@@ -64,6 +64,7 @@ pub mod store;
 
 pub mod engine;
 pub mod ingest;
+pub mod maintain;
 
 pub mod database;
 

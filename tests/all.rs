@@ -17,6 +17,7 @@ mod duckdb;
 mod ingest;
 mod kill;
 mod loglines;
+mod maintain;
 mod native;
 mod oracle;
 mod peercases;

@@ -9,7 +9,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("ground", &["limits", "terminal", "time", "error", "event", "config"]),
     ("pure", &["normalize", "identity", "parse", "journey", "output", "demo"]),
     ("cellar", &["store"]),
-    ("flows", &["ingest", "engine"]),
+    ("flows", &["ingest", "engine", "maintain"]),
     ("façade", &["database"]),
     ("doors", &["repl"]),
     ("porch", &["cli"]),

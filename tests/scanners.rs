@@ -107,7 +107,7 @@ fn lax_lines_are_those_of_the_expression() {
         prop_assert_eq!(event.user_id, group(&found, 3), "{}", shown);
         prop_assert_eq!(event.status.map(|status| format!("{status:03}").into_bytes()), group(&found, 6).map(<[u8]>::to_vec));
         let target = request.captures(&found[5]).map(|found| found[2].to_vec());
-        prop_assert_eq!(event.odd_request, target.is_none());
+        prop_assert_eq!(event.is_nameless(), target.is_none());
         if !found[5].contains(&b'\\') {
             prop_assert_eq!(event.target.map(<[u8]>::to_vec), target);
         }

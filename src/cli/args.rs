@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use super::{config, demo, explain, files, formats, ingest, quarantine, queries, run, sql, status, trace, verify};
+use super::{
+    audit, compact, config, demo, explain, files, formats, ingest, quarantine, queries, reprocess, retain, run, sql,
+    status, trace, verify,
+};
 use crate::output::Format;
 use crate::time;
 
@@ -106,6 +109,10 @@ pub(super) enum Command {
     Explain(explain::Args),
     #[command(subcommand)]
     Quarantine(quarantine::Command),
+    Reprocess(reprocess::Args),
+    Compact(compact::Args),
+    Retain(retain::Args),
+    Audit(audit::Args),
     Verify(verify::Args),
     Files(files::Args),
 }

@@ -9,6 +9,8 @@
 
 mod answer;
 mod args;
+mod audit;
+mod compact;
 mod config;
 mod context;
 mod demo;
@@ -20,6 +22,8 @@ mod ingest;
 mod progress;
 mod quarantine;
 mod queries;
+mod reprocess;
+mod retain;
 mod run;
 mod sql;
 mod status;
@@ -105,6 +109,10 @@ async fn perform(command: Command, context: &Context) -> Result<Code, Failure> {
         Command::Queries(args) => queries::run(args, context),
         Command::Formats(args) => formats::run(&args),
         Command::Config(command) => config::run(&command, context),
+        Command::Reprocess(args) => reprocess::run(args, context).await,
+        Command::Compact(args) => compact::run(args, context).await,
+        Command::Retain(args) => retain::run(args, context).await,
+        Command::Audit(args) => audit::run(args, context).await,
         Command::Verify(args) => verify::run(args, context).await,
         Command::Files(args) => files::run(&args, context),
         Command::Repl | Command::Ingest(_) => Ok(Code::Done),

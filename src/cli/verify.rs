@@ -16,6 +16,9 @@ pub(in crate::cli) struct Args {
     /// Sizes and the catalog only: do not read the files
     #[arg(long)]
     quick: bool,
+    /// Also rebuild every table from the stored events in a scratch folder (TMPDIR) and compare every view
+    #[arg(long, conflicts_with = "quick")]
+    from_scratch: bool,
     #[command(flatten)]
     json: Json,
 }
@@ -27,6 +30,9 @@ pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, F
     let mut checks = blocking(move || Ok(handle.verify(!quick)?)).await?;
     if checks.iter().all(|check| check.ok) {
         checks.extend(database.verify_reports().await?);
+        if args.from_scratch {
+            checks.extend(database.verify_from_scratch().await?);
+        }
     }
     if args.json.json {
         print_json(&checks)?;

@@ -38,6 +38,30 @@ pub struct Config {
     pub format: BTreeMap<String, Format>,
 }
 
+/// Digits of a fingerprint that stand for the rules that read a line.
+const READING_DIGITS: usize = 16;
+
+/// The fingerprint of a part whose rows come from parts with these: a half that they do not share is of no rules, so that
+/// such rows count as up to date under none.
+#[must_use]
+pub fn common_fingerprint<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut parts = parts.into_iter();
+    let mut common = parts.next().unwrap_or_default().to_owned();
+    for other in parts {
+        for half in [0..READING_DIGITS, READING_DIGITS..2 * READING_DIGITS] {
+            if common.get(half.clone()) != other.get(half.clone()) && common.get(half.clone()).is_some() {
+                common.replace_range(half, &"-".repeat(READING_DIGITS));
+            }
+        }
+    }
+    common
+}
+
+fn fingerprint(rules: &impl Serialize) -> String {
+    let text = serde_json::to_string(rules).unwrap_or_default();
+    format!("{:016x}", xxh3_64(text.as_bytes()))
+}
+
 /// Why a configuration was refused.
 #[derive(Debug, Error)]
 pub enum ConfigError {
@@ -82,13 +106,23 @@ impl Config {
         Ok(())
     }
 
-    /// A fingerprint of every rule that shapes a stored row.
+    /// A fingerprint of every rule that shapes a stored row: 16 hex digits of those that read a line, then 16 of those
+    /// that derive its page and whether it is a step, which can be done again without the line.
     #[must_use]
     pub fn rules_fingerprint(&self) -> String {
         let who = (&self.identity, self.session.source_ids);
-        let shaping = (&self.parse, &self.fields, &self.pages, who, &self.steps.stored_rules(), &self.format);
-        let text = serde_json::to_string(&shaping).unwrap_or_default();
-        format!("{:016x}", xxh3_64(text.as_bytes()))
+        let reading = fingerprint(&(&self.parse, &self.fields, who, &self.format));
+        reading + &self.derived_fingerprint()
+    }
+
+    /// The fingerprint of a row that was stored under the rules `stored` and derived again under these.
+    #[must_use]
+    pub fn rederived_fingerprint(&self, stored: &str) -> String {
+        stored.chars().take(READING_DIGITS).collect::<String>() + &self.derived_fingerprint()
+    }
+
+    fn derived_fingerprint(&self) -> String {
+        fingerprint(&(&self.pages, self.steps.stored_rules()))
     }
 }
 
@@ -117,5 +151,11 @@ mod tests {
         assert_ne!(ids.rules_fingerprint(), base);
         let sources = Config::parse("[session]\nsource_ids = \"ignore\"").unwrap();
         assert_ne!(sources.rules_fingerprint(), base, "it decides who did what");
+        assert_eq!(ids.rederived_fingerprint(&base), ids.rules_fingerprint());
+        let mixed = common_fingerprint([base.as_str(), ids.rules_fingerprint().as_str()]);
+        assert!(mixed != base && mixed != ids.rules_fingerprint() && mixed.starts_with(&base[..READING_DIGITS]));
+        assert_eq!(ids.rederived_fingerprint(&mixed), ids.rules_fingerprint());
+        assert_eq!(common_fingerprint([base.as_str(), base.as_str()]), base);
+        assert_ne!(ids.rederived_fingerprint(&sources.rules_fingerprint()), ids.rules_fingerprint());
     }
 }

@@ -9,6 +9,7 @@ use crate::config::ConfigError;
 use crate::engine::{Position, QueryError, QueryErrorKind};
 use crate::error::{Explanation, did_you_mean};
 use crate::ingest::IngestError;
+use crate::maintain::MaintainError;
 use crate::parse::FormatError;
 use crate::store::StoreError;
 
@@ -23,6 +24,10 @@ pub enum Error {
     Query(#[from] QueryError),
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error(transparent)]
+    Maintain(#[from] MaintainError),
+    #[error("a thread failed – {0}")]
+    Thread(String),
     #[error("cannot spell the rules: {0}")]
     Rules(String),
     #[error("cannot show the answer: {0}")]
@@ -51,21 +56,30 @@ impl Error {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::Store(error) | Self::Ingest(IngestError::Store(error)) => of_store(error),
+            Self::Store(error)
+            | Self::Ingest(IngestError::Store(error))
+            | Self::Maintain(MaintainError::Store(error)) => of_store(error),
             Self::Ingest(
                 IngestError::Format { source: FormatError::Unknown { .. } | FormatError::Invalid { .. }, .. }
                 | IngestError::NothingNamed
                 | IngestError::Pattern { .. }
                 | IngestError::Config(_),
             )
-            | Self::Config(_) => Fault::Usage,
+            | Self::Config(_)
+            | Self::Maintain(MaintainError::Backwards { .. } | MaintainError::Config(_)) => Fault::Usage,
             Self::Ingest(IngestError::Interrupted) => Fault::Interrupted,
             Self::Query(error) => match error.kind {
                 QueryErrorKind::Sql => Fault::Usage,
                 QueryErrorKind::Damaged => Fault::Damaged,
                 QueryErrorKind::Failed | QueryErrorKind::Memory => Fault::Failed,
             },
-            Self::Ingest(_) | Self::Rules(_) | Self::Output(_) | Self::Rows(_) | Self::Closed => Fault::Failed,
+            Self::Ingest(_)
+            | Self::Maintain(_)
+            | Self::Thread(_)
+            | Self::Rules(_)
+            | Self::Output(_)
+            | Self::Rows(_)
+            | Self::Closed => Fault::Failed,
         }
     }
 
@@ -73,7 +87,9 @@ impl Error {
     #[must_use]
     pub fn explain(&self) -> Explanation {
         match self {
-            Self::Store(error) | Self::Ingest(IngestError::Store(error)) => explain_store(error),
+            Self::Store(error)
+            | Self::Ingest(IngestError::Store(error))
+            | Self::Maintain(MaintainError::Store(error)) => explain_store(error),
             Self::Config(ConfigError::Invalid { path, message }) => explain_rules(path, message),
             other => Explanation::new(&other.to_string()),
         }

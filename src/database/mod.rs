@@ -9,9 +9,12 @@
 //!
 //! Deliberately not here: printing, exit codes (`cli/`).
 
+mod difference;
 mod error;
 mod files;
+mod maintain;
 mod report;
+mod scratch;
 mod session;
 mod statement;
 mod status;
@@ -28,8 +31,10 @@ use crate::store::{Snapshot, Store, StoreError};
 use crate::time;
 
 pub use crate::engine::header::Header;
+pub use difference::{Difference, Moved};
 pub use error::{Error, Fault};
 pub use files::{Files, LiveFile};
+pub use maintain::Reprocessing;
 pub use report::{Report, reports};
 pub use session::{Answer, RelationInfo, Session};
 pub use statement::{is_complete as is_complete_statement, literal, split as split_statements};

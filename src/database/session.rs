@@ -1,5 +1,6 @@
 //! A conversation in SQL: one statement after another, with settings that last.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -61,7 +62,7 @@ impl Session {
         let Some((snapshot, engine)) = &self.open else { return Err(Error::Closed) };
         let answer = engine.query(sql).await?;
         self.settings.extend(split(sql).into_iter().filter(|text| is_setting(text)).map(str::to_owned));
-        Ok(Answer { answer, _snapshot: snapshot.clone() })
+        Ok(Answer::new(answer, snapshot))
     }
 
     /// Moves to the newest snapshot.
@@ -122,7 +123,13 @@ fn is_setting(statement: &str) -> bool {
 }
 
 impl Database {
-    fn engine(&self, snapshot: &Snapshot) -> Result<Engine, Error> {
+    /// An engine over a snapshot.
+    pub(super) fn engine(&self, snapshot: &Snapshot) -> Result<Engine, Error> {
+        self.engine_with_views(snapshot, self.views_dir())
+    }
+
+    /// An engine over a snapshot, with the views in a folder in place of ours.
+    pub(super) fn engine_with_views(&self, snapshot: &Snapshot, views_dir: PathBuf) -> Result<Engine, Error> {
         Ok(Engine::new(EngineOptions {
             snapshot: snapshot.clone(),
             store: Arc::clone(&self.store),
@@ -130,7 +137,7 @@ impl Database {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             memory_bytes: limits::QUERY_MEMORY_BYTES,
             now: self.now,
-            views_dir: Some(self.views_dir()),
+            views_dir: Some(views_dir),
         })?)
     }
 }
@@ -143,6 +150,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// What an engine over `snapshot` answers.
+    pub(super) fn new(answer: engine::Answer, snapshot: &Snapshot) -> Self {
+        Self { answer, _snapshot: snapshot.clone() }
+    }
+
     /// The columns.
     #[must_use]
     pub fn schema(&self) -> SchemaRef {

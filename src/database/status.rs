@@ -111,8 +111,17 @@ impl Database {
         let stale: BTreeSet<_> =
             snapshot.events().iter().filter(|part| part.rules != present).map(|part| part.day).collect();
         let (first, last) = (stale.first()?, stale.last()?);
+        // What the lines were read by is not derived again.
+        let derived = |part: &crate::store::Part| {
+            part.rules == present || self.config.rederived_fingerprint(&part.rules) == present
+        };
+        let (what, next) = if snapshot.events().iter().all(derived) {
+            ("pages and steps", format!("reprocess --from {first} --to {last}"))
+        } else {
+            ("lines that were read", "ingest the logs into a new store".to_owned())
+        };
         Some(format!(
-            "{} day{} ({first} to {last}) hold pages and steps of other rules than those in force",
+            "{} day{} ({first} to {last}) hold {what} by other rules than those in force – {next}",
             stale.len(),
             if stale.len() == 1 { "" } else { "s" }
         ))

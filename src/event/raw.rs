@@ -29,9 +29,15 @@ pub struct RawEvent<'a> {
     pub ip: Option<&'a [u8]>,
     /// A JSON object with what no other column holds.
     pub properties: Option<&'a [u8]>,
-    /// The line holds a request that is no `METHOD target PROTOCOL`: an event without path and no step, or a
-    /// quarantine row where `[parse] strict = true`.
-    pub odd_request: bool,
+}
+
+impl RawEvent<'_> {
+    /// Whether it says neither where nor what: a request that is no `METHOD target PROTOCOL`, or an application's event
+    /// without page and name. It is an event and no step (SEMANTICS §1).
+    #[must_use]
+    pub const fn is_nameless(&self) -> bool {
+        self.target.is_none() && self.event.is_none()
+    }
 }
 
 /// Why a line was refused and how far it was understood.

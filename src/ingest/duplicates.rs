@@ -19,14 +19,13 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::content::Content;
 use super::error::IngestError;
-use super::group::{Group, Place, open};
-use super::parts::cursor::other_columns;
-use super::parts::find;
+use super::find;
+use super::group::{Group, Place};
 use super::rows::buffer::RowBuffer;
 use super::rows::interner::Code;
 use super::source::identify::KnownSources;
 use crate::event::RejectReason;
-use crate::store::{Part, Snapshot, Table};
+use crate::store::{Part, Snapshot, Table, other_columns};
 use crate::time::Day;
 
 /// What the search for duplicates looks at besides the buffer.
@@ -229,7 +228,7 @@ fn elsewhere(
     };
     for ((table, day), parts) in &group.parts {
         for part in parts.iter().filter(|_| *table == Table::Events) {
-            look(&open(part)?, &Home::New(*day), *day)?;
+            look(&part.open()?, &Home::New(*day), *day)?;
         }
     }
     for (at, part) in around.snapshot.events().iter().enumerate().filter(|(_, part)| part.event_ids > 0) {

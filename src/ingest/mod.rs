@@ -20,10 +20,11 @@ mod content;
 mod duplicates;
 mod encode;
 mod error;
+mod find;
 mod group;
 mod input;
 mod order;
-mod parts;
+
 mod prefix;
 mod press;
 mod reading;

@@ -12,10 +12,10 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::content::Content;
 use super::error::IngestError;
+use super::find;
 use super::input::chunks::{Chunks, Piece};
 use super::input::expand::Input;
 use super::input::frame::Records;
-use super::parts::find;
 use super::reading::{Opened, unreadable};
 use super::rows::buffer::RowBuffer;
 use super::run::Run;

@@ -49,8 +49,8 @@ const ASSETS: &[&str] = &[
 
 /// The rules of `[steps]` that are stored with an event; `where` is applied when it is read.
 ///
-/// An event is a step if its request is no odd one, its method and status count, its page is no asset and its user
-/// agent no bot. What an event does not say (an application's event has no status) never rules it out.
+/// An event is a step if it names a page or an event, its method and status count, its page is no asset and its user
+/// agent no bot. What an event does not say otherwise (an application's event has no status) never rules it out.
 #[derive(Debug, Clone)]
 pub struct StepRules {
     /// Lower-case extensions.
@@ -71,6 +71,20 @@ impl StepRules {
             }
         };
         Self { assets, bots: steps.bots, redirects: steps.redirects, methods: steps.methods.clone() }
+    }
+
+    /// Whether an event counts: `named` where it names a page or an event, `loaded` where it is a request for an asset,
+    /// and what the other questions below say of its texts.
+    #[inline]
+    #[must_use]
+    pub fn is_step(
+        &self,
+        named: bool,
+        loaded: bool,
+        (by_bot, method_counts): (bool, bool),
+        status: Option<i16>,
+    ) -> bool {
+        named && !loaded && !by_bot && method_counts && self.status_counts(status)
     }
 
     /// Whether the last segment of a page ends in an asset's extension, in any case.

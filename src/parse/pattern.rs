@@ -231,7 +231,7 @@ mod tests {
         let odd = br#"192.0.2.7 [2026-01-05 10:04:31] "-" 408"#;
         let mut scratch = Vec::new();
         let Outcome::Event(event) = lax.parse(odd, &mut scratch) else { panic!() };
-        assert!(event.odd_request);
+        assert!(event.is_nameless());
         let mut strict = pattern(expression, Some("%F %T"), true).unwrap();
         let mut scratch = Vec::new();
         let cut = br#"192.0.2.7 [2026-01-05 10:04:31] "GET /a" 200"#;

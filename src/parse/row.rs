@@ -1,7 +1,7 @@
 //! Fields gathered from one record, on their way to a [`RawEvent`].
 //!
-//! Every reader but the NCSA scanner ends here, so that all formats agree on what an empty value, a status or an odd
-//! request is, and on how properties are written.
+//! Every reader but the NCSA scanner ends here, so that all formats agree on what an empty value, a status or a request
+//! is, and on how properties are written.
 
 use super::clock;
 use super::json;
@@ -41,7 +41,7 @@ impl Role {
 pub(super) enum Records {
     /// Events of an application: an empty text is absent, but ids stay as they are.
     Events,
-    /// Requests that a server answered: `-` is absent too, and a record without target is an odd request.
+    /// Requests that a server answered: `-` is absent too.
     Requests,
 }
 
@@ -109,15 +109,12 @@ impl<'a> Row<'a> {
             user_agent: text(Role::UserAgent),
             ip: text(Role::Ip),
             properties: properties.map(|span| span.read(scratch)),
-            odd_request: false,
         };
-        if is_log {
-            if let Some(request) = text(Role::Request)
-                && event.target.is_none()
-            {
-                (event.method, event.target) = ncsa::request_line(request);
-            }
-            event.odd_request = event.target.is_none() && event.event.is_none();
+        if let Some(request) = text(Role::Request)
+            && is_log
+            && event.target.is_none()
+        {
+            (event.method, event.target) = ncsa::request_line(request);
         }
         event
     }

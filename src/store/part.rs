@@ -248,6 +248,33 @@ impl NewPart {
         self.ts
     }
 
+    /// The part as a reader would have it after the commit, where its temporary file still lies.
+    pub(super) fn as_if(&self, file_id: i64) -> Part {
+        Part {
+            table: self.table(),
+            file_id,
+            day: self.day(),
+            path: self.file.tmp.path.clone(),
+            rows: self.rows,
+            bytes: self.file.bytes,
+            footer_bytes: self.file.footer_bytes,
+            checksum: self.file.checksum,
+            ts_min: self.ts.0,
+            ts_max: self.ts.1,
+            rules: self.rules.to_string(),
+            event_ids: self.event_ids,
+        }
+    }
+
+    /// Opens the temporary file.
+    ///
+    /// # Errors
+    /// Somebody removed it.
+    pub fn open(&self) -> Result<File, StoreError> {
+        let path = &self.file.tmp.path;
+        File::open(path).map_err(|error| StoreError::io("reading", path, error))
+    }
+
     /// The temporary file, readable until the commit (to look up event ids of the same run, for instance).
     #[must_use]
     pub fn tmp_path(&self) -> &Path {

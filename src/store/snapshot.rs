@@ -7,7 +7,7 @@ use super::StoreError;
 use super::catalog::{Catalog, Listing};
 use super::disk::Disk;
 use super::layout::{Layout, Table};
-use super::part::Part;
+use super::part::{NewPart, Part};
 use super::source::SourceRow;
 
 /// The parts and sources of one commit. Cloning shares the lease; the files stay until the last clone is dropped.
@@ -21,7 +21,7 @@ pub struct Snapshot {
 struct Inner {
     listing: Listing,
     /// Shared lock on `leases/<id>`; released when the file closes.
-    _lease: File,
+    lease: Arc<File>,
 }
 
 impl Snapshot {
@@ -32,9 +32,24 @@ impl Snapshot {
             let lease = super::lease::share(layout, disk, id)?;
             let listing = catalog.listing()?;
             if listing.head == id {
-                return Ok(Self { id, inner: Arc::new(Inner { listing, _lease: lease }) });
+                return Ok(Self { id, inner: Arc::new(Inner { listing, lease: Arc::new(lease) }) });
             }
         }
+    }
+
+    /// This snapshot with the parts `remove` replaced by `add`, which are not committed: what a reader would see. It
+    /// can be read for as long as `add` lives.
+    #[must_use]
+    pub fn as_if(&self, remove: &[i64], add: &[NewPart]) -> Self {
+        let mut listing = self.inner.listing.clone();
+        // No committed part has such a number.
+        let added = || (1..).zip(add).map(|(number, part)| part.as_if(-number));
+        for (table, parts) in [(Table::Events, &mut listing.events), (Table::Quarantine, &mut listing.quarantine)] {
+            parts.retain(|part| !remove.contains(&part.file_id));
+            parts.extend(added().filter(|part| part.table == table));
+            parts.sort_by_key(|part| part.day);
+        }
+        Self { id: self.id, inner: Arc::new(Inner { listing, lease: Arc::clone(&self.inner.lease) }) }
     }
 
     /// The live parts of `events`, by day, then in order of their commits.

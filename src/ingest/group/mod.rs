@@ -13,14 +13,13 @@ mod plan;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::parts::merge::Lines;
 use super::press::Pressed;
 use super::report::{Counts, SourceReport};
 use super::source::identify::KnownSources;
-use crate::store::{NewPart, Part, SourceRow, Table};
+use crate::store::{Lines, NewPart, Part, SourceRow, Table};
 use crate::time::Day;
 
-pub use plan::{Plan, open};
+pub use plan::Plan;
 
 /// A line's place in the conservation law.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,14 +3,13 @@
 //! Invariant: the rows of the new parts are exactly the lines that the tallies call stored and quarantined.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 
 use super::{Edit, Group};
+use crate::config::common_fingerprint;
 use crate::ingest::error::IngestError;
-use crate::ingest::parts::merge::merge;
 use crate::ingest::press::Press;
 use crate::limits;
-use crate::store::{NewPart, Part, PartWriter, Snapshot, Table};
+use crate::store::{NewPart, Part, PartWriter, Snapshot, Table, merge};
 use crate::time::Day;
 
 /// Live parts of a day beyond which a commit merges them into one.
@@ -88,14 +87,6 @@ impl Balance {
     }
 }
 
-/// Opens a part of this group.
-///
-/// # Errors
-/// Somebody removed it.
-pub fn open(part: &NewPart) -> Result<File, IngestError> {
-    File::open(part.tmp_path()).map_err(|error| IngestError::read(part.tmp_path(), &error))
-}
-
 /// One part with all rows of `new` and `old` but those that `edit` takes out; `None` where nothing is left.
 fn one_part(
     press: Press<'_>,
@@ -125,14 +116,15 @@ fn merged(
 ) -> Result<NewPart, IngestError> {
     let mut files = Vec::with_capacity(new.len() + old.len());
     for part in new {
-        files.push((open(part)?, &edit.new));
+        files.push((part.open()?, &edit.new));
     }
     for part in old {
         files.push((part.open()?, &edit.stored));
     }
     // Rows of other rules stay marked as such: only deriving them again may say that they are up to date.
-    let stale = old.iter().map(|part| part.rules.as_str()).find(|rules| *rules != press.fingerprint);
-    let mut writer = PartWriter::new(press.writer.part(table, day)?, stale.unwrap_or(press.fingerprint))?;
-    merge(table, files, |batch| Ok(writer.write(batch)?))?;
+    let fresh = (!new.is_empty()).then_some(press.fingerprint);
+    let rules = common_fingerprint(old.iter().map(|part| part.rules.as_str()).chain(fresh));
+    let mut writer = PartWriter::new(press.writer.part(table, day)?, &rules)?;
+    merge(table, files, |batch| writer.write(batch).map_err(IngestError::from))?;
     Ok(writer.finish()?)
 }

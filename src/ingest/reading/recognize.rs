@@ -14,10 +14,10 @@ use std::sync::Arc;
 
 use super::{HEAD_BYTES, Next, Opened, Reading, unreadable};
 use crate::ingest::error::IngestError;
+use crate::ingest::find;
 use crate::ingest::group::Pending;
 use crate::ingest::input::expand::{Input, Origin};
 use crate::ingest::input::plain::{Packing, Plain};
-use crate::ingest::parts::find;
 use crate::ingest::prefix;
 use crate::ingest::report::SourceReport;
 use crate::ingest::source::identify::state_of;

@@ -108,7 +108,6 @@ impl RowBuffer {
             user_agent: text(&texts.agent, who.agent),
             ip: text(&texts.ip, who.ip),
             properties: text(&texts.properties, row.properties),
-            odd_request: extra.odd,
         }
     }
 
@@ -160,11 +159,9 @@ impl RowBuffer {
     pub fn is_step(&self, row: &Row, rules: &Rules) -> bool {
         let status = (row.status != NO_STATUS).then_some(row.status);
         // Only a request fetches an asset: an app event's page may be called anything, `User:Me/common.js` too.
-        (row.method == 0 || !self.targets[row.path as usize].asset)
-            && !self.whos.is_bot(self.who_of(row).agent)
-            && self.methods[row.method as usize]
-            && rules.steps.status_counts(status)
-            && !self.extras[row.extra as usize].odd
+        let loaded = row.method != 0 && self.targets[row.path as usize].asset;
+        let asked = (self.whos.is_bot(self.who_of(row).agent), self.methods[row.method as usize]);
+        rules.steps.is_step(row.path != 0 || row.event != 0, loaded, asked, status)
     }
 
     /// The response size of a row.
@@ -193,12 +190,11 @@ impl RowBuffer {
 
     #[inline]
     fn extra(&mut self, raw: &RawEvent<'_>, bytes: u32) -> u32 {
-        if raw.event_id.is_none() && !raw.odd_request && bytes != WIDE_BYTES {
+        if raw.event_id.is_none() && bytes != WIDE_BYTES {
             return 0;
         }
         let extra = Extra {
             event_id: code(&mut self.texts.event_id, raw.event_id.filter(|id| !identity::is_junk(id))),
-            odd: raw.odd_request,
             bytes: raw.bytes.unwrap_or_default(),
         };
         self.extras.push(extra);

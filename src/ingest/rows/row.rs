@@ -37,8 +37,6 @@ pub struct Row {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Extra {
     pub event_id: Code,
-    /// The line's request was odd: no step.
-    pub odd: bool,
     /// The response size where it is [`WIDE_BYTES`].
     pub bytes: i64,
 }

@@ -6,9 +6,9 @@
 use super::{Became, Text};
 use crate::event::{Reject, RejectReason};
 use crate::ingest::error::IngestError;
+use crate::ingest::find;
 use crate::ingest::group::Place;
 use crate::ingest::input::frame::Record;
-use crate::ingest::parts::find;
 use crate::ingest::reading::Reading;
 use crate::ingest::source::digest::{Fate, Tail};
 use crate::store::{Part, Table};

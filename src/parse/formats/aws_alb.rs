@@ -37,7 +37,7 @@ pub(super) const FORMAT: FormatInfo = FormatInfo {
                 ("ip", "192.0.2.7"),
                 ("status", "400"),
                 ("bytes", "272"),
-                ("odd_request", "true"),
+                ("nameless", "true"),
             ],
         },
     ],

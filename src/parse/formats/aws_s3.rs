@@ -33,7 +33,7 @@ pub(super) const FORMAT: FormatInfo = FormatInfo {
         },
         Sample {
             text: r#"79a59df900b949e55d96 bucket1 [05/Jan/2026:10:04:31 +0000] - svc A1206F461 S3.EXPIRE.OBJECT a.html - - - - 512 - - "-" "-" -"#,
-            says: &[("ts", "2026-01-05T10:04:31Z"), ("user_id", "svc"), ("odd_request", "true")],
+            says: &[("ts", "2026-01-05T10:04:31Z"), ("user_id", "svc"), ("nameless", "true")],
         },
     ],
 };

@@ -44,7 +44,7 @@ pub(super) const FORMAT: FormatInfo = FormatInfo {
                 ("ip", "198.51.100.35"),
                 ("status", "408"),
                 ("bytes", "0"),
-                ("odd_request", "true"),
+                ("nameless", "true"),
             ],
         },
     ],

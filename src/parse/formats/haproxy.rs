@@ -35,7 +35,7 @@ pub(super) const FORMAT: FormatInfo = FormatInfo {
                 ("ip", "192.0.2.7"),
                 ("status", "408"),
                 ("bytes", "212"),
-                ("odd_request", "true"),
+                ("nameless", "true"),
             ],
         },
     ],

@@ -22,7 +22,7 @@ fn says(event: &RawEvent<'_>) -> Vec<(&'static str, String)> {
         ("bytes", event.bytes.map(|bytes| bytes.to_string())),
         ("referrer", text(event.referrer)),
         ("user_agent", text(event.user_agent)),
-        ("odd_request", event.odd_request.then(|| "true".to_owned())),
+        ("nameless", event.is_nameless().then(|| "true".to_owned())),
         ("properties", text(event.properties)),
     ];
     fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()

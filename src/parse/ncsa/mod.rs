@@ -99,7 +99,6 @@ impl<'a> Line<'a> {
             user_agent: text(user_agent),
             ip: present(self.prefix.host),
             properties: properties.map(|span| span.read(scratch)),
-            odd_request: self.request.target.is_none(),
             ..RawEvent::default()
         }
     }

@@ -51,7 +51,7 @@ fn absent_values() {
     let line = r#"- - - [05/Jan/2026:10:04:31 +0000] "-" - - "-" """#;
     event(Shape::Combined, line, |event| {
         let ts = time::parse_iso(b"2026-01-05T10:04:31Z", 0).unwrap();
-        assert_eq!(event, RawEvent { ts, odd_request: true, ..RawEvent::default() });
+        assert_eq!(event, RawEvent { ts, ..RawEvent::default() });
     });
     event(Shape::Combined, &format!("h - \"\" {TAIL}"), |event| assert_eq!(event.user_id, None));
 }
@@ -74,7 +74,7 @@ fn requests() {
         let line = format!("h - - [05/Jan/2026:10:04:31 +0000] \"{request}\" 400 0 \"-\" \"-\"");
         event(Shape::Combined, &line, |event| {
             assert_eq!(event.target.map(|text| String::from_utf8_lossy(text).into_owned()).as_deref(), target);
-            assert_eq!(event.odd_request, target.is_none(), "{request}");
+            assert_eq!(event.is_nameless(), target.is_none(), "{request}");
         });
         let strict = reason(Shape::Combined, true, &line);
         let is_exact = matches!(request, "GET / HTTP/1.1" | "GET http://www.example.com/x HTTP/1.0")

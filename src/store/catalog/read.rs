@@ -13,7 +13,7 @@ use crate::store::source::SourceRow;
 use crate::time::{Day, parse_iso};
 
 /// Everything that a snapshot lists, read in one transaction.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::store) struct Listing {
     pub head: i64,
     /// Microseconds.

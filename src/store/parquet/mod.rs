@@ -13,7 +13,9 @@
 mod bounds;
 mod chunk;
 mod coded;
+mod cursor;
 mod hybrid;
+mod merge;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,9 @@ use ::parquet::schema::types::ColumnPath;
 use arrow::array::{Array, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+pub use self::cursor::{fits, options as part_options, other_columns};
+pub use self::merge::{Lines, merge};
 
 use self::coded::{CodedColumn, Coder, DICTIONARY_BYTES};
 use super::StoreError;

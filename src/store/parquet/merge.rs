@@ -13,11 +13,12 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::fs::File;
 
+use ::parquet::errors::ParquetError;
 use arrow::array::RecordBatch;
 use arrow::compute::interleave_record_batch;
+use arrow::error::ArrowError;
 
 use super::cursor::Cursor;
-use crate::ingest::error::IngestError;
 use crate::limits;
 use crate::store::Table;
 
@@ -28,11 +29,11 @@ pub type Lines = HashSet<(String, u64)>;
 ///
 /// # Errors
 /// A file cannot be read or is no part of the table, or the sink refuses.
-pub fn merge(
+pub fn merge<E: From<ParquetError> + From<ArrowError>>(
     table: Table,
     files: Vec<(File, &Lines)>,
-    mut sink: impl FnMut(&RecordBatch) -> Result<(), IngestError>,
-) -> Result<(), IngestError> {
+    mut sink: impl FnMut(&RecordBatch) -> Result<(), E>,
+) -> Result<(), E> {
     let share = files.len();
     let (mut cursors, mut skips) = (Vec::with_capacity(share), Vec::with_capacity(share));
     for (file, skip) in files {
@@ -89,11 +90,11 @@ fn lowest_two(cursors: &[Cursor]) -> Option<(usize, Option<usize>)> {
     Some((first, second))
 }
 
-fn emit(
+fn emit<E: From<ArrowError>>(
     cursors: &[Cursor],
     picked: &mut Vec<(usize, usize)>,
-    sink: &mut impl FnMut(&RecordBatch) -> Result<(), IngestError>,
-) -> Result<(), IngestError> {
+    sink: &mut impl FnMut(&RecordBatch) -> Result<(), E>,
+) -> Result<(), E> {
     if !picked.is_empty() {
         let batches: Vec<&RecordBatch> = cursors.iter().map(Cursor::batch).collect();
         sink(&interleave_record_batch(&batches, picked)?)?;

@@ -3,10 +3,10 @@
 use std::cmp::Ordering;
 use std::fs::File;
 
+use ::parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use ::parquet::errors::ParquetError;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{FieldRef, Int64Type, Schema, TimestampMicrosecondType};
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::errors::ParquetError;
 
 use crate::event::Column;
 use crate::limits;
@@ -16,6 +16,7 @@ use crate::store::Table;
 const BATCH_BYTES: usize = 4 << 20;
 
 /// The text of a file as `Utf8`, whatever the writer called it.
+#[must_use]
 pub fn options() -> ArrowReaderOptions {
     ArrowReaderOptions::new().with_skip_arrow_metadata(true)
 }
@@ -116,6 +117,7 @@ impl Cursor {
 }
 
 /// Whether a part has the columns of a table.
+#[must_use]
 pub fn fits(table: &Schema, part: &Schema) -> bool {
     let is_there =
         |field: &FieldRef| part.field_with_name(field.name()).is_ok_and(|it| it.data_type() == field.data_type());
@@ -123,6 +125,7 @@ pub fn fits(table: &Schema, part: &Schema) -> bool {
 }
 
 /// A part that is none of ours, refused before its rows are taken for something else.
+#[must_use]
 pub fn other_columns() -> ParquetError {
     ParquetError::General("a part has other columns than its table".to_owned())
 }

@@ -7,11 +7,11 @@ use arrow::datatypes::Int64Type;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
 
-use super::cursor::{fits, options, other_columns};
 use crate::event::{Column, events, quarantine};
 use crate::ingest::error::IngestError;
 use crate::ingest::rows::interner::Interner;
 use crate::limits;
+use crate::store::{fits, other_columns, part_options};
 
 /// Event ids up to which a row group's bloom filter is asked first; more would hit every filter by chance.
 const BLOOM_IDS: usize = 256;
@@ -141,7 +141,7 @@ pub fn by_reason(
 
 /// The footer of a part, which must have the columns of a table: a column that is not found would hide rows.
 fn footer(file: &File) -> Result<ArrowReaderMetadata, IngestError> {
-    let meta = ArrowReaderMetadata::load(file, options())?;
+    let meta = ArrowReaderMetadata::load(file, part_options())?;
     let ours = [events(), quarantine()].iter().any(|table| fits(table, meta.schema()));
     if ours { Ok(meta) } else { Err(other_columns().into()) }
 }

@@ -1,0 +1,66 @@
+//! Small parts of a day become one.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::error::MaintainError;
+use super::rewrite::rewrite;
+use crate::store::{Part, Store, Table};
+use crate::time::Day;
+
+/// What a compaction did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Compacted {
+    /// Days of a table whose parts were merged.
+    pub days: usize,
+    pub files_before: usize,
+    pub files_after: usize,
+    pub bytes_before: u64,
+    pub bytes_after: u64,
+}
+
+/// Merges the parts of each day that were shaped by the same rules. No row changes, so no answer does.
+///
+/// # Errors
+/// Somebody else writes, a part cannot be read, or the disk is full; the store is as it was then.
+pub fn compact(store: &Store) -> Result<Compacted, MaintainError> {
+    let mut writer = store.writer()?;
+    let snapshot = writer.snapshot()?;
+    let live = || Table::ALL.into_iter().flat_map(|table| snapshot.parts(table));
+    let mut report = Compacted {
+        files_before: live().count(),
+        bytes_before: live().map(|part| part.bytes).sum(),
+        ..Compacted::default()
+    };
+    // Parts of other rules stay apart: only deriving them again may say that they are up to date.
+    let mut days: BTreeMap<(Table, Day, &str), Vec<&Part>> = BTreeMap::new();
+    for part in live() {
+        days.entry((part.table, part.day, &part.rules)).or_default().push(part);
+    }
+    (report.files_after, report.bytes_after) = (report.files_before, report.bytes_before);
+    let (mut add, mut remove) = (Vec::new(), Vec::new());
+    for ((table, day, rules), parts) in days.into_iter().filter(|(_, parts)| parts.len() > 1) {
+        let part = rewrite(&writer, (table, day), &parts, rules, &mut |batch| Ok(batch.clone()))?;
+        report.days += 1;
+        report.files_after -= parts.len() - 1;
+        report.bytes_after -= parts.iter().map(|part| part.bytes).sum::<u64>();
+        report.bytes_after += part.bytes();
+        remove.extend(parts.iter().map(|part| part.file_id));
+        add.push(part);
+    }
+    if add.is_empty() {
+        return Ok(report);
+    }
+    drop(snapshot);
+    let mut commit = writer.begin();
+    for part in add {
+        commit.add(part);
+    }
+    for file_id in remove {
+        commit.remove(file_id);
+    }
+    commit.audit("compact", format!("{} days, {} files to {}", report.days, report.files_before, report.files_after));
+    commit.commit()?;
+    Ok(report)
+}

@@ -1,0 +1,27 @@
+//! Why stored days could not be made anew.
+
+use thiserror::Error;
+
+use crate::store::StoreError;
+use crate::time::Day;
+
+/// Why nothing was changed.
+#[derive(Debug, Error)]
+pub enum MaintainError {
+    #[error("--from {from} is after --to {to} – both days are included")]
+    Backwards { from: Day, to: Day },
+    #[error("{0}")]
+    Config(String),
+    #[error(
+        "{day}: {written} rows written where {expected} were to be – nothing was committed; this is a bug, please report it"
+    )]
+    Conservation { day: Day, expected: u64, written: u64 },
+    #[error("source {source_id} has rows of which the catalog knows nothing – run journeyql verify")]
+    UnknownSource { source_id: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("cannot build the rows: {0}")]
+    Arrow(#[from] arrow::error::ArrowError),
+    #[error("cannot read back a part: {0}")]
+    Part(#[from] parquet::errors::ParquetError),
+}

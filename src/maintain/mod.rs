@@ -1,0 +1,31 @@
+//! Stored days made anew: merged, derived again, dropped.
+//!
+//! ```text
+//! live parts of a day ─ merge ─► rows ─ changed? ─► one part ─┐
+//! …                                                           ├─► one commit: readers see before or after
+//! sources whose rows went: counted as dropped by a rule ──────┘
+//!
+//! compact     small parts of a day become one                    no row changes
+//! reprocess   pages and steps are derived again under new rules  no row comes or goes
+//! retain      days before a day go                               counted as dropped by the rule `retention`
+//! rebuild     every day from its stored events, elsewhere        for verify to compare with
+//! ```
+//!
+//! Invariants: days that are not asked for keep their files byte for byte; a command that has nothing to change makes
+//! no snapshot; the law of conservation holds before and after.
+//!
+//! Deliberately not here: what a rule says (`normalize/`), new lines (`ingest/`), what queries make of the rows.
+
+mod compact;
+mod derive;
+mod error;
+mod rebuild;
+mod reprocess;
+mod retain;
+mod rewrite;
+
+pub use compact::{Compacted, compact};
+pub use error::MaintainError;
+pub use rebuild::rebuild;
+pub use reprocess::{Reprocess, Reprocessed};
+pub use retain::{Retained, retain};

@@ -1,0 +1,41 @@
+//! Every table from the stored events, in another store.
+
+use std::collections::BTreeMap;
+
+use super::derive::Derivation;
+use super::error::MaintainError;
+use super::rewrite::rewrite;
+use crate::config::Config;
+use crate::store::{Part, Snapshot, Store, Table};
+use crate::time::Day;
+
+/// Fills the empty store `into` with one part a day, its rows merged and their pages and steps derived again by the
+/// rules of `config`. Days of other rules are merged as they are: what they would become is `reprocess`'s to say.
+///
+/// # Errors
+/// A part cannot be read, or the disk is full.
+pub fn rebuild(snapshot: &Snapshot, config: &Config, into: &Store) -> Result<(), MaintainError> {
+    let mut writer = into.writer()?;
+    let present = config.rules_fingerprint();
+    let mut derivation = Derivation::new(config)?;
+    let mut days: BTreeMap<(Table, Day), Vec<&Part>> = BTreeMap::new();
+    for part in Table::ALL.into_iter().flat_map(|table| snapshot.parts(table)) {
+        days.entry((part.table, part.day)).or_default().push(part);
+    }
+    let mut add = Vec::with_capacity(days.len());
+    for (place, parts) in days {
+        let derived = place.0 == Table::Events && parts.iter().all(|part| part.rules == present);
+        let change = &mut |batch: &_| if derived { derivation.batch(batch) } else { Ok(Clone::clone(batch)) };
+        add.push(rewrite(&writer, place, &parts, &present, change)?);
+    }
+    let mut commit = writer.begin();
+    for part in add {
+        commit.add(part);
+    }
+    for row in snapshot.sources() {
+        commit.source(row.clone());
+    }
+    commit.audit("rebuild", "from the stored events");
+    commit.commit()?;
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! Days made anew: no row is lost or invented, and everything is as if built from scratch.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use journeyql::config::Config;
+use journeyql::maintain::{MaintainError, Reprocess, Reprocessed, compact, retain};
+use journeyql::store::Checksum;
+use journeyql::time::Day;
+use proptest::prelude::*;
+
+use crate::ingest::{NOW, Place, Tables, gzip, log};
+use crate::stage::cases;
+
+/// Rules under which other pages come out, and other events are steps.
+const OTHER: &str = "[pages]\nids = false\nquery = [\"q\"]\n[steps]\nredirects = true\nmethods = [\"GET\"]";
+
+fn day(text: &str) -> Day {
+    Day::parse(text).unwrap()
+}
+
+fn config(rules: &str) -> Config {
+    Config::parse(rules).unwrap()
+}
+
+fn reprocess(place: &Place, from: &str, to: &str) -> Reprocessed {
+    let prepared = Reprocess::prepare(&place.store, &place.config, (day(from), day(to))).unwrap();
+    let report = prepared.report;
+    prepared.commit().unwrap();
+    report
+}
+
+/// Path and bytes of every live part of events.
+fn files(place: &Place) -> BTreeMap<PathBuf, Vec<u8>> {
+    let snapshot = place.store.snapshot().unwrap();
+    snapshot.events().iter().map(|part| (part.path.clone(), fs::read(&part.path).unwrap())).collect()
+}
+
+fn is_clean(place: &Place) {
+    let report = place.store.verify(true).unwrap();
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+}
+
+/// A store of four days, read in under some rules in pieces of one log.
+fn grown(rules: &str, lines: &[u64]) -> Place {
+    let place = Place::with(rules);
+    for end in lines {
+        let path = place.file("access.log", log(0..*end));
+        place.try_ingest(&[&path], "combined").unwrap();
+    }
+    place
+}
+
+fn from_scratch(rules: &str, lines: u64) -> Tables {
+    grown(rules, &[lines]).tables()
+}
+
+#[test]
+fn compact_merges_files_and_changes_no_row() {
+    let place = grown("", &[4_000, 4_500, 5_000, 11_000, 50_000]);
+    let before = place.tables();
+    assert!(place.days().values().any(|parts| *parts > 2));
+    let done = compact(&place.store).unwrap();
+    assert!(done.days > 0 && done.files_after < done.files_before, "{done:?}");
+    assert!(place.days().values().all(|parts| *parts == 1));
+    place.tables().assert_same(&before, "compacted");
+    is_clean(&place);
+    let snapshot = place.store.snapshot().unwrap().id;
+    assert_eq!(compact(&place.store).unwrap().days, 0);
+    assert_eq!(place.store.snapshot().unwrap().id, snapshot, "nothing to do makes no snapshot");
+}
+
+#[test]
+fn compact_goes_in_levels_beyond_the_files_that_may_be_open() {
+    let place = Place::new();
+    let quiet: Vec<u64> = (1..=7).collect();
+    for end in quiet {
+        let path = place.file("access.log", log(0..end * 20));
+        place.try_ingest(&[&path], "combined").unwrap();
+    }
+    assert_eq!(place.days().len(), 1);
+    let before = place.tables();
+    compact(&place.store).unwrap();
+    place.tables().assert_same(&before, "one day");
+}
+
+#[test]
+fn reprocess_is_as_if_the_rules_had_always_been_these() {
+    let mut place = grown("", &[20_000, 45_000]);
+    place.config = config(OTHER);
+    let report = reprocess(&place, "2026-01-01", "2026-02-01");
+    assert_eq!((report.days, report.events), (4, place.tables().events.len() as u64));
+    assert!(report.pages_changed > 0 && report.steps_changed > 0, "{report:?}");
+    place.tables().assert_same(&from_scratch(OTHER, 45_000), "reprocessed");
+    is_clean(&place);
+    assert_eq!(reprocess(&place, "2026-01-01", "2026-02-01"), Reprocessed::default(), "nothing is left to do");
+    place.config = config("");
+    reprocess(&place, "2026-01-01", "2026-02-01");
+    place.tables().assert_same(&from_scratch("", 45_000), "and back");
+}
+
+#[test]
+fn reprocess_leaves_other_days_byte_for_byte() {
+    let mut place = grown("", &[45_000]);
+    let before = files(&place);
+    place.config = config(OTHER);
+    let report = reprocess(&place, "2026-01-06", "2026-01-06");
+    assert_eq!(report.days, 1);
+    let after = files(&place);
+    let kept = before.iter().filter(|(path, bytes)| after.get(*path) == Some(*bytes)).count();
+    assert_eq!((before.len(), after.len(), kept), (4, 4, 3));
+    let (old, new) = (from_scratch("", 45_000), from_scratch(OTHER, 45_000));
+    let of = |tables: &Tables, inside: bool| -> Vec<String> {
+        tables.events.iter().filter(|row| row.contains("day=2026-01-06 ") == inside).cloned().collect()
+    };
+    let mixed = place.tables();
+    assert_eq!(of(&mixed, true), of(&new, true));
+    assert_eq!(of(&mixed, false), of(&old, false));
+}
+
+#[test]
+fn a_reprocess_that_is_dropped_leaves_nothing() {
+    let mut place = grown("", &[20_000]);
+    let (before, snapshot) = (files(&place), place.store.snapshot().unwrap().id);
+    place.config = config(OTHER);
+    let prepared = Reprocess::prepare(&place.store, &place.config, (day("2026-01-01"), day("2026-02-01"))).unwrap();
+    let as_if = prepared.as_if();
+    let checksums =
+        |parts: &[journeyql::store::Part]| parts.iter().map(|part| part.checksum).collect::<Vec<Checksum>>();
+    assert_ne!(checksums(as_if.events()), checksums(prepared.before().events()));
+    assert!(as_if.events().iter().all(|part| part.open().is_ok()), "it can be read before it is true");
+    drop((as_if, prepared));
+    assert_eq!((files(&place), place.store.snapshot().unwrap().id), (before, snapshot));
+    is_clean(&place);
+    let backwards = Reprocess::prepare(&place.store, &place.config, (day("2026-01-02"), day("2026-01-01")));
+    assert!(matches!(backwards, Err(MaintainError::Backwards { .. })));
+}
+
+#[test]
+fn a_reader_of_the_old_snapshot_reads_on_while_days_are_reprocessed() {
+    let mut place = grown("", &[20_000]);
+    let old = place.store.snapshot().unwrap();
+    place.config = config(OTHER);
+    reprocess(&place, "2026-01-01", "2026-02-01");
+    assert!(old.events().iter().all(|part| part.open().is_ok()));
+}
+
+#[test]
+fn retain_drops_days_and_keeps_the_account() {
+    let place = grown("", &[45_000]);
+    let before = place.tables();
+    let would = retain(&place.store, day("2026-01-07"), NOW, true).unwrap();
+    place.tables().assert_same(&before, "a dry run");
+    let gone = retain(&place.store, day("2026-01-07"), NOW, false).unwrap();
+    assert_eq!((gone, gone.days), (would, 2));
+    let after = place.tables();
+    let kept: Vec<String> = before.events.iter().filter(|row| !row.contains("day=2026-01-05 ")).cloned().collect();
+    let kept: Vec<String> = kept.into_iter().filter(|row| !row.contains("day=2026-01-06 ")).collect();
+    assert_eq!(after.events, kept);
+    let source = place.store.snapshot().unwrap().sources()[0].clone();
+    assert_eq!(source.dropped_by["retention"], gone.events);
+    is_clean(&place);
+    // The old log again, as it was, packed, and grown: nothing of the dropped days comes back.
+    for (name, bytes) in [("access.log", log(0..45_000)), ("old.log.gz", gzip(&log(0..45_000)))] {
+        let path = place.file(name, bytes);
+        place.try_ingest(&[&path], "combined").unwrap();
+        place.tables().assert_same(&after, name);
+    }
+    let path = place.file("access.log", log(0..46_000));
+    place.try_ingest(&[&path], "combined").unwrap();
+    assert!(!place.tables().events.iter().any(|row| row.contains("day=2026-01-06 ")));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(12), ..ProptestConfig::default() })]
+
+    /// Any batches, rules that change on the way, compactions and reprocesses of any days in between: in the end the
+    /// tables are those of one ingest under the last rules.
+    #[test]
+    fn any_history_ends_like_one_ingest(
+        steps in prop::collection::vec((1u64..9_000, 0u8..4, 0i32..5, 0i32..5), 1..7),
+    ) {
+        let mut place = Place::new();
+        let (mut end, mut rules) = (0, "");
+        for (more, kind, from, days) in steps {
+            end += more;
+            let path = place.file("access.log", log(0..end));
+            place.try_ingest(&[&path], "combined").unwrap();
+            match kind {
+                0 => {
+                    compact(&place.store).unwrap();
+                }
+                1 => {
+                    rules = if rules.is_empty() { OTHER } else { "" };
+                    place.config = config(rules);
+                }
+                2 => {
+                    let from = Day(day("2026-01-04").0 + from);
+                    let range = (from, Day(from.0 + days));
+                    Reprocess::prepare(&place.store, &place.config, range).unwrap().commit().unwrap();
+                }
+                _ => {}
+            }
+        }
+        reprocess(&place, "1995-01-01", "2027-01-01");
+        place.tables().assert_same(&from_scratch(rules, end), "history");
+    }
+}
