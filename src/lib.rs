@@ -20,8 +20,8 @@
 //! | roof | `main.rs` |
 //! | porch | [`cli`] one file per command, the only room that opens doors |
 //! | doors | [`repl`]: no SQL logic, and no door knows another |
-//! | façade | [`database`] open, ingest, query, verify: what a program that embeds journeyql uses |
-//! | flows | [`ingest`] lines to committed days · [`engine`] SQL to batches; they meet only in the store |
+//! | façade | [`database`] open, ingest, query, verify, make anew: what a program that embeds journeyql uses |
+//! | flows | [`ingest`] lines to committed days · [`engine`] SQL to batches · [`maintain`] days made anew; they meet only in the store |
 //! | cellar | [`store`] the only writer of a store's files; its contract is `src/store/FORMAT.md` |
 //! | pure | [`parse`] · [`normalize`] · [`identity`] · [`journey`] algorithms on plain slices · [`output`] · [`demo`] |
 //! | ground | [`event`] the record and its Arrow schema · [`config`] · [`time`] · [`limits`] · [`terminal`] · [`error`] |
@@ -40,6 +40,9 @@
 //! - Parallel readers take ranges of `distinct_id`. That is no partitioning DataFusion knows, and it is never declared
 //!   as one.
 //! - A day that more than eight parts share is rewritten as one by the ingest that finds it so.
+//! - Whether an event is a step follows from its stored columns alone, so that it can be derived again: an event that
+//!   names neither page nor event is none, in a log and elsewhere. The fingerprint of a part tells the rules that read
+//!   its lines from those that derive pages and steps; only the latter can change without the logs ([`maintain`]).
 //! - A source is known by its first event line and continues only if its bytes so far are the same. Two inputs that
 //!   begin with the same event line and then differ are two sources; the second one to arrive gets a number, so the
 //!   order of their events of one microsecond and one person is that of arrival.

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use journeyql::config::Config;
+use journeyql::database::{Database, Options};
+use journeyql::event::Column;
+use journeyql::ingest::Quiet;
 use journeyql::maintain::{MaintainError, Reprocess, Reprocessed, compact, retain};
-use journeyql::store::Checksum;
+use journeyql::store::{Checksum, PartWriter, Store, Table, merge};
 use journeyql::time::Day;
 use proptest::prelude::*;
 
@@ -170,6 +174,47 @@ fn retain_drops_days_and_keeps_the_account() {
     let path = place.file("access.log", log(0..46_000));
     place.try_ingest(&[&path], "combined").unwrap();
     assert!(!place.tables().events.iter().any(|row| row.contains("day=2026-01-06 ")));
+}
+
+/// A part that says something else than its events do: written through the store's own door, so every checksum fits.
+#[test]
+fn verify_from_scratch_names_the_row_that_no_event_makes() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("store");
+    let log = dir.path().join("access.log");
+    fs::write(&log, crate::ingest::log(0..400)).unwrap();
+    let database = Database::create(&place, Options::default()).unwrap();
+    let options = database.ingest_options(vec![log.display().to_string()], "combined".to_owned(), Arc::default());
+    database.ingest(&options, &mut Quiet).unwrap();
+    let checks = || crate::stage::wait(database.verify_from_scratch()).unwrap();
+    assert!(checks().iter().all(|check| check.ok), "{:?}", checks());
+
+    let store = Store::open(&place).unwrap();
+    let mut writer = store.writer().unwrap();
+    let part = writer.snapshot().unwrap().events()[0].clone();
+    let mut forged = PartWriter::new(writer.part(Table::Events, part.day).unwrap(), &part.rules).unwrap();
+    let nothing = std::collections::HashSet::new();
+    merge(Table::Events, vec![(part.open().unwrap(), &nothing)], |batch| {
+        let pages: Vec<Option<String>> =
+            (0..batch.num_rows()).map(|row| Some(format!("/forged/{}", row % 2))).collect();
+        let mut columns = batch.columns().to_vec();
+        columns[Column::Page as usize] = Arc::new(arrow::array::StringArray::from(pages));
+        forged.write(&arrow::array::RecordBatch::try_new(batch.schema(), columns).unwrap()).unwrap();
+        Ok::<_, MaintainError>(())
+    })
+    .unwrap();
+    let forged = forged.finish().unwrap();
+    let mut commit = writer.begin();
+    commit.remove(part.file_id);
+    commit.add(forged);
+    commit.commit().unwrap();
+    drop(writer);
+
+    assert!(database.verify(true).unwrap().iter().all(|check| check.ok), "bytes, order and sums are as they should be");
+    let failed: Vec<_> = checks().into_iter().filter(|check| !check.ok).collect();
+    let names: Vec<&str> = failed.iter().map(|check| check.name.as_str()).collect();
+    assert!(names.contains(&"events") && names.contains(&"transitions") && !names.contains(&"sources"), "{names:?}");
+    assert!(failed.iter().any(|check| check.detail.contains("page=/forged/")), "{failed:?}");
 }
 
 proptest! {

@@ -60,7 +60,7 @@ fn write(done: &Reprocessing, dry_run: bool, out: &mut dyn Write) -> std::io::Re
 
 fn write_difference(difference: &Difference, out: &mut dyn Write) -> std::io::Result<()> {
     let Difference { view, figure, rows_before, rows_after, rows_changed, most } = difference;
-    writeln!(out, "\n{view}: {rows_changed} rows differ, {rows_before} -> {rows_after} in all; {figure}:")?;
+    writeln!(out, "\n{view}: {rows_before} -> {rows_after} rows, {rows_changed} of them differ; {figure} of those:")?;
     let spelled = |figure: Option<i64>| figure.map_or_else(|| "–".to_owned(), |figure| figure.to_string());
     for row in most {
         writeln!(out, "  {:>10} -> {:>10}  {}", spelled(row.before), spelled(row.after), neutral(&row.row))?;

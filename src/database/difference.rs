@@ -11,7 +11,7 @@ use crate::store::Snapshot;
 
 /// The views that are compared: what tells a row, and the figure that is shown of it.
 const VIEWS: [(&str, &str, &str); 5] = [
-    ("stats", "'all'", "sessions"),
+    ("stats", "'all'", "events"),
     ("drop_offs", "coalesce(page, 'NULL')", "views"),
     ("transitions", "from_step || ' -> ' || to_step", "transitions"),
     ("dwell", "coalesce(page, 'NULL')", "n"),

@@ -66,8 +66,8 @@ impl Database {
     /// An engine whose reports take the sessions that begin on some days.
     fn over(&self, snapshot: &Snapshot, (from, to): (Day, Day)) -> Result<(Snapshot, Engine), Error> {
         let engine = self.engine(snapshot)?;
-        engine.set("from", &from.to_string())?;
-        engine.set("to", &Day(to.0.saturating_add(1)).to_string())?;
+        engine.set("journeyql.from", &from.to_string())?;
+        engine.set("journeyql.to", &Day(to.0.saturating_add(1)).to_string())?;
         Ok((snapshot.clone(), engine))
     }
 }
