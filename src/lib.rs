@@ -1,8 +1,8 @@
 //! journeyql: an embedded database for user journeys.
 //!
 //! ```text
-//! bytes ─► source ─► parse ─► normalize ─► identify ─► rows ─► sort ─► Parquet part ─► one catalog commit
-//!                      └──── reject(reason, offset, raw) ───► quarantine rows ──── the same commit
+//! bytes ─► source ─► parse ─► consent, masks ─► identify ─► normalize ─► rows ─► sort ─► Parquet part ─► one commit
+//!                      └──────── reject(reason, offset, raw or redacted) ───► quarantine rows ──── the same commit
 //!
 //! SQL ─► views expanded ─► plan ─► events | steps | edges | sessions | journeys over snapshot n ─► Arrow batches
 //!     ─► table, csv, tsv, json, ndjson, markdown, parquet, arrow
@@ -23,7 +23,7 @@
 //! | façade | [`database`] open, ingest, query, verify, make anew: what a program that embeds journeyql uses |
 //! | flows | [`ingest`] lines to committed days · [`engine`] SQL to batches · [`maintain`] days made anew; they meet only in the store |
 //! | cellar | [`store`] the only writer of a store's files; its contract is `src/store/FORMAT.md` |
-//! | pure | [`parse`] · [`normalize`] · [`identity`] · [`journey`] algorithms on plain slices · [`output`] · [`demo`] |
+//! | pure | [`parse`] · [`privacy`] · [`normalize`] · [`identity`] · [`journey`] algorithms on plain slices · [`output`] · [`demo`] |
 //! | ground | [`event`] the record and its Arrow schema · [`config`] · [`time`] · [`limits`] · [`terminal`] · [`error`] |
 //!
 //! One name in all places: the funnel is `src/journey/funnel/`, `src/engine/functions/funnel/`, `queries/funnel.sql`,
@@ -62,6 +62,7 @@ pub mod journey;
 pub mod normalize;
 pub mod output;
 pub mod parse;
+pub mod privacy;
 
 pub mod store;
 

@@ -31,7 +31,8 @@ pub(in crate::cli) enum Command {
 }
 
 pub(in crate::cli) async fn run(command: Command, context: &Context) -> Result<Code, Failure> {
-    match command {
+    let redacted = context.open()?.config().privacy.is_on();
+    let code = match command {
         Command::List { shape } => answer::write("quarantine list", LIST, &shape, context).await,
         Command::Show { source, reason, limit, shape } => {
             let mut wanted = Vec::new();
@@ -49,7 +50,14 @@ pub(in crate::cli) async fn run(command: Command, context: &Context) -> Result<C
             );
             answer::write("quarantine show", &sql, &shape, context).await
         }
+    }?;
+    if redacted {
+        context.remark(
+            "[privacy] is on: of a refused line only its shape is kept, marked [redacted …] – its source has the line, at \
+             line_no",
+        );
     }
+    Ok(code)
 }
 
 const LIST: &str = "

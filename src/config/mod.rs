@@ -1,8 +1,8 @@
 //! `journeyql.toml`: the rules that turn lines into journeys. Every key is optional, an unknown key is an error.
 //!
 //! ```text
-//! read at ingest     [parse] [fields] [pages] [identity] [format.*] [steps] but where      the stored row
-//! read at query      [session] [journey] [steps] where                                     what SQL shows
+//! read at ingest     [parse] [fields] [pages] [identity] [privacy] [format.*] [steps] but where      the stored row
+//! read at query      [session] [journey] [steps] where                                               what SQL shows
 //! ```
 //!
 //! Invariants: a `Config` that exists is valid; [`Config::rules_fingerprint`] changes exactly when a rule that is
@@ -10,6 +10,8 @@
 //!
 //! Deliberately not here: the meaning of the rules (each in the room that applies it).
 
+mod condition;
+mod privacy;
 mod section;
 
 use std::collections::BTreeMap;
@@ -19,6 +21,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
+pub use condition::{Condition, Field, Literal, Plain};
+pub use privacy::{IdMask, IpMask, Privacy, Scrub};
 pub use section::{
     Assets, Fields, Format, Identity, Journey, Label, PageRule, Pages, Parse, Query, Session, SourceIds, Steps, Visitor,
 };
@@ -34,6 +38,7 @@ pub struct Config {
     pub steps: Steps,
     pub journey: Journey,
     pub identity: Identity,
+    pub privacy: Privacy,
     /// `[format.NAME]`: the user's own line formats.
     pub format: BTreeMap<String, Format>,
 }
@@ -96,6 +101,7 @@ impl Config {
         self.session.gap_micros()?;
         self.session.max_duration_micros()?;
         self.parse.zone_micros()?;
+        self.privacy.consent()?;
         for rule in &self.pages.rules {
             rule.regex()
                 .map_err(|error| format!("[pages] rules: '{}' is no regular expression: {error}", rule.r#match))?;
@@ -111,7 +117,8 @@ impl Config {
     #[must_use]
     pub fn rules_fingerprint(&self) -> String {
         let who = (&self.identity, self.session.source_ids);
-        let reading = fingerprint(&(&self.parse, &self.fields, who, &self.format));
+        let masks = self.privacy.is_on().then_some(&self.privacy);
+        let reading = fingerprint(&(&self.parse, &self.fields, who, &self.format, masks));
         reading + &self.derived_fingerprint()
     }
 
@@ -157,5 +164,15 @@ mod tests {
         assert_eq!(ids.rederived_fingerprint(&mixed), ids.rules_fingerprint());
         assert_eq!(common_fingerprint([base.as_str(), base.as_str()]), base);
         assert_ne!(ids.rederived_fingerprint(&sources.rules_fingerprint()), ids.rules_fingerprint());
+        let masks = Config::parse("[privacy]\nip = \"drop\"").unwrap();
+        assert_ne!(masks.rules_fingerprint(), base);
+        let none = Config::parse("[privacy]\nip = \"keep\"").unwrap();
+        assert_eq!(none.rules_fingerprint(), base);
+    }
+
+    #[test]
+    fn a_consent_rule_is_read_with_the_rest() {
+        let message = Config::parse("[privacy]\nrequire_consent = \"consent = true\"").unwrap_err();
+        assert!(message.starts_with("[privacy] require_consent: no field 'consent'"), "{message}");
     }
 }

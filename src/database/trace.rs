@@ -8,6 +8,8 @@ use serde::{Serialize, Serializer};
 use super::statement::literal;
 use super::{Database, Error};
 use crate::error::closest;
+use crate::ingest::IngestError;
+use crate::privacy::Privacy;
 use crate::time;
 
 /// A step of a journey.
@@ -58,11 +60,24 @@ fn as_iso<S: Serializer>(ts: &i64, serializer: S) -> Result<S::Ok, S::Error> {
 }
 
 impl Database {
-    /// One person's sessions and steps.
+    /// One person's sessions and steps. Where masks hide ids, the person is also found by the id that the input had.
     ///
     /// # Errors
-    /// The store cannot be read.
+    /// The store cannot be read, its key included where there is one.
     pub async fn trace(&self, user: &str) -> Result<Trace, Error> {
+        let trace = self.trace_as(user).await?;
+        let stored = self.stored_id(user)?;
+        if trace.sessions.is_empty() && stored != user { self.trace_as(&stored).await } else { Ok(trace) }
+    }
+
+    /// The `distinct_id` that somebody has in the store, by the one that the input has.
+    fn stored_id(&self, id: &str) -> Result<String, Error> {
+        let Some(key) = self.store.key()? else { return Ok(id.to_owned()) };
+        let privacy = Privacy::new(&self.config, &key).map_err(IngestError::Config)?;
+        Ok(privacy.map_or_else(|| id.to_owned(), |privacy| privacy.distinct_id(id)))
+    }
+
+    async fn trace_as(&self, user: &str) -> Result<Trace, Error> {
         let sql = format!(
             "SELECT session_id, session_start, CAST(step_index AS BIGINT) AS step_index, ts, step, page, event, status,
                     CAST(repeats AS BIGINT) AS repeats, dwell_s

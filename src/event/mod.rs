@@ -11,8 +11,10 @@
 //!
 //! Deliberately not here: how a label, a page or a person is derived (`normalize/`, `identity/`).
 
+mod junk;
 mod raw;
 mod schema;
 
+pub use junk::is_junk;
 pub use raw::{RawEvent, Reject, RejectReason};
 pub use schema::{Column, events, quarantine, utc_micros};

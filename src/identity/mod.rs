@@ -4,6 +4,10 @@
 //! user id ─► as given          else anonymous id ─► anon:<id>          else session id ─► sid:<id>
 //! else the visitor ─► ip:<host>  or  ipua:<16 hex digits of a hash of host, NUL and user agent>
 //! ```
+//! Under the masks of `[privacy]` the ids are those that are stored, and the host is the keyed hash of the whole host,
+//! whatever the column `ip` shows: nobody is merged with a neighbour of the same network, and no `ipua:` tells an address
+//! to whoever tries them all.
+//!
 //! Where `[session] source_ids = "ignore"` says that session ids of the source mean nothing, the visitor comes before
 //! the session id, which then tells only those apart who have nothing else.
 //!
@@ -17,17 +21,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::config::{SourceIds, Visitor};
 use crate::event::RawEvent;
-
-/// Ids that programs write when they have none, in lower case.
-const JUNK: [&[u8]; 9] =
-    [b"", b"-", b"null", b"none", b"undefined", b"anonymous", b"0", b"unknown", b"[object object]"];
-
-/// Whether an id says that there is no id; case and blanks around it do not matter.
-#[must_use]
-pub fn is_junk(id: &[u8]) -> bool {
-    let id = id.trim_ascii();
-    id.len() <= 15 && JUNK.iter().any(|junk| junk.eq_ignore_ascii_case(id))
-}
+pub use crate::event::is_junk;
 
 /// Appends the event's `distinct_id` to `out`; `false`, and nothing appended, where nobody did it.
 pub fn distinct_id(event: &RawEvent<'_>, visitor: Visitor, source_ids: SourceIds, out: &mut Vec<u8>) -> bool {
@@ -114,15 +108,5 @@ mod tests {
         out.push(b' ');
         assert!(distinct_id(&event, Visitor::Ip, SourceIds::Ignore, &mut out));
         assert_eq!(out, b"ip:192.0.2.7 sid:s1");
-    }
-
-    #[test]
-    fn junk() {
-        for junk in ["", " ", "-", "NULL", "None", "undefined", "Anonymous", "0", "unknown", "[object Object]"] {
-            assert!(is_junk(junk.as_bytes()), "{junk}");
-        }
-        for real in ["00", "1", "nullable", "u-1", "[object Objects]"] {
-            assert!(!is_junk(real.as_bytes()), "{real}");
-        }
     }
 }

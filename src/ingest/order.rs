@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_order_is_total_and_split_by_day() {
-        let rules = Rules::new(&Config::default(), 3 * DAY).unwrap();
+        let rules = Rules::new(&Config::default(), 3 * DAY, None).unwrap();
         let rules = Rules { earliest_ts: 0, ..rules };
         let mut buffer = RowBuffer::new(&rules);
         let sources = ["ff".to_owned(), "aa".to_owned()];

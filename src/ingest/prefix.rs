@@ -17,7 +17,7 @@ use super::input::chunks::{Chunks, Piece};
 use super::input::expand::Input;
 use super::input::frame::Records;
 use super::reading::{Opened, unreadable};
-use super::rows::buffer::RowBuffer;
+use super::rows::buffer::{RowBuffer, Taken};
 use super::run::Run;
 use super::source::digest::Hasher;
 use crate::parse::{Chosen, Framing, LineParser, Outcome};
@@ -65,7 +65,7 @@ pub fn lines(
             Piece::TooLong { start, head, terminated } => {
                 count += 1;
                 if terminated && start >= verified {
-                    unproved.refused.insert(start, xxh3_128(&head));
+                    unproved.refused.insert(start, xxh3_128(&run.rules.kept(&head)));
                 }
             }
         }
@@ -95,18 +95,23 @@ impl Unproved {
             if !record.terminated || offset + record.bytes.len() as u64 <= verified {
                 continue;
             }
-            match outcome {
-                Outcome::Event(raw) if rows.push(&raw, 0, offset, &run.rules).is_ok() => {
+            let taken = match outcome {
+                Outcome::Event(raw) => rows.push(&raw, 0, offset, &run.rules).ok(),
+                Outcome::Reject(_) => None,
+                Outcome::Drop(rule) => Some(Taken::Dropped(rule)),
+            };
+            match taken {
+                Some(Taken::Stored) => {
                     let given = rows.texts.event_id.len() > 1;
                     if let Some(row) = rows.rows.last() {
                         self.events.insert(offset, (Content::of_row(rows, row).hash(), given));
                     }
                     rows.clear();
                 }
-                Outcome::Event(_) | Outcome::Reject(_) => {
-                    self.refused.insert(offset, xxh3_128(record.bytes));
+                Some(Taken::Dropped(_)) => {}
+                None => {
+                    self.refused.insert(offset, xxh3_128(&run.rules.kept(record.bytes)));
                 }
-                Outcome::Drop(_) => {}
             }
         }
         count

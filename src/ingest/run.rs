@@ -18,6 +18,7 @@ use super::reading::{Reading, Waiting};
 use super::report::{IngestReport, Progress, Skipped};
 use super::rows::buffer::RowBuffer;
 use super::rows::rules::Rules;
+use super::source::digest::Seal;
 use super::source::identify::KnownSources;
 use crate::config::Config;
 use crate::limits;
@@ -66,14 +67,16 @@ pub fn ingest(
 ) -> Result<IngestReport, IngestError> {
     let inputs = expand::expand(&options.inputs)?;
     progress.start(inputs.iter().map(|input| input.bytes).sum());
-    let rules = Rules::new(config, options.now).map_err(IngestError::Config)?;
     let mut writer = store.writer()?;
+    let masks = config.privacy.is_on();
+    let key = writer.key(masks)?;
+    let rules = Rules::new(config, options.now, key.as_ref()).map_err(IngestError::Config)?;
     let mut run = Run {
         config,
         options,
         rules,
         fingerprint: config.rules_fingerprint(),
-        known: KnownSources::new(writer.snapshot()?.sources())?,
+        known: KnownSources::new(writer.snapshot()?.sources(), Seal::new(key, masks))?,
         buffer: None,
         conflicts: Conflicts::default(),
         report: IngestReport::default(),

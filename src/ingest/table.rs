@@ -24,6 +24,7 @@ use super::group::Pending;
 use super::input::expand::{Input, Origin};
 use super::reading::{Reading, unreadable};
 use super::report::SourceReport;
+use super::rows::buffer::Taken;
 use super::source::identify::PARQUET;
 use crate::event::{Reject, RejectReason};
 use crate::limits;
@@ -50,11 +51,10 @@ impl Reading<'_, '_, '_> {
         }
         let file = open(input)?;
         let (hash, bytes) = hash(&file).map_err(|error| unreadable(input, &error))?;
-        let digest = [&b"P"[..], &hash.to_le_bytes()].concat();
         let why = "it begins with PAR1".to_owned();
         let name = input.name.clone();
         let report = SourceReport { name: name.clone(), format: PARQUET.to_owned(), why, bytes, ..Default::default() };
-        if let Some(row) = self.run.known.table(&digest).or_else(|| self.fresh.table(&digest)).cloned() {
+        if let Some(row) = self.run.known.table(hash).or_else(|| self.fresh.table(hash)).cloned() {
             let id = row.source_id.clone();
             let number = self.group.add(Pending { known_lines: row.lines, base: row, report, ..Pending::default() });
             self.group.name_again(number, id);
@@ -64,7 +64,7 @@ impl Reading<'_, '_, '_> {
         let base = SourceRow {
             name,
             format: PARQUET.to_owned(),
-            digest,
+            digest: self.run.known.seal.tables(hash).swap_remove(0),
             first_seen_ts: self.run.options.now,
             ..Default::default()
         };
@@ -128,8 +128,12 @@ impl Reading<'_, '_, '_> {
         let source = number as u16;
         let reject = match outcome {
             Outcome::Event(raw) => match self.buffer.push(&raw, source, row, &self.run.rules) {
-                Ok(()) => {
+                Ok(Taken::Stored) => {
                     tally.stored += 1;
+                    return Ok(());
+                }
+                Ok(Taken::Dropped(rule)) => {
+                    tally.drop_by(rule);
                     return Ok(());
                 }
                 Err(reason) => Reject { reason, matched: 0 },
@@ -147,10 +151,11 @@ impl Reading<'_, '_, '_> {
     #[cold]
     fn refuse_row(&mut self, number: usize, row: u64, reason: RejectReason, raw: &[u8]) {
         let source = u32::try_from(number).unwrap_or(u32::MAX);
-        self.buffer.refusals.push((source, row, row + 1), reason, 0, raw);
+        let kept = self.run.rules.kept(raw);
+        self.buffer.refusals.push((source, row, row + 1), reason, 0, &kept);
         let pending = &mut self.group.pending[number];
         pending.tally.quarantined += 1;
-        pending.report.problem(row + 1, reason, 0, raw);
+        pending.report.problem(row + 1, reason, 0, &kept);
     }
 }
 

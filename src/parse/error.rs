@@ -33,6 +33,19 @@ pub enum FormatError {
     Invalid { name: String, message: String },
 }
 
+impl FormatError {
+    /// Without the lines that it shows.
+    #[must_use]
+    pub fn redacted(mut self) -> Self {
+        if let Self::NoMatch { attempts, .. } = &mut self {
+            for attempt in attempts {
+                "[redacted]".clone_into(&mut attempt.line);
+            }
+        }
+        self
+    }
+}
+
 fn unknown_hint(suggestion: Option<&str>) -> String {
     let formats = "'journeyql formats' lists all; a regular expression needs named groups such as (?<ts>…)";
     match suggestion {

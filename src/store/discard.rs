@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::layout::{Layout, Table};
 use super::lock::WriterLock;
-use super::{Store, StoreError};
+use super::{Store, StoreError, key};
 
 impl Store {
     /// Removes a store that nothing was ever committed to, and its folder too where `folder` says so and nothing else
@@ -15,11 +15,15 @@ impl Store {
     pub fn discard(self, folder: bool) -> Result<bool, StoreError> {
         let Self { layout, disk, catalog } = self;
         let (lock, _) = WriterLock::take(&layout, &disk)?;
+        let mut files = files(&layout);
         {
             let catalog = catalog.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
             let listing = catalog.listing()?;
             if !(listing.sources.is_empty() && listing.events.is_empty() && listing.quarantine.is_empty()) {
                 return Ok(false);
+            }
+            if key::is_ours(&catalog)? {
+                files.push(layout.key());
             }
         }
         // The catalog goes first: from then on there is no store.
@@ -28,7 +32,7 @@ impl Store {
             let path = path.to_owned();
             move |error| StoreError::io("removing", &path, error)
         };
-        for path in files(&layout) {
+        for path in files {
             disk.remove(&path).map_err(failed(&path))?;
         }
         drop(lock);

@@ -53,6 +53,16 @@ impl Disk {
         OpenOptions::new().write(true).create_new(true).open(path)
     }
 
+    /// Creates a file that must not exist yet and that only its owner may read.
+    pub(super) fn create_secret(&self, path: &Path) -> io::Result<File> {
+        self.step(Step::Create(path))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(path)
+    }
+
     /// Opens a file for reading and writing, creating it empty when it is not there.
     pub(super) fn open_or_create(&self, path: &Path) -> io::Result<File> {
         self.step(Step::Create(path))?;

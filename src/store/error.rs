@@ -34,6 +34,10 @@ pub enum StoreError {
     DamagedPart { path: PathBuf, check: &'static str, detail: String },
     #[error("the catalog {catalog} is damaged: {detail} – restore the store from a copy")]
     DamagedCatalog { catalog: PathBuf, detail: String },
+    #[error(
+        "{path} {what} – put the store's own key back; without it nothing that comes is masked as what is there, so a new store is the other way"
+    )]
+    Key { path: PathBuf, what: &'static str },
     #[error("the store {dir} is in use: {holder} is writing to it – wait for it to end")]
     InUse { dir: PathBuf, holder: String },
     #[error(
@@ -69,6 +73,7 @@ impl StoreError {
                 | Self::TruncatedPart { .. }
                 | Self::DamagedPart { .. }
                 | Self::DamagedCatalog { .. }
+                | Self::Key { .. }
         )
     }
 

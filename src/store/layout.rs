@@ -197,6 +197,11 @@ impl Layout {
         self.root.join("journeyql.toml")
     }
 
+    /// The key of the masks, for nobody but who ingests.
+    pub(super) fn key(&self) -> PathBuf {
+        self.root.join("privacy.key")
+    }
+
     pub(super) fn writer_lock(&self) -> PathBuf {
         self.root.join("writer.lock")
     }

@@ -8,6 +8,7 @@
 //!
 //!   layout.rs   where everything lies            disk.rs     create, write, sync, rename, remove
 //!   catalog/    what is data (SQLite, DuckLake)  commit.rs   the protocol       sweep.rs  what a crash left
+//!   key.rs      the secret of the masks
 //!   lock.rs     one writer                       lease.rs    who reads what     parquet.rs  rows → bytes
 //!   verify/     everything against everything    error.rs    why the store said no
 //! ```
@@ -20,6 +21,7 @@ mod commit;
 mod discard;
 mod disk;
 mod error;
+mod key;
 mod layout;
 mod lease;
 mod lock;
@@ -69,9 +71,11 @@ pub struct Store {
 }
 
 /// What may lie in a folder that becomes a store: the rules, and what an interrupted creation left.
-const WELCOME: [&str; 14] = [
+const WELCOME: [&str; 16] = [
     "journeyql.toml",
     "journeyql.toml.tmp",
+    "privacy.key",
+    "privacy.key.tmp",
     "queries",
     "data",
     "leases",

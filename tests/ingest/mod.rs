@@ -8,6 +8,7 @@ mod duplicates;
 mod golden;
 mod growth;
 mod permutations;
+mod privacy;
 mod tables;
 
 use std::collections::BTreeMap;

@@ -99,10 +99,7 @@ impl Reading<'_, '_, '_> {
             if let Some((newest, rows)) = order::days(&self.buffer.rows).pop()
                 && rows <= self.buffer.rows.len() / 2
             {
-                carry(&mut self.buffer, &mut next, newest.start(), &self.run.rules).map_err(|reason| {
-                    let detail = format!("a row was taken and is now refused as {}", reason.name());
-                    IngestError::Conservation { name: "the buffer".to_owned(), detail }
-                })?;
+                carry(&mut self.buffer, &mut next, newest.start(), &self.run.rules);
             }
         }
         let full = std::mem::replace(&mut self.buffer, next);

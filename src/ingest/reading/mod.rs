@@ -100,7 +100,7 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
             snapshot,
             press,
             group: Group::default(),
-            fresh: KnownSources::default(),
+            fresh: KnownSources::under(run.known.seal.clone()),
             buffer,
             spare: None,
             limit: run.options.buffer_bytes / 8,

@@ -23,7 +23,7 @@ use crate::ingest::report::SourceReport;
 use crate::ingest::source::identify::state_of;
 use crate::ingest::source::verify::{Verdict, verify};
 use crate::ingest::text::Begin;
-use crate::parse::{self, Choice, Chosen};
+use crate::parse::{self, Choice, Chosen, FormatError};
 use crate::store::{SourceRow, Table};
 
 impl Reading<'_, '_, '_> {
@@ -57,7 +57,7 @@ impl Reading<'_, '_, '_> {
         let state = state_of(&row)?;
         let opened = self.open(input)?;
         let plain = Plain::open(&input.origin, &input.name, &self.raw_bytes)?;
-        match verify(plain, &state, row.offset).map_err(|error| unreadable(input, &error))? {
+        match verify(plain, &state, row.offset, &self.run.known.seal).map_err(|error| unreadable(input, &error))? {
             Verdict::Continues(mut position) => {
                 if !state.tail.named && position.goes_on().map_err(|error| unreadable(input, &error))? {
                     self.forget(&row)?;
@@ -115,7 +115,9 @@ impl Reading<'_, '_, '_> {
             return Ok(Chosen { why: "as before".to_owned(), ..chosen });
         }
         let chosen = parse::choose(requested, head, config);
-        match chosen.map_err(|source| IngestError::Format { name: input.name.clone(), source })? {
+        // The message shows a line.
+        let told = |source: FormatError| if self.run.rules.privacy.is_some() { source.redacted() } else { source };
+        match chosen.map_err(|source| IngestError::Format { name: input.name.clone(), source: told(source) })? {
             Choice::Text(chosen) => Ok(chosen),
             Choice::Parquet { .. } => {
                 let why = "it is packed, and only text is unpacked here – unpack it first".to_owned();

@@ -1,7 +1,8 @@
 //! The row buffer: rows, the texts of each column, and what is known of each text.
 //!
 //! Everything that depends on one text alone (its page, whether it is an asset, a bot, a junk id) is asked once per
-//! distinct text and remembered beside its code.
+//! distinct text and remembered beside its code. Masks are on before a text gets its code; only the keys of
+//! [`Whos`], which never leave the memory, know a visit as its lines have it.
 
 use super::interner::{Code, Interner};
 use super::refusals::Refusals;
@@ -11,12 +12,21 @@ use super::texts::{Texts, code, text};
 use super::who::{Who, Whos};
 use crate::event::{RawEvent, RejectReason};
 use crate::identity;
+use crate::privacy::{self, CONSENT, Privacy};
 
 /// What is known of one distinct target.
 #[derive(Debug, Clone, Copy, Default)]
 struct Target {
     page: Code,
     asset: bool,
+}
+
+/// What became of an event that was not refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    Stored,
+    /// By this rule.
+    Dropped(&'static str),
 }
 
 /// Rows between parsing and sorting.
@@ -32,6 +42,7 @@ pub struct RowBuffer {
     /// By method code: counts as a step.
     methods: Vec<bool>,
     scratch: Vec<u8>,
+    masked: privacy::Texts,
 }
 
 impl RowBuffer {
@@ -46,6 +57,7 @@ impl RowBuffer {
             targets: vec![Target::default()],
             methods: vec![rules.steps.method_counts(None)],
             scratch: Vec::new(),
+            masked: privacy::Texts::default(),
         }
     }
 
@@ -53,14 +65,59 @@ impl RowBuffer {
     ///
     /// # Errors
     /// The time is out of range, or nobody did it.
-    pub fn push(&mut self, raw: &RawEvent<'_>, source: u16, offset: u64, rules: &Rules) -> Result<(), RejectReason> {
+    #[inline]
+    pub fn push(&mut self, raw: &RawEvent<'_>, source: u16, offset: u64, rules: &Rules) -> Result<Taken, RejectReason> {
+        if let Some(privacy) = &rules.privacy {
+            return self.push_masked(raw, (source, offset), rules, privacy);
+        }
+        let who = self.who(raw, rules)?;
+        self.place(who, raw, (source, offset), rules);
+        Ok(Taken::Stored)
+    }
+
+    fn push_masked(
+        &mut self,
+        raw: &RawEvent<'_>,
+        line: (u16, u64),
+        rules: &Rules,
+        privacy: &Privacy,
+    ) -> Result<Taken, RejectReason> {
+        if !privacy.consents(raw) {
+            return Ok(Taken::Dropped(CONSENT));
+        }
+        let who = self.who(raw, rules)?;
+        let mut texts = std::mem::take(&mut self.masked);
+        self.place(who, &privacy.what(raw, &mut texts), line, rules);
+        self.masked = texts;
+        Ok(Taken::Stored)
+    }
+
+    /// The visit that an event belongs to.
+    #[inline]
+    fn who(&mut self, raw: &RawEvent<'_>, rules: &Rules) -> Result<Code, RejectReason> {
         if raw.ts < rules.earliest_ts || raw.ts > rules.latest_ts {
             return Err(RejectReason::Clock);
         }
         let who = self.whos.code(raw, &mut self.texts, rules);
-        if self.whos.is_nobody(who) {
-            return Err(RejectReason::NoIdentity);
+        if self.whos.is_nobody(who) { Err(RejectReason::NoIdentity) } else { Ok(who) }
+    }
+
+    /// Adds the rows of another buffer that are `wanted`, as they are.
+    pub fn adopt(&mut self, from: &Self, wanted: impl Fn(&Row) -> bool, rules: &Rules) {
+        let mut whos = vec![0; from.whos.len()];
+        for row in from.rows.iter().filter(|row| wanted(row)) {
+            let who = &mut whos[row.who as usize];
+            if *who == 0 {
+                *who = self.whos.adopt(from.who_of(row), &from.texts, &mut self.texts, rules);
+            }
+            let who = *who;
+            self.place(who, &from.raw(row), (row.source, row.offset), rules);
         }
+    }
+
+    /// Adds a row of the visit `who`.
+    #[inline]
+    fn place(&mut self, who: Code, raw: &RawEvent<'_>, (source, offset): (u16, u64), rules: &Rules) {
         let texts = &mut self.texts;
         let path = code(&mut texts.path, raw.target);
         let referrer = code(&mut texts.referrer, raw.referrer);
@@ -86,7 +143,6 @@ impl RowBuffer {
             status,
             source,
         });
-        Ok(())
     }
 
     /// A row as the line that it came from, up to texts that were no UTF-8.

@@ -3,16 +3,9 @@
 
 use super::buffer::RowBuffer;
 use super::rules::Rules;
-use crate::event::RejectReason;
 
-/// Moves the rows at or after `ts` from `full` to `next`.
-///
-/// # Errors
-/// A row that was taken is refused now, which would be a mistake of ours.
-pub fn carry(full: &mut RowBuffer, next: &mut RowBuffer, ts: i64, rules: &Rules) -> Result<(), RejectReason> {
-    for row in full.rows.iter().filter(|row| row.ts >= ts) {
-        next.push(&full.raw(row), row.source, row.offset, rules)?;
-    }
+/// Moves the rows at or after `ts` from `full` to `next`, as they are: the masks are on already.
+pub fn carry(full: &mut RowBuffer, next: &mut RowBuffer, ts: i64, rules: &Rules) {
+    next.adopt(full, |row| row.ts >= ts, rules);
     full.rows.retain(|row| row.ts < ts);
-    Ok(())
 }

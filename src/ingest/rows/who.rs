@@ -127,10 +127,28 @@ impl Whos {
     /// Who an event's texts say did it.
     #[cold]
     fn meet(&mut self, raw: &RawEvent<'_>, agent: Code, texts: &mut Texts, rules: &Rules) -> Who {
-        // Agents of refused events are in between.
-        for text in texts.agent.texts().skip(self.bots.len() - 1) {
-            self.bots.push(rules.steps.is_bot(text));
-        }
+        self.learn_agents(texts, rules);
+        let Some(privacy) = &rules.privacy else { return self.meet_as(raw, raw.ip, agent, texts, rules) };
+        let who = privacy.who(raw);
+        let masked = RawEvent {
+            user_id: who.user_id.as_deref(),
+            anonymous_id: who.anonymous_id.as_deref(),
+            session_id: who.session_id.as_deref(),
+            ip: who.ip.as_deref(),
+            ..*raw
+        };
+        self.meet_as(&masked, who.visitor.as_deref(), agent, texts, rules)
+    }
+
+    /// [`Whos::meet`] with the texts as they are stored; `host` is what a visitor is told apart by.
+    fn meet_as(
+        &mut self,
+        raw: &RawEvent<'_>,
+        host: Option<&[u8]>,
+        agent: Code,
+        texts: &mut Texts,
+        rules: &Rules,
+    ) -> Who {
         let real = |id: &&[u8]| !identity::is_junk(id);
         let mut who = Who {
             user: code(&mut texts.user, raw.user_id),
@@ -145,7 +163,8 @@ impl Whos {
             return who;
         }
         // Of the texts as they are stored: bytes that are no UTF-8 tell nobody apart.
-        let (user_agent, ip) = (text(&texts.agent, agent), text(&texts.ip, who.ip));
+        let (user_agent, stored) = (text(&texts.agent, agent), text(&texts.ip, who.ip));
+        let ip = if host == raw.ip { stored } else { host };
         self.scratch.clear();
         let event = RawEvent { user_agent, ip, ..*raw };
         if identity::distinct_id(&event, rules.visitor, rules.source_ids, &mut self.scratch) {
@@ -157,6 +176,36 @@ impl Whos {
             self.persons[who.user as usize] = who.distinct;
         }
         who
+    }
+
+    /// A visit of another buffer, as it is; its own lines find it no more, and meet it anew.
+    pub fn adopt(&mut self, who: Who, from: &Texts, texts: &mut Texts, rules: &Rules) -> Code {
+        let moved = |of: &Interner, to: &mut Interner, it: Code| code(to, text(of, it));
+        let who = Who {
+            distinct: moved(&from.distinct, &mut texts.distinct, who.distinct),
+            user: moved(&from.user, &mut texts.user, who.user),
+            ip: moved(&from.ip, &mut texts.ip, who.ip),
+            agent: moved(&from.agent, &mut texts.agent, who.agent),
+            session: moved(&from.session, &mut texts.session, who.session),
+            anonymous: moved(&from.anonymous, &mut texts.anonymous, who.anonymous),
+        };
+        self.learn_agents(texts, rules);
+        // A key that no line has: shorter than any, and told apart by its number.
+        let key = self.met.len().to_le_bytes();
+        self.met.push(who);
+        self.keys.intern(&key)
+    }
+
+    /// Asks about agents that are seen for the first time, those of refused events among them.
+    fn learn_agents(&mut self, texts: &Texts, rules: &Rules) {
+        for text in texts.agent.texts().skip(self.bots.len() - 1) {
+            self.bots.push(rules.steps.is_bot(text));
+        }
+    }
+
+    /// How many visits there are, nobody's included: codes are `0..len()`.
+    pub fn len(&self) -> usize {
+        self.met.len()
     }
 
     /// Whether an agent that did something is a known bot.

@@ -9,13 +9,18 @@
 //! record may still grow. Checkpoints stand at the powers of two up to `step` and then at its multiples; `step`
 //! doubles when there are too many, so that the state of a source of any size stays near 4 KiB.
 //!
-//! Invariants: a hash at n is the 128-bit hash of the first n plain bytes, whatever the reads were cut like; the
-//! encoded form has a version and is refused, not guessed, when it is another.
+//! Where `[privacy]` is on the hashes are *sealed*: what is kept is a keyed hash of each. A bare one of sixteen bytes
+//! would tell the address that a log begins with to whoever tries them all.
+//!
+//! Invariants: a hash at n is the 128-bit hash of the first n plain bytes, whatever the reads were cut like, and only
+//! leaves the memory as the seal says; the encoded form has a version and is refused, not guessed, when it is another.
 //!
 //! Deliberately not here: which source an input is (`identify.rs`), reading (`input/`).
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
+
+use crate::privacy::{Key, Kind};
 
 /// The first checkpoint.
 const FIRST: u64 = 16;
@@ -23,7 +28,50 @@ const FIRST: u64 = 16;
 const STEP: u64 = 64 << 10;
 /// Regular checkpoints beyond which the distance doubles.
 const REGULAR: usize = 128;
-const VERSION: u8 = 1;
+/// The versions of the encoded form: with bare hashes, with sealed ones.
+const BARE: u8 = 1;
+const SEALED: u8 = 2;
+
+/// How the bytes of sources are remembered.
+#[derive(Debug, Clone, Default)]
+pub struct Seal {
+    /// The store's, where it has one: also when nothing new is sealed, what was sealed is recognised.
+    key: Option<Key>,
+    /// What is written from now on is sealed.
+    on: bool,
+}
+
+impl Seal {
+    /// With the store's key; `on`: what is written is sealed.
+    pub fn new(key: Option<Key>, on: bool) -> Self {
+        Self { on: on && key.is_some(), key }
+    }
+
+    /// The hash of the first `at` bytes as it is kept; `None` where it is sealed with a key that is not there.
+    pub fn hash(&self, sealed: bool, at: u64, hash: u128) -> Option<u128> {
+        if !sealed {
+            return Some(hash);
+        }
+        Some(self.key.as_ref()?.hash(Kind::Bytes, &[&at.to_le_bytes(), &hash.to_le_bytes()]))
+    }
+
+    /// The hash that names a source.
+    pub fn name(&self, bytes: &[u8], seed: u64) -> u64 {
+        match &self.key {
+            #[expect(clippy::cast_possible_truncation, reason = "as many bits as a name has")]
+            Some(key) if self.on => key.hash(Kind::Source, &[&seed.to_le_bytes(), bytes]) as u64,
+            _ => xxh3_64_with_seed(bytes, seed),
+        }
+    }
+
+    /// What a table is known by, whose bytes have this hash: as it is written now, and all that it may be known by.
+    pub fn tables(&self, hash: u128) -> Vec<Vec<u8>> {
+        let bare = [&b"P"[..], &hash.to_le_bytes()].concat();
+        let Some(sealed) = self.hash(true, 0, hash) else { return vec![bare] };
+        let sealed = [&b"S"[..], &sealed.to_le_bytes()].concat();
+        if self.on { vec![sealed, bare] } else { vec![bare, sealed] }
+    }
+}
 
 /// Hashes of prefixes of one text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,9 +193,26 @@ pub struct State {
     pub tail: Tail,
     /// Hash of the first `tail.start` bytes.
     pub before_tail: u128,
+    /// The hashes are sealed.
+    pub sealed: bool,
 }
 
 impl State {
+    /// The state of a text that was read to where `hasher` is, as the seal lets it be kept.
+    pub fn new(hasher: &Hasher, tail: Tail, before_tail: u128, seal: &Seal) -> Self {
+        let sealed = seal.on;
+        let kept = |at: u64, hash: u128| seal.hash(sealed, at, hash).unwrap_or_default();
+        let mut checkpoints = hasher.checkpoints().clone();
+        checkpoints.hashes = checkpoints.iter().map(|(at, hash)| kept(at, hash)).collect();
+        let before_tail = kept(tail.start, before_tail);
+        Self { checkpoints, whole: kept(hasher.position(), hasher.hash()), tail, before_tail, sealed }
+    }
+
+    /// Whether `kept`, a hash of this state, is of bytes with this hash.
+    pub fn is(&self, kept: u128, seal: &Seal, (at, hash): (u64, u128)) -> bool {
+        seal.hash(self.sealed, at, hash) == Some(kept)
+    }
+
     /// The last known position that is at most `limit`, with its hash.
     pub fn last_at_most(&self, limit: u64, offset: u64) -> Option<(u64, u128)> {
         let marks = [(offset, self.whole), (self.tail.start, self.before_tail)];
@@ -162,7 +227,7 @@ impl State {
     pub fn encode(&self) -> Vec<u8> {
         // The tail is small and rarely looked at: JSON, between fields of fixed size.
         let tail = serde_json::to_vec(&self.tail).unwrap_or_default();
-        let mut bytes = vec![VERSION];
+        let mut bytes = vec![if self.sealed { SEALED } else { BARE }];
         bytes.extend_from_slice(&self.checkpoints.step.to_le_bytes());
         bytes.extend_from_slice(&self.whole.to_le_bytes());
         bytes.extend_from_slice(&self.before_tail.to_le_bytes());
@@ -177,7 +242,10 @@ impl State {
     /// Reads [`State::encode`]'s bytes; `None` for anything else.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut at = Fields(bytes);
-        let [VERSION] = at.take()? else { return None };
+        let [version] = at.take()?;
+        if !matches!(version, BARE | SEALED) {
+            return None;
+        }
         let step = u64::from_le_bytes(at.take()?);
         let whole = u128::from_le_bytes(at.take()?);
         let before_tail = u128::from_le_bytes(at.take()?);
@@ -191,7 +259,8 @@ impl State {
         while let Some(hash) = at.take() {
             hashes.push(u128::from_le_bytes(hash));
         }
-        Some(Self { checkpoints: Checkpoints { step, hashes }, whole, tail, before_tail })
+        let checkpoints = Checkpoints { step, hashes };
+        Some(Self { checkpoints, whole, tail, before_tail, sealed: version == SEALED })
     }
 }
 
@@ -267,12 +336,35 @@ mod tests {
                 named: true,
             },
             before_tail: 7,
+            sealed: false,
         };
+        let sealed = State { sealed: true, ..state.clone() };
         assert_eq!(State::decode(&state.encode()), Some(state.clone()));
+        assert_eq!(State::decode(&sealed.encode()), Some(sealed));
         assert_eq!(State::decode(b""), None);
-        assert_eq!(State::decode(&[2; 60]), None);
+        assert_eq!(State::decode(&[3; 60]), None);
         assert_eq!(state.last_at_most(199_500, 200_000), Some((199_000, 7)));
         assert_eq!(state.last_at_most(100, 200_000).unwrap().0, 64);
         assert_eq!(state.last_at_most(15, 200_000), None);
+    }
+
+    #[test]
+    fn a_seal_hides_the_hashes_and_knows_them_again() {
+        let mut hasher = Hasher::default();
+        hasher.update(&text(1_000));
+        let tail = Tail { start: 900, fate: None, lines: 3, parser: Vec::new(), named: true };
+        let key = Some(Key::new([7; 32]));
+        let (bare, sealing) = (Seal::new(key.clone(), false), Seal::new(key, true));
+        let state = State::new(&hasher, tail.clone(), 5, &sealing);
+        let own: Vec<(u64, u128)> = hasher.checkpoints().iter().collect();
+        for ((at, hash), (_, kept)) in own.into_iter().zip(state.checkpoints.iter()) {
+            assert_ne!(hash, kept);
+            assert!(state.is(kept, &bare, (at, hash)) && !state.is(kept, &bare, (at + 1, hash)));
+            assert!(!state.is(kept, &Seal::default(), (at, hash)), "without the key");
+        }
+        assert!(state.is(state.whole, &sealing, (1_000, hasher.hash())));
+        assert_eq!(State::new(&hasher, tail, 5, &bare).whole, hasher.hash());
+        assert_eq!(bare.tables(9)[0], sealing.tables(9)[1]);
+        assert_ne!(bare.name(b"x", 0), sealing.name(b"x", 0));
     }
 }

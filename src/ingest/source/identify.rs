@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
+use xxhash_rust::xxh3::xxh3_128;
 
-use super::digest::State;
+use super::digest::{Seal, State};
 use crate::ingest::error::IngestError;
 use crate::store::SourceRow;
 
@@ -24,15 +24,22 @@ pub struct KnownSources {
     short: Vec<String>,
     /// Parquet sources by their digest.
     tables: HashMap<Vec<u8>, String>,
+    /// How their bytes are remembered.
+    pub seal: Seal,
 }
 
 impl KnownSources {
+    /// None yet, whose bytes are remembered under `seal`.
+    pub fn under(seal: Seal) -> Self {
+        Self { seal, ..Self::default() }
+    }
+
     /// Those of a snapshot.
     ///
     /// # Errors
     /// A state was written by a newer program.
-    pub fn new(rows: &[SourceRow]) -> Result<Self, IngestError> {
-        let mut known = Self::default();
+    pub fn new(rows: &[SourceRow], seal: Seal) -> Result<Self, IngestError> {
+        let mut known = Self::under(seal);
         rows.iter().try_for_each(|row| known.put(row.clone()))?;
         Ok(known)
     }
@@ -70,9 +77,9 @@ impl KnownSources {
         self.short.retain(|short| short != id);
     }
 
-    /// The Parquet source with this digest.
-    pub fn table(&self, digest: &[u8]) -> Option<&SourceRow> {
-        self.by_id.get(self.tables.get(digest)?)
+    /// The Parquet source whose bytes have this hash.
+    pub fn table(&self, hash: u128) -> Option<&SourceRow> {
+        self.seal.tables(hash).iter().find_map(|digest| self.by_id.get(self.tables.get(digest)?))
     }
 
     pub fn get(&self, id: &str) -> Option<&SourceRow> {
@@ -84,13 +91,16 @@ impl KnownSources {
     /// # Errors
     /// A state was written by a newer program.
     pub fn candidates(&self, head: &[u8]) -> Result<Vec<SourceRow>, IngestError> {
-        let indexed = head.get(..INDEXED_BYTES).and_then(|first| self.by_head.get(&xxh3_128(first)));
+        let first = head.get(..INDEXED_BYTES).map(xxh3_128);
+        let kept = |sealed: bool| self.seal.hash(sealed, INDEXED_BYTES as u64, first?);
+        let indexed = [false, true].into_iter().filter_map(|sealed| self.by_head.get(&kept(sealed)?));
         let mut found = Vec::new();
-        for id in indexed.into_iter().flatten().chain(&self.short) {
+        for id in indexed.flatten().chain(&self.short) {
             let Some(row) = self.by_id.get(id) else { continue };
-            let Some((at, hash)) = state_of(row)?.last_at_most(head.len() as u64, row.offset) else { continue };
-            let at = usize::try_from(at).unwrap_or(usize::MAX);
-            if head.get(..at).is_some_and(|first| xxh3_128(first) == hash) {
+            let state = state_of(row)?;
+            let Some((at, hash)) = state.last_at_most(head.len() as u64, row.offset) else { continue };
+            let first = head.get(..usize::try_from(at).unwrap_or(usize::MAX));
+            if first.is_some_and(|first| state.is(hash, &self.seal, (at, xxh3_128(first)))) {
                 found.push(row.clone());
             }
         }
@@ -98,13 +108,13 @@ impl KnownSources {
         Ok(found)
     }
 
-    /// The name of a new source whose first event line is `line`: 16 hex digits of the line's hash; where another
+    /// The name of a new source whose first event line is `line`: 16 hex digits of the line's hash (keyed under a seal); where another
     /// source has that name already, of the hash with the seed 1, 2, … – the first that is `free`, which is asked with whether it
     /// is known.
     pub fn source_id(&self, line: &[u8], free: impl Fn(&str, bool) -> bool) -> String {
         let mut seed = 0;
         loop {
-            let id = format!("{:016x}", xxh3_64_with_seed(line, seed));
+            let id = format!("{:016x}", self.seal.name(line, seed));
             if free(&id, self.by_id.contains_key(&id)) {
                 return id;
             }

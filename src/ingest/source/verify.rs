@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::digest::{Hasher, State};
+use super::digest::{Hasher, Seal, State};
 use crate::ingest::input::chunks::CHUNK_BYTES;
 use crate::ingest::input::plain::Plain;
 
@@ -40,11 +40,11 @@ impl Position {
     }
 }
 
-/// Reads `plain` from its start and compares it with a source of `offset` bytes in `state`.
+/// Reads `plain` from its start and compares it with a source of `offset` bytes in `state`, kept under `seal`.
 ///
 /// # Errors
 /// The input cannot be read.
-pub fn verify(mut plain: Plain, state: &State, offset: u64) -> io::Result<Verdict> {
+pub fn verify(mut plain: Plain, state: &State, offset: u64, seal: &Seal) -> io::Result<Verdict> {
     let mut hasher = Hasher::default();
     let mut buffer = vec![0; CHUNK_BYTES];
     advance(&mut plain, &mut hasher, state.tail.start, &mut buffer, |_| {})?;
@@ -54,7 +54,8 @@ pub fn verify(mut plain: Plain, state: &State, offset: u64) -> io::Result<Verdic
         advance(&mut plain, &mut whole, offset, &mut buffer, |bytes| begun.extend_from_slice(bytes))?;
     }
     if whole.position() == offset {
-        let same = whole.hash() == state.whole && hasher.hash() == state.before_tail;
+        let same = state.is(state.whole, seal, (offset, whole.hash()))
+            && state.is(state.before_tail, seal, (state.tail.start, hasher.hash()));
         return Ok(if same {
             Verdict::Continues(Box::new(Position { plain, hasher, begun }))
         } else {
@@ -72,7 +73,8 @@ pub fn verify(mut plain: Plain, state: &State, offset: u64) -> io::Result<Verdic
     } else {
         whole.checkpoints().iter().find(|(at, _)| *at == verified).map(|(_, hash)| hash)
     };
-    Ok(if own == Some(hash) { Verdict::Shorter { verified } } else { Verdict::Differs })
+    let same = own.is_some_and(|own| state.is(hash, seal, (verified, own)));
+    Ok(if same { Verdict::Shorter { verified } } else { Verdict::Differs })
 }
 
 /// Hashes up to `end` or the end of the text.

@@ -22,6 +22,7 @@ use super::input::expand::Input;
 use super::input::frame::{Record, Records};
 use super::input::plain::Plain;
 use super::reading::{Opened, Reading, unreadable};
+use super::rows::buffer::Taken;
 use super::source::digest::{Fate, Hasher, State, Tail};
 use super::source::verify::Position;
 use crate::event::Reject;
@@ -118,7 +119,7 @@ impl Reading<'_, '_, '_> {
             return Ok(());
         }
         let tail = text.end(tail_start, hasher.position());
-        let state = State { checkpoints: hasher.checkpoints().clone(), whole: hasher.hash(), tail, before_tail };
+        let state = State::new(&hasher, tail, before_tail, &self.run.known.seal);
         let pending = &mut self.group.pending[number];
         pending.report.bytes = hasher.position();
         pending.changed = true;
@@ -200,9 +201,13 @@ impl Reading<'_, '_, '_> {
                     self.name_by(text, line);
                 }
                 match pushed {
-                    Ok(()) => {
+                    Ok(Taken::Stored) => {
                         self.group.pending[text.number].tally.stored += 1;
                         return Became::Stored(day);
+                    }
+                    Ok(Taken::Dropped(rule)) => {
+                        self.group.pending[text.number].tally.drop_by(rule);
+                        return Became::Dropped(rule);
                     }
                     Err(reason) => Reject { reason, matched: u32::try_from(line.len()).unwrap_or(u32::MAX) },
                 }
@@ -222,10 +227,11 @@ impl Reading<'_, '_, '_> {
         let (offset, line_no) = at;
         let Reject { reason, matched } = reject;
         let source = u32::try_from(number).unwrap_or(u32::MAX);
-        self.buffer.refusals.push((source, offset, line_no), reason, matched, line);
+        let kept = self.run.rules.kept(line);
+        self.buffer.refusals.push((source, offset, line_no), reason, matched, &kept);
         let pending = &mut self.group.pending[number];
         pending.tally.quarantined += 1;
-        pending.report.problem(line_no, reason, matched, line);
+        pending.report.problem(line_no, reason, matched, &kept);
         Became::Quarantined
     }
 }

@@ -97,6 +97,11 @@ impl Catalog {
         Err(self.foreign(format!("its DuckLake version is {version}, not {DUCKLAKE_VERSION}")))
     }
 
+    /// A fact about the store.
+    pub(in crate::store) fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
+        meta(&self.connection, key).map_err(self.fail("reading"))
+    }
+
     /// The last snapshot.
     pub(in crate::store) fn head(&self) -> Result<i64, StoreError> {
         head(&self.connection).map_err(self.fail("reading the head"))

@@ -70,6 +70,13 @@ impl Catalog {
         self.check_foreign(&tx)
     }
 
+    /// Adds a fact about the store, which stays for life.
+    pub(in crate::store) fn set_meta(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
+        let sql = "INSERT INTO jq_meta(key, value) VALUES (?1, ?2)";
+        self.connection.execute(sql, [key, value]).map_err(self.fail("writing to"))?;
+        Ok(())
+    }
+
     /// Forgets replaced parts whose files are gone.
     pub(in crate::store) fn forget_removed(&mut self, file_ids: &[i64]) -> Result<(), StoreError> {
         let path = self.path.clone();
