@@ -209,7 +209,8 @@ impl<'t> Reader<'t> {
             first => did_you_mean(first, known)
                 .unwrap_or_else(|| format!("what is no column is one of the properties: properties.{first}")),
         };
-        Err(self.mark(start, &format!("no field '{}' – {hint}", self.text[start..self.at].trim())))
+        let what = format!("no field '{}'", self.text[start..self.at].trim());
+        Err(format!("{} – {hint}", self.mark(start, &what)))
     }
 
     fn literal(&mut self) -> Result<Literal, String> {
@@ -223,7 +224,7 @@ impl<'t> Reader<'t> {
             Token::Word(word) if word.eq_ignore_ascii_case("true") => Ok(Literal::Bool(true)),
             Token::Word(word) if word.eq_ignore_ascii_case("false") => Ok(Literal::Bool(false)),
             Token::Word(word) if word.eq_ignore_ascii_case("null") => {
-                Err(self.mark(start, "nothing equals NULL – write IS NULL or IS NOT NULL"))
+                Err(format!("{} – write IS NULL or IS NOT NULL", self.mark(start, "nothing equals NULL")))
             }
             Token::Word(word) => Err(self.expected_at(start, &format!("a value; a text stands in quotes: '{word}'"))),
             _ => Err(self.expected_at(start, "a value: 'text', a number, true or false")),
@@ -369,12 +370,15 @@ mod tests {
     #[test]
     fn errors_point_at_the_token() {
         for (text, said) in [
-            ("propertis.consent = true", "did you mean 'properties'?: ⟨here⟩propertis.consent"),
-            ("consent = true", "properties.consent: ⟨here⟩consent"),
-            ("properties = 1", "such as properties.consent: ⟨here⟩properties"),
-            ("page = '/'", "use path, or a field of properties: ⟨here⟩page"),
+            (
+                "propertis.consent = true",
+                "no field 'propertis.consent': ⟨here⟩propertis.consent = true – did you mean 'properties'?",
+            ),
+            ("consent = true", "⟨here⟩consent = true – what is no column is one of the properties: properties.consent"),
+            ("properties = 1", "⟨here⟩properties = 1 – name one of them, such as properties.consent"),
+            ("page = '/'", "⟨here⟩page = '/' – use path, or a field of properties"),
             ("ip = yes", "a text stands in quotes: 'yes': ip = ⟨here⟩yes"),
-            ("ip = NULL", "IS NULL or IS NOT NULL: ip = ⟨here⟩NULL"),
+            ("ip = NULL", "nothing equals NULL: ip = ⟨here⟩NULL – write IS NULL or IS NOT NULL"),
             ("ip = 'x", "a text without its end: ip = ⟨here⟩'x"),
             ("ip = 'x' ip", "expected AND, OR or the end: ip = 'x' ⟨here⟩ip"),
             ("ip > 'x'", "'>' has no place here: ip ⟨here⟩> 'x'"),

@@ -85,6 +85,15 @@ impl<'a> Content<'a> {
         })
     }
 
+    /// Without what `[privacy]` may mask: the same under any of its rules.
+    pub fn unmasked(mut self) -> Self {
+        let masked = |column: Column| !matches!(column, Column::Method | Column::UserAgent | Column::EventId);
+        for (text, column) in self.texts.iter_mut().zip(TEXTS) {
+            *text = text.filter(|_| !masked(column));
+        }
+        self
+    }
+
     /// A function of the content alone: no seed, no machine, no version of the program.
     pub fn hash(&self) -> u128 {
         let mut state = Xxh3::new();

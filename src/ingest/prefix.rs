@@ -2,7 +2,7 @@
 //!
 //! Hashes exist at checkpoints only. What lies between the last one within the text and its end is compared row by
 //! row with what the store has of the source: every line must be there at its offset with the same content, and none
-//! in between. The bytes after the last newline are the begun copy of a line that is known whole, and count as known.
+//! in between; of rows that other rules shaped, masks perhaps among them, what no mask touches. The bytes after the last newline are the begun copy of a line that is known whole, and count as known.
 //!
 //! Deliberately not here: the hashes themselves (`source/verify.rs`).
 
@@ -25,10 +25,18 @@ use crate::store::{Snapshot, SourceRow, Table};
 
 /// The lines of a text that are not proved by a hash: what each says, by its offset.
 struct Unproved {
-    /// Contents of events that must be stored. An event with a given id may be missing: it was a copy.
-    events: HashMap<u64, (u128, bool)>,
+    events: HashMap<u64, Event>,
     /// Hashes of lines that must be in quarantine.
     refused: HashMap<u64, u128>,
+}
+
+/// An event that must be stored.
+struct Event {
+    content: u128,
+    /// The same of what no mask touches.
+    unmasked: u128,
+    /// Its id was given, so it may be missing: it was a copy.
+    given: bool,
 }
 
 /// The number of lines and of plain bytes of the text if it is a prefix of the source `row`, whose first `verified`
@@ -72,7 +80,7 @@ pub fn lines(
     }
     let (hasher, _, _) = chunks.finish();
     let bytes = hasher.position();
-    Ok(unproved.are_stored(snapshot, row, bytes)?.then_some((count, bytes)))
+    Ok(unproved.are_stored((run, snapshot), row, bytes)?.then_some((count, bytes)))
 }
 
 impl Unproved {
@@ -104,7 +112,9 @@ impl Unproved {
                 Some(Taken::Stored) => {
                     let given = rows.texts.event_id.len() > 1;
                     if let Some(row) = rows.rows.last() {
-                        self.events.insert(offset, (Content::of_row(rows, row).hash(), given));
+                        let content = Content::of_row(rows, row);
+                        let (content, unmasked) = (content.hash(), content.unmasked().hash());
+                        self.events.insert(offset, Event { content, unmasked, given });
                     }
                     rows.clear();
                 }
@@ -118,24 +128,32 @@ impl Unproved {
     }
 
     /// Whether the store has exactly these lines of the source between the first of them and `end`.
-    fn are_stored(mut self, snapshot: &Snapshot, row: &SourceRow, end: u64) -> Result<bool, IngestError> {
+    fn are_stored(
+        mut self,
+        (run, snapshot): (&Run<'_>, &Snapshot),
+        row: &SourceRow,
+        end: u64,
+    ) -> Result<bool, IngestError> {
         let offsets = || self.events.keys().chain(self.refused.keys());
         let (Some(first), Some(last)) = (offsets().min().copied(), offsets().max().copied()) else { return Ok(true) };
         let (range, mut same) = (first..(last + 1).min(end), true);
         for part in snapshot.parts(Table::Events) {
             find::by_line(&part.open()?, &row.source_id, range.clone(), |offset, batch, at| {
-                let own = self.events.remove(&offset).map(|(hash, _)| hash);
-                same &= own.is_some() && own == Content::of_stored(batch, at).map(|content| content.hash());
+                same &= self.events.remove(&offset).zip(Content::of_stored(batch, at)).is_some_and(|(own, stored)| {
+                    own.content == stored.hash()
+                        || (part.rules != run.fingerprint && own.unmasked == stored.unmasked().hash())
+                });
                 Ok(())
             })?;
         }
         for part in snapshot.parts(Table::Quarantine) {
             find::by_line(&part.open()?, &row.source_id, range.clone(), |offset, batch, at| {
                 let own = self.refused.remove(&offset).or_else(|| self.events.remove(&offset).map(|_| 0));
-                same &= own.is_some_and(|own| own == 0 || find::raw(batch, at).is_some_and(|raw| own == xxh3_128(raw)));
+                let is_own = |own| find::raw(batch, at).is_some_and(|raw| own == xxh3_128(raw));
+                same &= own.is_some_and(|own| own == 0 || is_own(own) || part.rules != run.fingerprint);
                 Ok(())
             })?;
         }
-        Ok(same && self.refused.is_empty() && self.events.values().all(|(_, given)| *given))
+        Ok(same && self.refused.is_empty() && self.events.values().all(|event| event.given))
     }
 }

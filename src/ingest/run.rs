@@ -104,7 +104,7 @@ pub struct Run<'a> {
     pub config: &'a Config,
     pub options: &'a IngestOptions,
     pub rules: Rules,
-    fingerprint: String,
+    pub fingerprint: String,
     pub known: KnownSources,
     /// Kept between groups for its memory.
     buffer: Option<RowBuffer>,

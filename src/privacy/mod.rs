@@ -18,7 +18,7 @@
 //! A mask reaches further than its column. An event's own ids and host become `***` where they stand alone in its
 //! path, its referrer, its name or a text of its properties (from [`OWN_BYTES`] bytes on: shorter ones are anything),
 //! and in its properties whatever has the name of an id or a host, or says an address, is masked like the column.
-//! User agents and event ids stay as they are.
+//! User agents, event ids and the names of properties stay as they are.
 //!
 //! Invariants: with any rule on, nothing that a rule hides leaves this room but as a keyed hash ([`Key`]), which
 //! nobody can make without the store's key; equal values have equal hashes, for ever; a mask that meets its own work
@@ -259,16 +259,16 @@ impl Privacy {
         let long = |id: Option<&'a [u8]>, on: bool| {
             id.filter(|id| on && id.len() >= OWN_BYTES && !is_junk(id) && !id.starts_with(HASHED))
         };
-        Own {
-            ids: [
-                long(event.user_id, self.user),
-                long(event.anonymous_id, self.anonymous),
-                long(event.session_id, self.session),
-            ],
-            // A network is shown already.
-            host: long(event.ip, self.ip != IpMask::Keep)
-                .filter(|host| self.shown_host(host).is_none_or(|shown| shown != *host)),
-        }
+        let ids = [
+            long(event.user_id, self.user),
+            long(event.anonymous_id, self.anonymous),
+            long(event.session_id, self.session),
+        ];
+        // A network is shown already.
+        let host = long(event.ip, self.ip != IpMask::Keep)
+            .filter(|host| self.shown_host(host).is_none_or(|shown| shown != *host));
+        let encoded = ids.into_iter().chain([host]).flatten().flat_map(encoded).flatten().collect();
+        Own { ids, host, encoded }
     }
 }
 
@@ -277,6 +277,8 @@ impl Privacy {
 struct Own<'a> {
     ids: [Option<&'a [u8]>; 3],
     host: Option<&'a [u8]>,
+    /// Those that a link spells in another way.
+    encoded: Vec<Vec<u8>>,
 }
 
 impl<'a> Own<'a> {
@@ -288,11 +290,33 @@ impl<'a> Own<'a> {
     /// The text without them where they stand alone; `None` where they do not.
     fn cut(&self, text: &[u8]) -> Option<Vec<u8>> {
         let mut cut: Option<Vec<u8>> = None;
-        for own in self.ids.into_iter().chain([self.host]).flatten() {
+        let plain = self.ids.into_iter().chain([self.host]).flatten();
+        for own in plain.chain(self.encoded.iter().map(Vec::as_slice)) {
             cut = cut_one(cut.as_deref().unwrap_or(text), own).or(cut);
         }
         cut
     }
+}
+
+/// A text percent-encoded, with capitals and without, where that is another.
+fn encoded(text: &[u8]) -> [Option<Vec<u8>>; 2] {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    if text.iter().all(is_plain) {
+        return [None, None];
+    }
+    let digit = |digits: &[u8; 16], value: u8| digits[usize::from(value & 15)];
+    let spelled = |digits: &[u8; 16]| {
+        text.iter().fold(Vec::new(), |mut out, byte| {
+            match byte {
+                byte if is_plain(byte) => out.push(*byte),
+                byte => out.extend([b'%', digit(digits, byte >> 4), digit(digits, *byte)]),
+            }
+            out
+        })
+    };
+    let (upper, lower) = (spelled(b"0123456789ABCDEF"), spelled(b"0123456789abcdef"));
+    let lower = (lower != upper).then_some(lower);
+    [Some(upper), lower]
 }
 
 fn cut_one(text: &[u8], own: &[u8]) -> Option<Vec<u8>> {

@@ -99,6 +99,12 @@ fn other_texts_do_not_tell_the_ids_and_the_host() {
     assert_eq!(target.unwrap(), "/u/***/edit?token=***&from=***&x=u-12345");
     assert_eq!(referrer.unwrap(), "https://example.com/***");
     assert_eq!(name.unwrap(), "hello ***");
+    let mail = RawEvent {
+        user_id: Some(b"ann+1@example.com"),
+        target: Some(b"/u/ann%2B1%40example.com/ann%2b1%40example.com/ann+1@example.com/joann%2B1%40example.com"),
+        ..RawEvent::default()
+    };
+    assert_eq!(what(&mail)[0].as_deref(), Some("/u/***/***/***/joann%2B1%40example.com"));
     let short = RawEvent { user_id: Some(b"u1"), target: Some(b"/u1"), ..RawEvent::default() };
     assert_eq!(what(&short)[0].as_deref(), Some("/u1"), "two bytes are anything");
 }
