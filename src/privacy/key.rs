@@ -74,14 +74,10 @@ impl Key {
     /// The keyed hash of the parts, one behind the other.
     #[must_use]
     pub fn hash(&self, kind: Kind, parts: &[&[u8]]) -> u128 {
-        let mut hasher = blake3::Hasher::new_keyed(&self.0);
-        hasher.update(&[kind as u8]);
-        for part in parts {
-            hasher.update(part);
-        }
-        let mut bytes = [0; 16];
-        hasher.finalize_xof().fill(&mut bytes);
-        u128::from_le_bytes(bytes)
+        let mut text = vec![kind as u8];
+        parts.iter().for_each(|part| text.extend_from_slice(part));
+        let hash = blake3::keyed_hash(&self.0, &text);
+        hash.as_bytes().first_chunk().map_or(0, |half| u128::from_le_bytes(*half))
     }
 }
 

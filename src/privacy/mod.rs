@@ -47,7 +47,7 @@ pub use key::{Key, Kind};
 use crate::config::{Condition, Config, IdMask, IpMask};
 use crate::event::{RawEvent, is_junk};
 use own::Own;
-use properties::{ANONYMOUS, HOSTS, Meaning, SESSIONS, USERS};
+use properties::{ANONYMOUS, HOSTS, Meaning, Names, SESSIONS, USERS};
 use secrets::{Secrets, plain};
 
 /// The rule that drops events without consent.
@@ -85,9 +85,12 @@ pub struct Who<'a> {
     pub visitor: Option<Cow<'a, [u8]>>,
 }
 
-/// Memory for the texts of an event.
+/// Memory for the texts of an event, and what was found out about the names of properties.
 #[derive(Debug, Default)]
-pub struct Texts([Option<Vec<u8>>; 4]);
+pub struct Texts {
+    clean: [Option<Vec<u8>>; 4],
+    names: Names,
+}
 
 impl Privacy {
     /// Compiles `[privacy]`; `None` where no rule is on.
@@ -165,13 +168,16 @@ impl Privacy {
             own.cut(scrubbed.as_deref().unwrap_or(text)).or(scrubbed)
         };
         let masks_properties = self.secrets.is_some() || !self.members.is_empty();
-        texts.0 = [
+        texts.clean = [
             clean(event.target),
             clean(event.referrer),
             event.event.and_then(|name| own.cut(name)),
-            event.properties.filter(|_| masks_properties).and_then(|text| self.properties(text, &own)),
+            event
+                .properties
+                .filter(|_| masks_properties)
+                .and_then(|text| self.properties(text, &own, &mut texts.names)),
         ];
-        let [target, referrer, name, properties] = &texts.0;
+        let [target, referrer, name, properties] = &texts.clean;
         RawEvent {
             target: target.as_deref().or(event.target),
             referrer: referrer.as_deref().or(event.referrer),

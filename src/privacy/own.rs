@@ -16,7 +16,9 @@ impl Privacy {
             long(event.session_id, self.session),
         ];
         // A network is shown already.
-        let is_network = |host: &[u8]| self.shown_host(host).is_some_and(|shown| shown == host);
+        let is_network = |host: &[u8]| {
+            matches!(host, [.., b'.', b'0'] | [.., b':']) && self.shown_host(host).as_deref() == Some(host)
+        };
         let host =
             long(event.ip, self.ip != IpMask::Keep).filter(|host| self.ip != IpMask::Truncate || !is_network(host));
         let encoded = ids.into_iter().chain([host]).flatten().flat_map(encoded).flatten().collect();
@@ -72,6 +74,7 @@ fn encoded(text: &[u8]) -> [Option<Vec<u8>>; 2] {
 }
 
 fn cut_one(text: &[u8], own: &[u8]) -> Option<Vec<u8>> {
+    memchr::memmem::find(text, own)?;
     let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
     let (mut kept, mut copied) = (Vec::new(), 0);
     for at in memchr::memmem::find_iter(text, own) {

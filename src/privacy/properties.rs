@@ -7,6 +7,10 @@
 //! A member is masked for its name (an id's, a host's, a secret's), any value for what it says: the event's own ids
 //! and host, addresses, parameters. Everything else is copied byte by byte.
 
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+
 use super::json::{after_colon, push_quoted, string_end, unquote, value_end};
 use super::secrets::plain;
 use super::{GONE, Own, Privacy};
@@ -19,7 +23,14 @@ pub(super) enum Meaning {
     Id,
     /// A client's host.
     Host,
+    Secret,
 }
+
+/// The meanings of names that were met, as they stand in the text; nearly every line has the same.
+pub(super) type Names = HashMap<Vec<u8>, Option<Meaning>, FixedState>;
+
+/// Names that are remembered: those of a log, and not of data that makes up names.
+const NAMES: usize = 4_096;
 
 /// Names of ids and hosts as they are compared: those that inputs have for our fields, and those of aliases.
 pub(super) const USERS: [&str; 7] = ["userid", "user", "distinctid", "uid", "username", "previousid", "alias"];
@@ -29,7 +40,7 @@ pub(super) const HOSTS: [&str; 7] = ["ip", "ipaddress", "clientip", "remoteaddr"
 
 impl Privacy {
     /// Properties without what the masks hide; `None` where that is nothing.
-    pub(super) fn properties(&self, text: &[u8], own: &Own<'_>) -> Option<Vec<u8>> {
+    pub(super) fn properties(&self, text: &[u8], own: &Own<'_>, names: &mut Names) -> Option<Vec<u8>> {
         let (mut masked, mut copied, mut at) = (Vec::new(), 0, 0);
         // Where the object ends that has an id's name: `"user":{"id":…}`.
         let mut person_end = 0;
@@ -40,13 +51,13 @@ impl Privacy {
                     at = string_end(text, at);
                     match after_colon(text, at) {
                         Some(value) => {
-                            let end = value_end(text, value);
-                            let name = unquote(&text[start..at]);
-                            let meaning = self.meaning(&name, start < person_end);
+                            let meaning = self.meaning(&text[start..at], start < person_end, names);
+                            // Only what means something is looked at as a whole.
+                            let end = if meaning.is_some() { value_end(text, value) } else { value };
                             if meaning == Some(Meaning::Id) && text.get(value) == Some(&b'{') {
                                 person_end = person_end.max(end);
                             }
-                            let instead = self.member(&name, meaning, &text[value..end]);
+                            let instead = meaning.and_then(|meaning| self.member(meaning, &text[value..end]));
                             // What stays may still be an object with something inside.
                             at = if instead.is_some() { end } else { value };
                             (value, end, instead)
@@ -73,23 +84,31 @@ impl Privacy {
         (copied > 0 && masked != text).then_some(masked)
     }
 
-    /// What a member's name says; `of_person`: it is inside of an object with an id's name.
-    fn meaning(&self, name: &[u8], of_person: bool) -> Option<Meaning> {
-        let name = plain(name);
-        self.members.get(&name).copied().or((of_person && name == b"id").then_some(Meaning::Id))
+    /// What a member's name says, a string token; `of_person`: it is inside of an object with an id's name.
+    fn meaning(&self, token: &[u8], of_person: bool, names: &mut Names) -> Option<Meaning> {
+        if of_person && token == b"\"id\"" {
+            return Some(Meaning::Id);
+        }
+        if let Some(known) = names.get(token) {
+            return *known;
+        }
+        let name = unquote(token);
+        let is_secret = self.secrets.as_ref().is_some_and(|secrets| secrets.names(&name));
+        let meaning = if is_secret { Some(Meaning::Secret) } else { self.members.get(&plain(&name)).copied() };
+        if names.len() < NAMES {
+            names.insert(token.to_vec(), meaning);
+        }
+        meaning
     }
 
-    /// What a member's value becomes for its name; `None`: its name says nothing.
-    fn member(&self, name: &[u8], meaning: Option<Meaning>, value: &[u8]) -> Option<Vec<u8>> {
+    /// What a member's value becomes; `None`: it stays, or has something inside that does not.
+    fn member(&self, meaning: Meaning, value: &[u8]) -> Option<Vec<u8>> {
         if value == b"null" || value == b"\"\"" {
             return None;
         }
-        if self.secrets.as_ref().is_some_and(|secrets| secrets.names(name)) {
-            return Some(GONE.to_vec());
-        }
-        match (value.first()?, meaning?) {
+        match (value.first()?, meaning) {
+            (_, Meaning::Secret) | (b'[', Meaning::Id) => Some(GONE.to_vec()),
             (b'{' | b't' | b'f', _) | (b'[', Meaning::Host) => None,
-            (b'[', Meaning::Id) => Some(GONE.to_vec()),
             (_, Meaning::Id) => {
                 let id = unquote(value);
                 (!is_junk(&id)).then(|| self.id(&id))

@@ -191,9 +191,9 @@ impl Whos {
         };
         self.learn_agents(texts, rules);
         // A key that no line has: shorter than any, and told apart by its number.
-        let key = self.met.len().to_le_bytes();
+        let key = self.met.len().to_string();
         self.met.push(who);
-        self.keys.intern(&key)
+        self.keys.intern(key.as_bytes())
     }
 
     /// Asks about agents that are seen for the first time, those of refused events among them.
