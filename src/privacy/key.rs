@@ -75,7 +75,9 @@ impl Key {
     #[must_use]
     pub fn hash(&self, kind: Kind, parts: &[&[u8]]) -> u128 {
         let mut text = vec![kind as u8];
-        parts.iter().for_each(|part| text.extend_from_slice(part));
+        for part in parts {
+            text.extend_from_slice(part);
+        }
         let hash = blake3::keyed_hash(&self.0, &text);
         hash.as_bytes().first_chunk().map_or(0, |half| u128::from_le_bytes(*half))
     }
