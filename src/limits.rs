@@ -10,6 +10,9 @@ pub const FUTURE_MICROS: i64 = 24 * 3_600 * 1_000_000;
 pub const LINE_BYTES: usize = 64 << 20;
 /// Memory for parsed rows that wait to be sorted and written, at most; a log in time order needs a quarter of it.
 pub const INGEST_BUFFER_BYTES: usize = 512 << 20;
+/// Lines after which a follower commits, however short the time: a commit of so many costs little more a line than a
+/// larger one.
+pub const FLUSH_ROWS: u64 = 500_000;
 /// Rows of a row group: small enough that thirty open files stay within a few hundred megabytes.
 pub const ROW_GROUP_ROWS: usize = 128 << 10;
 /// Rows of a data page: the unit that a point lookup decodes.

@@ -14,6 +14,7 @@ mod cancel;
 mod cli;
 mod days;
 mod duckdb;
+mod follow;
 mod ingest;
 mod kill;
 mod loglines;

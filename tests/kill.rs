@@ -15,15 +15,15 @@ use std::time::{Duration, Instant};
 use journeyql::demo::{Plan, access_log, app_events};
 
 /// Kills in a plain `cargo test`.
-const KILLS: u64 = 8;
+pub const KILLS: u64 = 8;
 /// The time of receipt, the same for every run: quarantine rows carry it.
 const NOW: &str = "2025-06-01";
 
 /// splitmix64: the moments are random and can be repeated.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -32,7 +32,8 @@ impl Dice {
     }
 }
 
-fn number(name: &str, usual: u64) -> u64 {
+/// A number of the environment.
+pub fn number(name: &str, usual: u64) -> u64 {
     std::env::var(name).ok().map_or(usual, |text| text.parse().unwrap())
 }
 

@@ -10,14 +10,15 @@ use super::args::Json;
 use super::blocking;
 use super::context::Context;
 use super::failure::{Code, Failure};
-use super::progress::Bar;
+use super::progress::{Bar, Lines};
 use super::target::print;
 use crate::database::Database;
 use crate::error::Explanation;
-use crate::ingest::{Counts, IngestReport, SourceReport};
+use crate::ingest::{Counts, Follow, IngestReport, Progress, Quiet, SourceReport};
 use crate::limits;
 use crate::output::Measure;
 use crate::terminal::neutral;
+use crate::time;
 
 /// The time that an ingest has to put its unfinished files away after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(3);
@@ -31,11 +32,26 @@ pub(in crate::cli) struct Args {
     /// auto, a name of `journeyql formats`, or a regular expression with named groups
     #[arg(long, default_value = "auto", value_name = "FORMAT")]
     format: String,
-    /// Exit with 3 if a larger share of the lines is quarantined: 5% or 0.05
-    #[arg(long, value_name = "SHARE", value_parser = share, default_value_t = limits::MAX_REJECTS, hide_default_value = true)]
-    max_rejects: f64,
+    /// Exit with 3 if a larger share of the lines is quarantined: 5% or 0.05; with --follow only if given
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    max_rejects: Option<f64>,
+    /// Wait for more, also in files that appear later, until SIGTERM or Ctrl-C; a stream that was killed is not resumed
+    #[arg(long)]
+    follow: bool,
+    /// With --follow: commit what has arrived this often
+    #[arg(long, value_name = "TIME", value_parser = interval, default_value = "5 seconds", requires = "follow")]
+    flush_interval: Duration,
+    /// With --follow: and as soon as so many lines wait
+    #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(u64).range(1..), default_value_t = limits::FLUSH_ROWS, requires = "follow")]
+    flush_rows: u64,
     #[command(flatten)]
     json: Json,
+}
+
+impl Args {
+    pub(in crate::cli) const fn follows(&self) -> bool {
+        self.follow
+    }
 }
 
 /// A share between 0 and 1, also as a percentage.
@@ -48,26 +64,29 @@ fn share(text: &str) -> Result<f64, String> {
     number.ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "write a share such as 5% or 0.05".to_owned())
 }
 
+/// A length of time that is one.
+fn interval(text: &str) -> Result<Duration, String> {
+    let micros = u64::try_from(time::parse_duration(text)?).unwrap_or_default();
+    if micros == 0 { Err("an interval is longer than nothing".to_owned()) } else { Ok(Duration::from_micros(micros)) }
+}
+
 pub(in crate::cli) async fn run(args: Args, context: &Context, stop: &Notify) -> Result<Code, Failure> {
     let inputs = inputs(args.inputs)?;
     let (had_store, had_folder) = (Database::exists(&context.store), context.store.exists());
     let database = context.open_or_create(None)?;
-    let options = database.ingest_options(inputs, args.format, Arc::clone(&context.stop));
-    let show_bar = !context.quiet && std::io::stderr().is_terminal();
+    let mut options = database.ingest_options(inputs, args.format, Arc::clone(&context.stop));
+    let (flush_interval, flush_rows) = (args.flush_interval, args.flush_rows);
+    options.follow = args.follow.then_some(Follow { flush_interval, flush_rows, now: context.now });
+    let mut progress = progress(args.follow, context.quiet);
     let work = blocking(move || {
-        let mut bar = show_bar.then(Bar::new);
-        let report = match &mut bar {
-            Some(bar) => database.ingest(&options, bar),
-            None => database.ingest(&options, &mut crate::ingest::Quiet),
-        };
-        if let Some(bar) = bar {
-            bar.clear();
-        }
+        let report = database.ingest(&options, progress.as_mut());
+        drop(progress);
         Ok(report?)
     });
     let report = tokio::select! {
         report = work => report,
-        () = waited_in_vain(stop) => Err(Failure::new(Code::Interrupted, Explanation::new(
+        // A follower waits for nobody: it hears the stop, and commits what it has, however long that takes.
+        () = waited_in_vain(stop), if !args.follow => Err(Failure::new(Code::Interrupted, Explanation::new(
             "interrupted – what was committed before stays",
         ))),
     };
@@ -82,7 +101,19 @@ pub(in crate::cli) async fn run(args: Args, context: &Context, stop: &Notify) ->
         // The summary is no data: a script that keeps stdout keeps answers only.
         _ = write_summary(&report, &mut std::io::stderr());
     }
-    Ok(outcome(&report, args.max_rejects, context))
+    let limit = args.max_rejects.unwrap_or(if args.follow { 1.0 } else { limits::MAX_REJECTS });
+    Ok(outcome(&report, limit, context))
+}
+
+/// What is shown on the way.
+fn progress(follow: bool, quiet: bool) -> Box<dyn Progress + Send> {
+    match (std::io::stderr().is_terminal(), follow) {
+        _ if quiet => Box::new(Quiet),
+        (true, false) => Box::new(Bar::new()),
+        (true, true) => Box::new(Bar::following()),
+        (false, false) => Box::new(Quiet),
+        (false, true) => Box::new(Lines::default()),
+    }
 }
 
 /// Ends when Ctrl-C was not heard for a while: the ingest waits for input that does not come.
@@ -167,6 +198,14 @@ fn sentence(counts: &Counts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn intervals() {
+        assert_eq!(interval("5 s"), Ok(Duration::from_secs(5)));
+        for bad in ["0", "5", "soon"] {
+            assert!(interval(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn shares() {

@@ -67,6 +67,9 @@ fn start(cli: Cli, context: &Context) -> Result<Code, Failure> {
         // It hears Ctrl-C by itself: what is committed stays, and the rest is put away.
         Command::Ingest(args) => {
             let stop = listen_for_interrupt(&runtime, context);
+            if args.follows() {
+                listen_for_termination(&runtime, context);
+            }
             runtime.block_on(ingest::run(args, context, &stop))
         }
         command => {
@@ -139,6 +142,25 @@ fn listen_for_interrupt(runtime: &Runtime, context: &Context) -> Arc<Notify> {
         }
     });
     stop
+}
+
+/// SIGTERM asks a follower to come to its end as Ctrl-C does; a second one insists.
+fn listen_for_termination(runtime: &Runtime, context: &Context) {
+    #[cfg(unix)]
+    {
+        let flag = Arc::clone(&context.stop);
+        let _inside = runtime.enter();
+        // Where nobody can listen, SIGTERM ends the process as it always does.
+        let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+            return;
+        };
+        runtime.spawn(async move {
+            terminate.recv().await;
+            flag.store(true, Ordering::Relaxed);
+            terminate.recv().await;
+            insist();
+        });
+    }
 }
 
 #[expect(clippy::exit, reason = "a second Ctrl-C must end the process even where a computation does not yield")]

@@ -1,10 +1,16 @@
-//! The bar of a long ingest, on stderr, where a person looks at it.
+//! The bar of a long ingest, on stderr, where a person looks at it; and lines of a follower for a log.
+
+use std::io::Write;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::ingest::Progress;
+use crate::ingest::{Flushed, Progress};
 use crate::output::Measure;
 use crate::terminal::neutral;
+use crate::time::Stopwatch;
+
+/// Seconds between two lines of a follower that no terminal shows.
+const BETWEEN_LINES: f64 = 60.0;
 
 /// A bar over the bytes of the inputs; without a known total, a counter.
 pub(super) struct Bar {
@@ -17,9 +23,49 @@ impl Bar {
         Self { bar: ProgressBar::no_length(), lines: 0 }
     }
 
-    /// Removes the bar: what it said is in the summary.
-    pub(super) fn clear(&self) {
+    /// For a follower, which knows no end.
+    pub(super) fn following() -> Self {
+        let bar = Self::new();
+        bar.bar.set_style(style("{spinner} {msg}"));
+        bar.bar.set_message("looking");
+        bar.bar.enable_steady_tick(std::time::Duration::from_millis(250));
+        bar
+    }
+}
+
+impl Drop for Bar {
+    /// What the bar said is in the summary.
+    fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// `following 2 files, 4711 lines committed, 0 bytes behind`
+fn sentence(so_far: &Flushed) -> String {
+    let Flushed { files, lines, behind } = so_far;
+    let plural = if *files == 1 { "" } else { "s" };
+    format!("following {files} file{plural}, {lines} lines committed, {behind} bytes behind")
+}
+
+/// A line now and then, for a log.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    said: Option<Stopwatch>,
+}
+
+impl Progress for Lines {
+    fn flushed(&mut self, so_far: &Flushed) {
+        if self.said.is_none_or(|said| said.seconds() >= BETWEEN_LINES) {
+            self.said = Some(Stopwatch::start());
+            self.remark(&sentence(so_far));
+        }
+    }
+
+    fn remark(&mut self, text: &str) {
+        for line in text.lines() {
+            // A closed stderr is nobody's failure.
+            _ = writeln!(std::io::stderr(), "{}", neutral(line));
+        }
     }
 }
 
@@ -49,5 +95,13 @@ impl Progress for Bar {
         self.bar.set_style(style("{spinner} {msg} {elapsed}"));
         self.bar.set_message(format!("sorting and writing {} lines", self.lines));
         self.bar.enable_steady_tick(std::time::Duration::from_millis(120));
+    }
+
+    fn flushed(&mut self, so_far: &Flushed) {
+        self.bar.set_message(sentence(so_far));
+    }
+
+    fn remark(&mut self, text: &str) {
+        text.lines().for_each(|line| self.bar.println(neutral(line)));
     }
 }

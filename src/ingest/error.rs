@@ -46,6 +46,8 @@ pub enum IngestError {
     Conservation { name: String, detail: String },
     #[error("{name} was ingested by a newer journeyql – its state cannot be continued here")]
     State { name: String },
+    #[error("{name}: another input has read on in the same log – follow it once, as a file or as a stream")]
+    Overtaken { name: String },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("cannot build the rows: {0}")]
@@ -81,6 +83,7 @@ impl IngestError {
                 | Self::Format { .. }
                 | Self::Parquet { .. }
                 | Self::State { .. }
+                | Self::Overtaken { .. }
         )
     }
 }

@@ -21,6 +21,7 @@ mod duplicates;
 mod encode;
 mod error;
 mod find;
+mod follow;
 mod group;
 mod input;
 mod order;
@@ -36,5 +37,5 @@ mod table;
 mod text;
 
 pub use error::IngestError;
-pub use report::{Counts, IngestReport, Problem, Progress, Quiet, Skipped, SourceReport};
-pub use run::{IngestOptions, ingest};
+pub use report::{Counts, Flushed, IngestReport, Problem, Progress, Quiet, Skipped, SourceReport};
+pub use run::{Follow, IngestOptions, ingest};

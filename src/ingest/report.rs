@@ -19,6 +19,21 @@ pub trait Progress {
     fn advance(&mut self, _bytes: u64, _lines: u64, _name: &str) {}
     /// All read; what is left is sorting, writing and the commit.
     fn finishing(&mut self) {}
+    /// A follower has committed, or looked and found nothing.
+    fn flushed(&mut self, _so_far: &Flushed) {}
+    /// Something that a person should know although the work goes on.
+    fn remark(&mut self, _text: &str) {}
+}
+
+/// Where a follower is.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Flushed {
+    /// Files and streams that are followed.
+    pub files: usize,
+    /// Lines committed since the start.
+    pub lines: u64,
+    /// Bytes that were there and not committed when it looked last.
+    pub behind: u64,
 }
 
 /// Watches nothing.
@@ -124,6 +139,12 @@ pub struct Problem {
 }
 
 impl SourceReport {
+    /// Adds refused lines that came later.
+    pub fn add_problems(&mut self, later: Vec<Problem>) {
+        self.problems.extend(later);
+        self.problems.truncate(PROBLEMS);
+    }
+
     /// Keeps a refused line if it is among the first.
     pub fn problem(&mut self, line_no: u64, reason: RejectReason, matched: u32, raw: &[u8]) {
         if self.problems.len() < PROBLEMS {

@@ -8,13 +8,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use super::duplicates::Conflicts;
 use super::error::IngestError;
+use super::follow;
 use super::group::{Group, Plan};
 use super::input::expand::{self, Input};
 use super::press::Press;
-use super::reading::{Reading, Waiting};
+use super::reading::{Ended, Reading, Waiting};
 use super::report::{IngestReport, Progress, Skipped};
 use super::rows::buffer::RowBuffer;
 use super::rows::rules::Rules;
@@ -40,6 +42,19 @@ pub struct IngestOptions {
     pub buffer_bytes: usize,
     /// Set from outside: stop soon, keep what is committed.
     pub stop: Arc<AtomicBool>,
+    /// Wait for more where the inputs end, until `stop` is set.
+    pub follow: Option<Follow>,
+}
+
+/// How live input is followed.
+#[derive(Debug, Clone)]
+pub struct Follow {
+    /// What has arrived is committed this often.
+    pub flush_interval: Duration,
+    /// And as soon as so many lines wait.
+    pub flush_rows: u64,
+    /// Time of receipt in microseconds; `None`: the clock.
+    pub now: Option<i64>,
 }
 
 impl Default for IngestOptions {
@@ -51,6 +66,7 @@ impl Default for IngestOptions {
             now: time::now_micros(),
             buffer_bytes: limits::INGEST_BUFFER_BYTES,
             stop: Arc::default(),
+            follow: None,
         }
     }
 }
@@ -65,25 +81,14 @@ pub fn ingest(
     options: &IngestOptions,
     progress: &mut dyn Progress,
 ) -> Result<IngestReport, IngestError> {
+    if let Some(pace) = &options.follow {
+        return follow::follow(store, config, options, pace, progress);
+    }
     let inputs = expand::expand(&options.inputs)?;
     progress.start(inputs.iter().map(|input| input.bytes).sum());
     let mut writer = store.writer()?;
-    let masks = config.privacy.is_on();
-    let key = writer.key(masks)?;
-    let rules = Rules::new(config, options.now, key.as_ref()).map_err(IngestError::Config)?;
-    let mut run = Run {
-        config,
-        options,
-        rules,
-        fingerprint: config.rules_fingerprint(),
-        known: KnownSources::new(writer.snapshot()?.sources(), Seal::new(key, masks))?,
-        buffer: None,
-        conflicts: Conflicts::default(),
-        report: IngestReport::default(),
-        failures: Vec::new(),
-        done: Done::default(),
-    };
-    let mut waiting: VecDeque<Waiting> = inputs.into_iter().map(|input| Waiting { input, opened: None }).collect();
+    let mut run = Run::new(config, options, &writer)?;
+    let mut waiting: VecDeque<Waiting> = inputs.into_iter().map(Waiting::new).collect();
     while !waiting.is_empty() {
         run.group(&mut writer, &mut waiting, progress)?;
     }
@@ -104,20 +109,58 @@ pub struct Run<'a> {
     pub config: &'a Config,
     pub options: &'a IngestOptions,
     pub rules: Rules,
+    /// Time of receipt in microseconds.
+    pub now: i64,
     pub fingerprint: String,
     pub known: KnownSources,
     /// Kept between groups for its memory.
     buffer: Option<RowBuffer>,
     conflicts: Conflicts,
-    report: IngestReport,
-    failures: Vec<(Input, IngestError)>,
+    pub report: IngestReport,
+    pub failures: Vec<(Input, IngestError)>,
+    /// What became of the followed files of the last commits.
+    pub ended: Vec<Ended>,
     pub done: Done,
 }
 
+impl<'a> Run<'a> {
+    /// On the sources that `writer` knows.
+    ///
+    /// # Errors
+    /// A rule makes no sense, or the store cannot be read.
+    pub fn new(config: &'a Config, options: &'a IngestOptions, writer: &Writer) -> Result<Self, IngestError> {
+        let masks = config.privacy.is_on();
+        let key = writer.key(masks)?;
+        Ok(Self {
+            config,
+            options,
+            rules: Rules::new(config, options.now, key.as_ref()).map_err(IngestError::Config)?,
+            now: options.now,
+            fingerprint: config.rules_fingerprint(),
+            known: KnownSources::new(writer.snapshot()?.sources(), Seal::new(key, masks))?,
+            buffer: None,
+            conflicts: Conflicts::default(),
+            report: IngestReport::default(),
+            failures: Vec::new(),
+            ended: Vec::new(),
+            done: Done::default(),
+        })
+    }
+}
+
 impl Run<'_> {
+    /// Moves the time of receipt.
+    pub fn at(&mut self, now: i64) {
+        self.now = now;
+        self.rules.latest_ts = now.saturating_add(limits::FUTURE_MICROS);
+    }
+
     /// Reads inputs until a commit is due, and commits. An input that fails is left out and the others of its group
     /// wait again.
-    fn group(
+    ///
+    /// # Errors
+    /// The store fails, or the lines do not add up.
+    pub fn group(
         &mut self,
         writer: &mut Writer,
         waiting: &mut VecDeque<Waiting>,
@@ -128,7 +171,7 @@ impl Run<'_> {
         let buffer = self.buffer.take().unwrap_or_else(|| RowBuffer::new(&self.rules));
         let mut conflicts = std::mem::take(&mut self.conflicts);
         let (mut taken, mut failures) = (Vec::new(), Vec::new());
-        let press = Press { writer, rules: &self.rules, fingerprint: &self.fingerprint, now: self.options.now };
+        let press = Press { writer, rules: &self.rules, fingerprint: &self.fingerprint, now: self.now };
         let read = std::thread::scope(|scope| {
             let mut reading = Reading::new(scope, self, &snapshot, press, buffer, (&mut conflicts, &mut *progress));
             reading.inputs(waiting, &mut taken, &mut failures)?;
@@ -155,7 +198,7 @@ impl Run<'_> {
     }
 
     fn commit(&mut self, writer: &mut Writer, mut group: Group, plan: Plan) -> Result<(), IngestError> {
-        let rows = group.source_rows(self.options.now);
+        let rows = group.source_rows(self.now);
         if !rows.is_empty() || !plan.add.is_empty() || !plan.remove.is_empty() {
             let mut commit = writer.begin();
             plan.add.into_iter().for_each(|part| commit.add(part));
@@ -168,6 +211,7 @@ impl Run<'_> {
             rows.into_iter().try_for_each(|row| self.known.put(row))?;
         }
         self.conflicts = Conflicts::default();
+        self.ended.append(&mut group.ended);
         self.report.sources.extend(group.reports());
         Ok(())
     }
@@ -178,7 +222,7 @@ impl Run<'_> {
         if let Some(failed) = taken.pop() {
             self.failures.push((failed, error));
         }
-        taken.into_iter().rev().for_each(|input| waiting.push_front(Waiting { input, opened: None }));
+        taken.into_iter().rev().for_each(|input| waiting.push_front(Waiting::new(input)));
     }
 
     fn finish(mut self) -> Result<IngestReport, IngestError> {

@@ -65,7 +65,7 @@ impl Reading<'_, '_, '_> {
             name,
             format: PARQUET.to_owned(),
             digest: self.run.known.seal.tables(hash).swap_remove(0),
-            first_seen_ts: self.run.options.now,
+            first_seen_ts: self.run.now,
             ..Default::default()
         };
         let number = self.group.add(Pending { base, report, ..Pending::default() });
@@ -163,6 +163,7 @@ fn open(input: &Input) -> Result<File, IngestError> {
     let file = match &input.origin {
         Origin::File(path) | Origin::Pipe(path) => File::open(path),
         Origin::Spool(file) => file.try_clone(),
+        Origin::Followed(cut) => cut.file.try_clone(),
         Origin::Stdin => Err(io::Error::other("a stream was not put aside")),
     };
     file.map_err(|error| unreadable(input, &error))

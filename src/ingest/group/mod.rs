@@ -14,6 +14,7 @@ mod plan;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::press::Pressed;
+use super::reading::Ended;
 use super::report::{Counts, SourceReport};
 use super::source::identify::KnownSources;
 use crate::store::{Lines, NewPart, Part, SourceRow, Table};
@@ -69,6 +70,8 @@ pub struct Group {
     pub moved_in: u64,
     /// Sources that turned out to be others of this group.
     pub forgotten: Vec<String>,
+    /// What became of followed files.
+    pub ended: Vec<Ended>,
 }
 
 impl Group {

@@ -12,7 +12,7 @@ use crate::limits;
 use crate::store::{NewPart, Part, PartWriter, Snapshot, Table, merge};
 use crate::time::Day;
 
-/// Live parts of a day beyond which a commit merges them into one.
+/// Live parts of a day from which on a commit merges those that are worth it.
 const DAY_PARTS: usize = 8;
 
 /// Parts that replace others, ready to be committed.
@@ -36,9 +36,9 @@ impl Group {
             let new = self.parts.remove(&(table, day)).unwrap_or_default();
             let edit = self.edits.remove(&(table, day)).unwrap_or_default();
             let live: Vec<&Part> = snapshot.parts(table).iter().filter(|part| part.day == day).collect();
-            let crowded = !new.is_empty() && live.len() >= DAY_PARTS;
+            let smallest = if new.is_empty() { 0 } else { merged_rows(&live, new.iter().map(NewPart::rows).sum()) };
             let old: Vec<&Part> =
-                live.into_iter().filter(|part| crowded || edit.files.contains(&part.file_id)).collect();
+                live.into_iter().filter(|part| part.rows <= smallest || edit.files.contains(&part.file_id)).collect();
             plan.remove.extend(old.iter().map(|part| part.file_id));
             let old_rows: u64 = old.iter().map(|part| part.rows).sum();
             let part = one_part(press, (table, day), new, &old, &edit)?;
@@ -66,6 +66,27 @@ impl Group {
         let detail = format!("{stored} stored and {refused} quarantined, but {events} and {quarantine} rows written");
         Err(IngestError::Conservation { name: "the commit".to_owned(), detail })
     }
+}
+
+/// The rows of the largest live part of a day that the `fresh` rows are merged with; 0: with none.
+///
+/// A crowded day keeps only parts that are larger than all smaller ones together, so that there are never many, and
+/// every row that is written again lands in a part of at least twice the size: a day of n commits is written
+/// log₂ n times at most, not n / 8 times.
+fn merged_rows(live: &[&Part], fresh: u64) -> u64 {
+    if live.len() < DAY_PARTS {
+        return 0;
+    }
+    let mut rows: Vec<u64> = live.iter().map(|part| part.rows).collect();
+    rows.sort_unstable();
+    let (mut smaller, mut largest) = (fresh, 0);
+    for rows in rows {
+        if rows <= smaller {
+            largest = rows;
+        }
+        smaller += rows;
+    }
+    largest
 }
 
 /// Rows written beyond those that were there.

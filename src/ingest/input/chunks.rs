@@ -11,6 +11,8 @@
 //! Deliberately not here: threads (`text/`); the lines of a chunk (`frame.rs`).
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use memchr::memchr;
 
@@ -68,12 +70,21 @@ pub struct Chunks {
     /// Where the record begins that has no newline, and the hash of what is before it.
     tail: Option<(u64, u128)>,
     ended: bool,
+    /// A last record without newline is left where it is.
+    hold: bool,
+    /// Set from outside: this is the last piece for now.
+    enough: Arc<AtomicBool>,
 }
 
 impl Chunks {
     /// The text that goes on with `begun` and then `plain`; `hasher` has seen everything before.
     pub fn new(plain: Plain, framing: Framing, hasher: Hasher, begun: Vec<u8>) -> Self {
-        Self { plain, framing, hasher, begun, tail: None, ended: false }
+        Self { plain, framing, hasher, begun, tail: None, ended: false, hold: false, enough: Arc::default() }
+    }
+
+    /// Leaves a last record without newline where it is if `hold`, and ends early once `enough` is set.
+    pub fn paced(self, hold: bool, enough: &Arc<AtomicBool>) -> Self {
+        Self { hold, enough: Arc::clone(enough), ..self }
     }
 
     /// The next piece, in `buffer` if it suits; `None` after the last.
@@ -81,7 +92,7 @@ impl Chunks {
     /// # Errors
     /// The input cannot be read on.
     pub fn next(&mut self, mut buffer: Vec<u8>) -> io::Result<Option<Piece>> {
-        if self.ended {
+        if self.ended || self.enough.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let mut have = self.begun.len();
@@ -123,6 +134,9 @@ impl Chunks {
 
     fn last(&mut self, buffer: Vec<u8>, whole: usize, have: usize) -> Option<Piece> {
         self.ended = true;
+        if self.hold {
+            return (whole > 0).then(|| self.records(buffer, whole, false));
+        }
         if have == 0 {
             return None;
         }

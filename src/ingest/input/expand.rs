@@ -15,6 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::cut::Cut;
 use crate::ingest::error::IngestError;
 
 /// Folders below a folder.
@@ -30,6 +31,8 @@ pub enum Origin {
     Stdin,
     /// A stream that was put aside; its plain text can be read again.
     Spool(Arc<File>),
+    /// A file that is followed.
+    Followed(Cut),
 }
 
 impl Origin {
@@ -38,8 +41,18 @@ impl Origin {
         match self {
             Self::File(path) | Self::Pipe(path) => Some(path),
             Self::Stdin => Some(Path::new("-")),
-            Self::Spool(_) => None,
+            Self::Spool(_) | Self::Followed(_) => None,
         }
+    }
+
+    /// Whether it can be read again from its start.
+    pub fn is_rereadable(&self) -> bool {
+        matches!(self, Self::File(_) | Self::Followed(_))
+    }
+
+    /// Whether a last record without newline waits for its newline.
+    pub fn holds(&self) -> bool {
+        matches!(self, Self::Followed(Cut { hold: true, .. }))
     }
 }
 

@@ -7,6 +7,7 @@
 //! Deliberately not here: what a record means (`parse/`), which source it belongs to (`source/`).
 
 pub mod chunks;
+pub mod cut;
 pub mod expand;
 pub mod frame;
 pub mod plain;

@@ -16,11 +16,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::cut::Cut;
 use super::expand::Origin;
 use crate::ingest::error::IngestError;
 
 /// Bytes that tell the packing and the mark.
 const MAGIC: usize = 8;
+/// The byte order mark of UTF-8.
+pub const MARK: &[u8] = b"\xef\xbb\xbf";
 /// Packed bytes read at a time.
 const PACKED_CHUNK: usize = 256 << 10;
 
@@ -32,6 +35,18 @@ pub enum Packing {
     Zstd,
     /// No text at all.
     Parquet,
+}
+
+impl Packing {
+    /// What a file's first bytes say.
+    pub fn of(head: &[u8]) -> Self {
+        match head {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
+            [b'P', b'A', b'R', b'1', ..] => Self::Parquet,
+            _ => Self::Plain,
+        }
+    }
 }
 
 /// A readable plain text.
@@ -57,6 +72,7 @@ impl Plain {
         let source: Box<dyn Read + Send> = match origin {
             Origin::File(path) | Origin::Pipe(path) => Box::new(File::open(path).map_err(failed)?),
             Origin::Stdin => Box::new(io::stdin()),
+            Origin::Followed(cut) => Box::new(cut.from_start()),
             Origin::Spool(file) => {
                 let mut again = file.try_clone().map_err(failed)?;
                 again.rewind().map_err(failed)?;
@@ -64,6 +80,13 @@ impl Plain {
             }
         };
         Self::over(source, name, raw_bytes)
+    }
+
+    /// The plain text of a followed file from an offset on; `raw_bytes` counts from 0 what is read of it.
+    pub fn from(cut: &Cut, offset: u64, raw_bytes: &Arc<AtomicU64>) -> Self {
+        raw_bytes.store(0, Ordering::Relaxed);
+        let reader = Counted { source: Box::new(cut.from(offset)), count: Arc::clone(raw_bytes) };
+        Self { packing: Packing::Plain, reader: Box::new(reader) }
     }
 
     /// The plain text of `source`.
@@ -77,12 +100,7 @@ impl Plain {
         if let Some(tool) = foreign(&head) {
             return Err(IngestError::Packing { name: name.to_owned(), tool });
         }
-        let packing = match head.as_slice() {
-            [0x1f, 0x8b, ..] => Packing::Gzip,
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Packing::Zstd,
-            [b'P', b'A', b'R', b'1', ..] => Packing::Parquet,
-            _ => Packing::Plain,
-        };
+        let packing = Packing::of(&head);
         let reader: Box<dyn Read + Send> = match packing {
             Packing::Gzip => Box::new(MultiGzDecoder::new(BufReader::with_capacity(PACKED_CHUNK, rest))),
             Packing::Zstd => {
@@ -127,7 +145,7 @@ fn peek<R: Read>(mut source: R) -> io::Result<(Vec<u8>, Whole<R>)> {
 
 fn cut_mark(reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let (head, mut rest) = peek(reader)?;
-    if head.starts_with(b"\xef\xbb\xbf") {
+    if head.starts_with(MARK) {
         rest.read_exact(&mut [0; 3])?;
     }
     Ok(Box::new(rest))

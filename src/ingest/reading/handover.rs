@@ -30,7 +30,8 @@ const NEW_DAY: Range<i64> = time::HOUR..6 * time::HOUR;
 impl Reading<'_, '_, '_> {
     /// After each chunk: stop if told so, tell the progress, hand over a full buffer.
     pub fn breathe(&mut self, input: &Input, lines: u64) -> Result<(), IngestError> {
-        if self.run.options.stop.load(Ordering::Relaxed) {
+        // A follower ends with a commit of its own.
+        if self.run.options.follow.is_none() && self.run.options.stop.load(Ordering::Relaxed) {
             return Err(IngestError::Interrupted);
         }
         let raw_bytes = self.done.raw_bytes + self.raw_bytes.load(Ordering::Relaxed);
@@ -114,7 +115,7 @@ impl Reading<'_, '_, '_> {
     fn wait(&mut self) -> Result<(), IngestError> {
         if let Some(pressing) = self.pressing.take() {
             let mut pressed = pressing.join().map_err(|_| IngestError::Thread)??;
-            self.group.take(&mut pressed, Day::of(self.run.options.now));
+            self.group.take(&mut pressed, Day::of(self.run.now));
             self.spare = Some(pressed.buffer);
         }
         Ok(())

@@ -6,6 +6,7 @@
 //!
 //! Deliberately not here: single lines (`text/`), rows of a table (`table.rs`), the commit (`run.rs`).
 
+mod go_on;
 mod handover;
 mod recognize;
 
@@ -19,7 +20,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 use super::duplicates::Conflicts;
 use super::error::IngestError;
 use super::group::Group;
-use super::input::expand::{Input, Origin};
+use super::input::expand::Input;
 use super::input::plain::Plain;
 use super::press::{Press, Pressed};
 use super::report::Progress;
@@ -28,6 +29,8 @@ use super::run::{Done, Run};
 use super::source::identify::KnownSources;
 use crate::store::Snapshot;
 use crate::time::Day;
+
+pub use go_on::{Ended, Resume};
 
 /// Bytes of an input that tell its format and its source.
 const HEAD_BYTES: usize = 256 << 10;
@@ -41,6 +44,15 @@ const GROUP_SOURCES: usize = 60_000;
 pub struct Waiting {
     pub input: Input,
     pub opened: Option<Opened>,
+    /// Where a followed file goes on.
+    pub resume: Option<Resume>,
+}
+
+impl Waiting {
+    /// An input that is read from its start.
+    pub fn new(input: Input) -> Self {
+        Self { input, opened: None, resume: None }
+    }
 }
 
 /// An input with its first bytes read.
@@ -55,7 +67,7 @@ enum Next {
     /// Read to its end.
     Done,
     /// It may continue a source of this group, which has to be committed first.
-    After(Opened),
+    After(Option<Opened>),
 }
 
 /// The reading of one group.
@@ -126,16 +138,19 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
         taken: &mut Vec<Input>,
         failures: &mut Vec<(Input, IngestError)>,
     ) -> Result<(), IngestError> {
-        while let Some(Waiting { input, opened }) = waiting.pop_front() {
-            let stream = !matches!(input.origin, Origin::File(_));
+        while let Some(Waiting { input, opened, resume }) = waiting.pop_front() {
+            let stream = !input.origin.is_rereadable();
             let before = (self.group.pending.len(), self.group.forgotten.len());
             taken.push(input.clone());
-            let opened = opened.map_or_else(|| self.open(&input), Ok);
-            match opened.and_then(|opened| self.input(&input, opened)) {
+            let next = match resume {
+                Some(resume) => self.go_on(&input, &resume),
+                None => opened.map_or_else(|| self.open(&input), Ok).and_then(|opened| self.input(&input, opened)),
+            };
+            match next {
                 Ok(Next::Done) => self.done.raw_bytes += self.raw_bytes.swap(0, Ordering::Relaxed),
                 Ok(Next::After(opened)) => {
                     taken.pop();
-                    waiting.push_front(Waiting { opened: stream.then_some(opened), input });
+                    waiting.push_front(Waiting { opened: opened.filter(|_| stream), ..Waiting::new(input) });
                     return Ok(());
                 }
                 Err(error)
@@ -147,7 +162,8 @@ impl<'scope, 'env, 'r> Reading<'scope, 'env, 'r> {
                 }
                 Err(error) => return Err(error),
             }
-            if stream || self.plain_bytes >= GROUP_BYTES || self.group.pending.len() >= GROUP_SOURCES {
+            let full = self.plain_bytes >= GROUP_BYTES || self.group.pending.len() >= GROUP_SOURCES;
+            if stream || full || self.is_enough(0) {
                 break;
             }
         }

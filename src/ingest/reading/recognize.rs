@@ -28,7 +28,7 @@ use crate::store::{SourceRow, Table};
 
 impl Reading<'_, '_, '_> {
     pub(super) fn input(&mut self, input: &Input, opened: Opened) -> Result<Next, IngestError> {
-        if opened.head.is_empty() {
+        if opened.head.is_empty() || (input.origin.holds() && whole_lines(&opened.head).is_empty()) {
             return Err(IngestError::Empty { name: input.name.clone() });
         }
         if opened.plain.packing == Packing::Parquet {
@@ -36,7 +36,7 @@ impl Reading<'_, '_, '_> {
             return self.table(&input).map(|()| Next::Done);
         }
         if !self.fresh.candidates(&opened.head)?.is_empty() {
-            return Ok(Next::After(opened));
+            return Ok(Next::After(Some(opened)));
         }
         let candidates = self.run.known.candidates(&opened.head)?;
         if candidates.is_empty() {
@@ -102,14 +102,15 @@ impl Reading<'_, '_, '_> {
 
     fn new_source(&mut self, input: &Input, opened: Opened) -> Result<(), IngestError> {
         let chosen = self.choose(input, &opened.head, None)?;
-        let base = SourceRow { first_seen_ts: self.run.options.now, ..SourceRow::default() };
+        let base = SourceRow { first_seen_ts: self.run.now, ..SourceRow::default() };
         let pending = pending(input, &chosen, base);
         self.text(input, chosen, pending, Begin::new(opened))
     }
 
     /// The format of an input: the one that was asked for; with `auto` the one that a known source had.
-    fn choose(&self, input: &Input, head: &[u8], known: Option<&str>) -> Result<Chosen, IngestError> {
+    pub(super) fn choose(&self, input: &Input, head: &[u8], known: Option<&str>) -> Result<Chosen, IngestError> {
         let (requested, config) = (self.run.options.format.as_str(), self.run.config);
+        let head = if input.origin.holds() { whole_lines(head) } else { head };
         let again = known.filter(|_| requested == "auto").and_then(|known| parse::choose(known, head, config).ok());
         if let Some(Choice::Text(chosen)) = again {
             return Ok(Chosen { why: "as before".to_owned(), ..chosen });
@@ -128,7 +129,7 @@ impl Reading<'_, '_, '_> {
 
     /// The input, put aside first if it can be read only once: it may have to be read again as something else.
     fn rereadable(&self, input: &Input, opened: Opened) -> Result<Input, IngestError> {
-        if matches!(input.origin, Origin::File(_)) {
+        if input.origin.is_rereadable() {
             return Ok(input.clone());
         }
         let Opened { mut plain, mut head } = opened;
@@ -143,8 +144,14 @@ impl Reading<'_, '_, '_> {
     }
 }
 
+/// The lines of a head that will not grow any more; all of a head that was cut.
+fn whole_lines(head: &[u8]) -> &[u8] {
+    let cut = head.len() >= HEAD_BYTES;
+    if cut { head } else { memchr::memrchr(b'\n', head).map_or(&[], |newline| &head[..=newline]) }
+}
+
 /// A source that is about to be read.
-fn pending(input: &Input, chosen: &Chosen, base: SourceRow) -> Pending {
+pub(super) fn pending(input: &Input, chosen: &Chosen, base: SourceRow) -> Pending {
     let report = SourceReport {
         name: input.name.clone(),
         format: chosen.name.clone(),

@@ -28,6 +28,8 @@ const FIRST: u64 = 16;
 const STEP: u64 = 64 << 10;
 /// Regular checkpoints beyond which the distance doubles.
 const REGULAR: usize = 128;
+/// Last bytes that a hasher keeps.
+const RECENT: usize = 1 << 10;
 /// The versions of the encoded form: with bare hashes, with sealed ones.
 const BARE: u8 = 1;
 const SEALED: u8 = 2;
@@ -119,6 +121,8 @@ pub struct Hasher {
     state: Box<Xxh3>,
     position: u64,
     checkpoints: Checkpoints,
+    /// The last bytes taken.
+    recent: Vec<u8>,
 }
 
 impl std::fmt::Debug for Hasher {
@@ -130,6 +134,9 @@ impl std::fmt::Debug for Hasher {
 impl Hasher {
     /// Takes the next bytes of the text.
     pub fn update(&mut self, mut bytes: &[u8]) {
+        let last = &bytes[bytes.len().saturating_sub(RECENT)..];
+        self.recent.drain(..(self.recent.len() + last.len()).saturating_sub(RECENT));
+        self.recent.extend_from_slice(last);
         while !bytes.is_empty() {
             let room = self.checkpoints.position(self.checkpoints.hashes.len()) - self.position;
             let take = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
@@ -151,6 +158,11 @@ impl Hasher {
     /// The hash of everything so far.
     pub fn hash(&self) -> u128 {
         self.state.digest128()
+    }
+
+    /// The last bytes taken, up to a kilobyte.
+    pub fn recent(&self) -> &[u8] {
+        &self.recent
     }
 
     pub fn checkpoints(&self) -> &Checkpoints {
@@ -296,6 +308,7 @@ mod tests {
             rest = later;
         }
         assert_eq!(hasher.position(), text.len() as u64);
+        assert_eq!(hasher.recent(), &text[text.len() - RECENT..]);
         assert_eq!(hasher.hash(), xxh3_128(&text));
         let marks: Vec<(u64, u128)> = hasher.checkpoints().iter().collect();
         assert_eq!(marks.iter().map(|(at, _)| *at).take(4).collect::<Vec<_>>(), [16, 32, 64, 128]);

@@ -12,16 +12,17 @@
 mod naming;
 mod tail;
 
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::Builder;
 
 use super::error::IngestError;
 use super::group::Pending;
 use super::input::chunks::{CHUNK_BYTES, Chunks, Piece};
-use super::input::expand::Input;
+use super::input::expand::{Input, Origin};
 use super::input::frame::{Record, Records};
 use super::input::plain::Plain;
-use super::reading::{Opened, Reading, unreadable};
+use super::reading::{Ended, Opened, Reading, Resume, unreadable};
 use super::rows::buffer::Taken;
 use super::source::digest::{Fate, Hasher, State, Tail};
 use super::source::verify::Position;
@@ -110,11 +111,17 @@ impl Reading<'_, '_, '_> {
             text.known_tail = (tail.start < known_offset).then(|| (tail, begun.clone()));
         }
         let start = hasher.position();
-        let (hasher, tail_start, before_tail) =
-            self.pieces(input, Chunks::new(plain, framing, hasher, begun), &mut text)?;
-        self.name(&mut text, u64::MAX, None);
-        if self.group.pending[number].tally.lines == 0 && hasher.position() == known_offset {
-            // Nothing new: the catalog's state stays as it is.
+        let enough = Arc::default();
+        let chunks = Chunks::new(plain, framing, hasher, begun).paced(input.origin.holds(), &enough);
+        let (hasher, tail_start, before_tail) = self.pieces(input, chunks, &enough, &mut text)?;
+        let nothing_new = self.group.pending[number].tally.lines == 0 && hasher.position() <= known_offset;
+        if !nothing_new {
+            self.name(&mut text, u64::MAX, None);
+        }
+        let at_record = tail_start == hasher.position() && hasher.position() >= known_offset;
+        self.ended(input, &text, at_record.then_some(&hasher), enough.load(Ordering::Relaxed));
+        if nothing_new {
+            // The catalog's state stays as it is; what a follower waits for may have begun.
             self.group.pending[number].report.bytes = known_offset;
             return Ok(());
         }
@@ -130,11 +137,21 @@ impl Reading<'_, '_, '_> {
         self.complete(number)
     }
 
+    /// Remembers where a followed file goes on: behind a whole record of a source with its final name.
+    fn ended(&mut self, input: &Input, text: &Text, hasher: Option<&Hasher>, more: bool) {
+        let Origin::Followed(cut) = &input.origin else { return };
+        let source_id = self.group.ids[text.number].clone();
+        let hasher = hasher.filter(|_| text.named && text.naming.is_none() && cut.is_plain);
+        let resume = hasher.map(|hasher| Resume { source_id, hasher: hasher.clone() });
+        self.group.ended.push(Ended { key: cut.key, resume, more });
+    }
+
     /// Runs the reader thread and takes its pieces; gives back the hasher, the start of the tail and its hash.
     fn pieces(
         &mut self,
         input: &Input,
         mut chunks: Chunks,
+        enough: &AtomicBool,
         text: &mut Text,
     ) -> Result<(Hasher, u64, u128), IngestError> {
         let (send_full, full) = mpsc::sync_channel(AHEAD);
@@ -168,7 +185,11 @@ impl Reading<'_, '_, '_> {
                     self.too_long(text, start, &record)?;
                 }
             }
-            self.breathe(input, self.group.pending[text.number].tally.lines)?;
+            let lines = self.group.pending[text.number].tally.lines;
+            self.breathe(input, lines)?;
+            if self.is_enough(lines) {
+                enough.store(true, Ordering::Relaxed);
+            }
         }
         reader.join().map_err(|_| IngestError::Thread)?.map_err(|error| unreadable(input, &error))
     }

@@ -65,7 +65,7 @@ impl Reading<'_, '_, '_> {
     fn fate(&self, became: Became) -> Fate {
         match became {
             Became::Stored(day) => Fate::Stored(day.0),
-            Became::Quarantined => Fate::Quarantined(Day::of(self.run.options.now).0),
+            Became::Quarantined => Fate::Quarantined(Day::of(self.run.now).0),
             Became::Dropped(rule) => Fate::Dropped(rule.to_owned()),
         }
     }
