@@ -39,7 +39,10 @@
 //!   that the views make over them run inside that pass.
 //! - Parallel readers take ranges of `distinct_id`. That is no partitioning DataFusion knows, and it is never declared
 //!   as one.
-//! - A day that more than eight parts share is rewritten as one by the ingest that finds it so.
+//! - A day that more than eight parts share is merged by the ingest that finds it so, in levels: only parts that are
+//!   no larger than all smaller ones together, so that following a log writes no large day again and again.
+//! - Following a log is an ordinary ingest again and again of what was added; there is no second way in. Files are
+//!   polled: no notification reaches a program on every file system, so nothing is built on one.
 //! - Whether an event is a step follows from its stored columns alone, so that it can be derived again: an event that
 //!   names neither page nor event is none, in a log and elsewhere. The fingerprint of a part tells the rules that read
 //!   its lines from those that derive pages and steps; only the latter can change without the logs ([`maintain`]).

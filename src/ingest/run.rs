@@ -25,7 +25,10 @@ use super::source::identify::KnownSources;
 use crate::config::Config;
 use crate::limits;
 use crate::store::{Store, Writer};
-use crate::time;
+use crate::time::{self, Stopwatch};
+
+/// Seconds between two notes of a follower in the audit.
+const NOTED: f64 = 3_600.0;
 
 /// What to ingest and how.
 #[derive(Debug, Clone)]
@@ -120,6 +123,8 @@ pub struct Run<'a> {
     pub failures: Vec<(Input, IngestError)>,
     /// What became of the followed files of the last commits.
     pub ended: Vec<Ended>,
+    /// Since a follower was last noted in the audit.
+    noted: Option<Stopwatch>,
     pub done: Done,
 }
 
@@ -143,6 +148,7 @@ impl<'a> Run<'a> {
             report: IngestReport::default(),
             failures: Vec::new(),
             ended: Vec::new(),
+            noted: None,
             done: Done::default(),
         })
     }
@@ -205,7 +211,7 @@ impl Run<'_> {
             plan.remove.into_iter().for_each(|file| commit.remove(file));
             rows.iter().cloned().for_each(|row| commit.source(row));
             group.forgotten.iter().for_each(|id| commit.forget(id.clone()));
-            commit.audit("ingest", group.summary());
+            self.note(&group).into_iter().for_each(|note| commit.audit("ingest", note));
             self.report.snapshot = commit.commit()?;
             group.forgotten.iter().for_each(|id| self.known.remove(id));
             rows.into_iter().try_for_each(|row| self.known.put(row))?;
@@ -214,6 +220,18 @@ impl Run<'_> {
         self.ended.append(&mut group.ended);
         self.report.sources.extend(group.reports());
         Ok(())
+    }
+
+    /// What the audit says of a commit. The thousands of a follower's day are one ingest, noted every hour.
+    fn note(&mut self, group: &Group) -> Option<String> {
+        if self.options.follow.is_none() {
+            return Some(group.summary());
+        }
+        if self.noted.is_some_and(|noted| noted.seconds() < NOTED) {
+            return None;
+        }
+        self.noted = Some(Stopwatch::start());
+        Some(format!("{}, and what is followed within an hour", group.summary()))
     }
 
     /// The last of `taken` failed: the others are read again, which nothing stands against because a stream always

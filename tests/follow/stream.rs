@@ -48,7 +48,7 @@ fn a_stop_commits_what_a_stream_has_given() {
 #[test]
 fn a_stream_larger_than_what_is_put_aside_keeps_its_order() {
     let place = Place::new();
-    let path = place.file("big.log", log(0..150_000));
+    let path = place.file("big.log", log(0..100_000));
     let mut child = start(&place, &["--flush-rows", "20000"]);
     let mut stdin = child.stdin.take().unwrap();
     let text = fs::read(&path).unwrap();

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::LINGER;
-use super::stream::{PUT_AWAY, Reach, Stream};
+use super::stream::{LIMIT, PUT_AWAY, Reach, Stream};
 use crate::ingest::error::IngestError;
 use crate::ingest::input::cut::{Cut, read_at};
 use crate::ingest::input::expand::{Input, Origin};
@@ -181,15 +181,20 @@ impl Followed {
     pub fn has_news(&self, hold: bool) -> bool {
         let read_to_the_end = self.resume.as_ref().is_some_and(|resume| self.seen.len == self.disk_offset(resume));
         let as_before = match self.read {
-            Some((seen, held)) => seen == self.seen && (held == hold || read_to_the_end || !self.is_plain),
+            Some((seen, left)) => seen == self.seen && (left == hold || read_to_the_end || !self.is_plain),
             None => false,
         };
         self.seen.len > 0 && !as_before && !self.is_lost
     }
 
     /// The stream is over, and what is left of it can be had.
-    pub fn has_ended(&self) -> bool {
+    fn has_ended(&self) -> bool {
         matches!(&self.medium, Medium::Stream { reach, .. } if reach.ended)
+    }
+
+    /// It has to be read on now: its stream is over, or can be put aside no further.
+    pub fn is_urgent(&self) -> bool {
+        matches!(&self.medium, Medium::Stream { reach, .. } if reach.ended || reach.full)
     }
 
     /// Whether nobody is expected to write to it any more.
@@ -268,7 +273,10 @@ impl Followed {
     }
 
     /// The open file; `None` where another has its name meanwhile.
-    fn open(&mut self) -> io::Result<Option<Arc<File>>> {
+    ///
+    /// # Errors
+    /// It may not be read.
+    pub fn open(&mut self) -> io::Result<Option<Arc<File>>> {
         match &mut self.medium {
             Medium::Stream { reach, .. } => Ok(Some(Arc::clone(&reach.file))),
             Medium::File { handle: Some(handle), .. } => Ok(Some(Arc::clone(handle))),
@@ -331,11 +339,15 @@ impl Followed {
     /// # Errors
     /// The disk fails.
     pub fn put_away(&mut self) -> Result<(), IngestError> {
-        let Some(resume) = &self.resume else { return Ok(()) };
-        let (base, offset) = (resume.hasher.position(), self.disk_offset(resume));
+        let done = self.resume.as_ref().map(|resume| (resume.hasher.position(), self.disk_offset(resume)));
         let failed = |error: io::Error| IngestError::read(Path::new(&self.name), &error);
         let Medium::Stream { stream, reach, head } = &mut self.medium else { return Ok(()) };
-        stream.bound();
+        let Some((base, offset)) = done else {
+            // It may be a known source, or packed: more of it has to be seen.
+            stream.limit(if self.is_plain { LIMIT.max(2 * reach.len) } else { u64::MAX });
+            return Ok(());
+        };
+        stream.limit(LIMIT);
         if offset < PUT_AWAY {
             return Ok(());
         }
@@ -348,7 +360,7 @@ impl Followed {
         // What was seen of it has moved.
         (reach.base, reach.len, self.mark) = (base, reach.len - offset, 0);
         self.seen.len -= offset;
-        self.read = self.read.map(|(seen, held)| (Seen { len: seen.len.saturating_sub(offset), ..seen }, held));
+        self.read = self.read.map(|(seen, left)| (Seen { len: seen.len.saturating_sub(offset), ..seen }, left));
         Ok(())
     }
 

@@ -140,7 +140,7 @@ impl Follower<'_> {
             let inputs = self.watch.list(progress)?;
             self.files.iter_mut().for_each(Followed::lose_sight);
             for input in inputs {
-                self.meet(input, writer)?;
+                self.meet(&input, writer)?;
             }
         }
         for file in &mut self.files {
@@ -150,19 +150,24 @@ impl Follower<'_> {
     }
 
     /// A name that was found: of a file that is followed already, or of one that is not yet.
-    fn meet(&mut self, input: Input, writer: &Writer) -> Result<(), IngestError> {
+    fn meet(&mut self, input: &Input, writer: &Writer) -> Result<(), IngestError> {
         let file = match &input.origin {
             Origin::File(path) => {
                 // It may be gone again, which the next look will show.
                 let Ok(meta) = std::fs::metadata(path) else { return Ok(()) };
                 let id = file_id(path, &meta);
-                if self.files.iter_mut().any(|file| file.is_at(path, id, &input)) {
+                if self.files.iter_mut().any(|file| file.is_at(path, id, input)) {
                     return Ok(());
                 }
-                Followed::file(self.begun, path, id, &input)
+                let mut file = Followed::file(self.begun, path, id, input);
+                if self.files.len() < HANDLES {
+                    // At once: it may be renamed before it is read. What stands against it is said when it is read.
+                    _ = file.open();
+                }
+                file
             }
             _ if !self.streams.insert(input.name.clone()) => return Ok(()),
-            origin => Followed::stream(self.begun, &input, Stream::start(origin, writer.spool()?)?),
+            origin => Followed::stream(self.begun, input, Stream::start(origin, writer.spool()?)?),
         };
         self.begun += 1;
         self.files.push(file);
@@ -177,7 +182,7 @@ impl Follower<'_> {
         let done = self.run.done;
         let line_bytes = (done.raw_bytes + LINE_BYTES) / (done.lines + 1);
         let many = self.behind() / line_bytes.clamp(16, 16 * LINE_BYTES) >= self.pace.flush_rows;
-        news && (late || many || self.files.iter().any(Followed::has_ended))
+        news && (late || many || self.files.iter().any(Followed::is_urgent))
     }
 
     fn behind(&self) -> u64 {
@@ -196,7 +201,7 @@ impl Follower<'_> {
         loop {
             let files = self.files.iter_mut();
             let mut waiting: VecDeque<Waiting> =
-                files.filter_map(|file| file.next(!(last || file.is_leaving()), progress)).collect();
+                files.filter_map(|file| file.next(!(last || file.is_leaving()), progress)).take(HANDLES).collect();
             if waiting.is_empty() {
                 break;
             }
@@ -204,9 +209,9 @@ impl Follower<'_> {
             self.run.at(self.pace.now.unwrap_or_else(time::now_micros));
             self.run.group(writer, &mut waiting, &mut Quiet)?;
             self.take_over(&sent, &waiting, progress);
+            self.close_silent();
         }
         self.files.iter_mut().try_for_each(Followed::put_away)?;
-        self.close_silent();
         let lines = self.sources.values().map(|source| source.counts.lines - source.counts.duplicates).sum();
         progress.flushed(&Flushed { files: self.files.len(), lines, behind: self.behind() });
         Ok(())

@@ -18,7 +18,7 @@ use crate::ingest::error::IngestError;
 use crate::ingest::input::cut::{read_at, write_at};
 use crate::ingest::input::expand::Origin;
 
-/// Bytes that a stream may be ahead of the commits, once it is clear which source it is.
+/// Bytes that a stream may be ahead of the commits, unless it has to be seen further to know which source it is.
 pub const LIMIT: u64 = 64 << 20;
 /// Committed bytes that are worth being put away.
 pub const PUT_AWAY: u64 = 8 << 20;
@@ -34,8 +34,8 @@ struct Spool {
     len: u64,
     /// The stream is over; with what went wrong, if something did.
     ended: Option<Result<(), String>>,
-    /// [`LIMIT`] holds.
-    bounded: bool,
+    /// Bytes at which the pump waits.
+    limit: u64,
 }
 
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Shared {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
-            let full = |spool: &mut Spool| spool.bounded && spool.len >= LIMIT;
+            let full = |spool: &mut Spool| spool.len >= spool.limit;
             let mut spool = self.room.wait_while(self.lock(), full).unwrap_or_else(PoisonError::into_inner);
             write_at(&spool.file, &buffer[..read], spool.len)?;
             spool.len += read as u64;
@@ -74,6 +74,8 @@ pub struct Reach {
     pub base: u64,
     pub len: u64,
     pub ended: bool,
+    /// The stream waits for a commit.
+    pub full: bool,
     /// Why it ended, where it should not have.
     pub error: Option<String>,
 }
@@ -90,7 +92,7 @@ impl Stream {
     /// # Errors
     /// The system gives no thread.
     pub fn start(origin: &Origin, file: File) -> Result<Self, IngestError> {
-        let spool = Spool { file: Arc::new(file), base: 0, len: 0, ended: None, bounded: false };
+        let spool = Spool { file: Arc::new(file), base: 0, len: 0, ended: None, limit: LIMIT };
         let shared = Arc::new(Shared { spool: Mutex::new(spool), room: Condvar::new() });
         let (pump, origin) = (Arc::clone(&shared), origin.clone());
         let copy = move || {
@@ -111,13 +113,15 @@ impl Stream {
             base: spool.base,
             len: spool.len,
             ended: spool.ended.is_some(),
+            full: spool.len >= spool.limit,
             error: spool.ended.clone().and_then(Result::err),
         }
     }
 
-    /// Lets the stream be no further ahead of the commits than [`LIMIT`], from now on.
-    pub fn bound(&self) {
-        self.shared.lock().bounded = true;
+    /// Lets the spool become as large as this.
+    pub fn limit(&self, limit: u64) {
+        self.shared.lock().limit = limit;
+        self.shared.room.notify_all();
     }
 
     /// Puts away the spool's first `bytes` bytes, up to plain offset `base`. Nobody reads the spool meanwhile.
@@ -126,17 +130,18 @@ impl Stream {
     /// The disk fails.
     pub fn put_away(&self, bytes: u64, base: u64) -> io::Result<()> {
         let mut spool = self.shared.lock();
-        let mut rest = vec![0; usize::try_from(spool.len - bytes).unwrap_or(usize::MAX)];
-        let mut have = 0;
-        while have < rest.len() {
-            match read_at(&spool.file, &mut rest[have..], bytes + have as u64)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                read => have += read,
+        let (rest, mut moved) = (spool.len - bytes, 0);
+        let mut buffer = vec![0; CHUNK];
+        while moved < rest {
+            let read = read_at(&spool.file, &mut buffer, bytes + moved)?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
+            write_at(&spool.file, &buffer[..read], moved)?;
+            moved += read as u64;
         }
-        spool.file.set_len(0)?;
-        write_at(&spool.file, &rest, 0)?;
-        (spool.len, spool.base) = (rest.len() as u64, base);
+        spool.file.set_len(rest)?;
+        (spool.len, spool.base) = (rest, base);
         self.shared.room.notify_all();
         Ok(())
     }

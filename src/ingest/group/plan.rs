@@ -36,9 +36,10 @@ impl Group {
             let new = self.parts.remove(&(table, day)).unwrap_or_default();
             let edit = self.edits.remove(&(table, day)).unwrap_or_default();
             let live: Vec<&Part> = snapshot.parts(table).iter().filter(|part| part.day == day).collect();
-            let smallest = if new.is_empty() { 0 } else { merged_rows(&live, new.iter().map(NewPart::rows).sum()) };
+            let fresh = new.iter().map(NewPart::rows).sum();
+            let largest = if fresh == 0 { 0 } else { merged_rows(live.iter().map(|part| part.rows).collect(), fresh) };
             let old: Vec<&Part> =
-                live.into_iter().filter(|part| part.rows <= smallest || edit.files.contains(&part.file_id)).collect();
+                live.into_iter().filter(|part| part.rows <= largest || edit.files.contains(&part.file_id)).collect();
             plan.remove.extend(old.iter().map(|part| part.file_id));
             let old_rows: u64 = old.iter().map(|part| part.rows).sum();
             let part = one_part(press, (table, day), new, &old, &edit)?;
@@ -73,14 +74,13 @@ impl Group {
 /// A crowded day keeps only parts that are larger than all smaller ones together, so that there are never many, and
 /// every row that is written again lands in a part of at least twice the size: a day of n commits is written
 /// log₂ n times at most, not n / 8 times.
-fn merged_rows(live: &[&Part], fresh: u64) -> u64 {
+fn merged_rows(mut live: Vec<u64>, fresh: u64) -> u64 {
     if live.len() < DAY_PARTS {
         return 0;
     }
-    let mut rows: Vec<u64> = live.iter().map(|part| part.rows).collect();
-    rows.sort_unstable();
+    live.sort_unstable();
     let (mut smaller, mut largest) = (fresh, 0);
-    for rows in rows {
+    for rows in live {
         if rows <= smaller {
             largest = rows;
         }
@@ -148,4 +148,42 @@ fn merged(
     let mut writer = PartWriter::new(press.writer.part(table, day)?, &rules)?;
     merge(table, files, |batch| writer.write(batch).map_err(IngestError::from))?;
     Ok(writer.finish()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Commits of `batch` rows each: the live parts at the end, the most there ever were, and the rows written.
+    fn day(commits: u64, batch: u64) -> (Vec<u64>, usize, u64) {
+        let (mut live, mut most, mut written): (Vec<u64>, _, _) = (Vec::new(), 0, 0);
+        for _ in 0..commits {
+            let largest = merged_rows(live.clone(), batch);
+            let merged: u64 = live.iter().filter(|rows| **rows <= largest).sum();
+            live.retain(|rows| *rows > largest);
+            live.push(batch + merged);
+            written += batch + merged;
+            most = most.max(live.len());
+        }
+        (live, most, written)
+    }
+
+    #[test]
+    fn a_day_of_many_commits_is_not_written_again_and_again() {
+        for (commits, batch) in [(17_280, 500), (100, 100_000), (9, 1)] {
+            let (live, most, written) = day(commits, batch);
+            let rows = commits * batch;
+            assert_eq!(live.iter().sum::<u64>(), rows);
+            assert!(most <= DAY_PARTS + 8, "{most} parts");
+            let times = f64::from(u32::try_from(written / batch).unwrap()) / f64::from(u32::try_from(commits).unwrap());
+            assert!(times <= f64::from(u32::try_from(commits).unwrap()).log2(), "each row is written {times} times");
+        }
+    }
+
+    #[test]
+    fn late_rows_leave_a_large_part_alone() {
+        let live = vec![1_000_000, 10, 10, 10, 10, 10, 10, 10];
+        assert_eq!(merged_rows(live, 10), 10);
+        assert_eq!(merged_rows(vec![5; 7], 10), 0, "not crowded");
+    }
 }

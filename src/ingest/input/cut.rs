@@ -28,7 +28,7 @@ pub struct Cut {
 
 impl Cut {
     /// From the first byte.
-    pub fn from_start(&self) -> CutReader {
+    pub fn whole(&self) -> CutReader {
         CutReader { file: Arc::clone(&self.file), at: 0, end: self.end }
     }
 

@@ -72,7 +72,7 @@ impl Plain {
         let source: Box<dyn Read + Send> = match origin {
             Origin::File(path) | Origin::Pipe(path) => Box::new(File::open(path).map_err(failed)?),
             Origin::Stdin => Box::new(io::stdin()),
-            Origin::Followed(cut) => Box::new(cut.from_start()),
+            Origin::Followed(cut) => Box::new(cut.whole()),
             Origin::Spool(file) => {
                 let mut again = file.try_clone().map_err(failed)?;
                 again.rewind().map_err(failed)?;
