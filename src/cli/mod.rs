@@ -161,6 +161,8 @@ fn listen_for_termination(runtime: &Runtime, context: &Context) {
             insist();
         });
     }
+    #[cfg(not(unix))]
+    let _ = (runtime, context);
 }
 
 #[expect(clippy::exit, reason = "a second Ctrl-C must end the process even where a computation does not yield")]

@@ -82,3 +82,22 @@ fn many_ids_over_many_runs() {
     build(1 << 18, [&one, &two]).assert_same(&expected, "small buffers");
     build(1 << 18, [&two, &one]).assert_same(&expected, "small buffers, other order");
 }
+
+#[test]
+fn a_source_that_loses_rows_and_then_goes_on_in_one_commit_keeps_its_account() {
+    let copies: String = (0..6_000).map(|at| event(&format!("e{at}"), at % 60, "/copy")).collect();
+    // One of these names is larger than that of the copies, which win then.
+    for first in ["p", "q", "r", "s"] {
+        let own = |end: u32| -> String {
+            let rows = (0..end).map(|at| event(&format!("e{at}"), at % 60, "/copy"));
+            std::iter::once(event(first, 59, "/first")).chain(rows).collect()
+        };
+        let place = Place::new();
+        place.take("own.ndjson", own(20));
+        let (copies, own) = (place.file("copies.ndjson", &copies), place.file("own.ndjson", own(30)));
+        place.ingest(&[&copies, &own]);
+        let whole = Place::new();
+        whole.ingest(&[&own, &copies]);
+        place.tables().assert_same(&whole.tables(), first);
+    }
+}

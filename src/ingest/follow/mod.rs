@@ -15,7 +15,7 @@
 //! | a last line has no newline | it waits for it; when the follower stops, or the file is let go, it counts as it is, as in an ordinary ingest, and is revised should it ever grow |
 //! | the file is renamed, a new one has its name | the old one is read on through its handle until it has been silent for [`LINGER`] |
 //! | it is copied and truncated | what was read stays; it begins anew as another source; the copy, where it is among the inputs, is known by its bytes and gives what had not been read yet |
-//! | it is removed, or its inode is used again | a file whose bytes before the offset are others begins anew |
+//! | it is removed, or its inode is used again | a file whose bytes before the offset are others when it is looked at begins anew; the reading follows within milliseconds |
 //! | it is packed later | the packed copy is known by its bytes; packed files are read when they are at rest |
 //! | the follower is stopped or killed | the next run recognises every file by its bytes, as any ingest does |
 //! | a stream (`-`, a named pipe) | is put aside in a nameless file of the store and followed there; what is committed is put away. Killed, it cannot be resumed: nobody has the bytes any more that were read and not committed |
@@ -25,6 +25,7 @@
 //!
 //! Deliberately not here: which source a file is (`reading/`, `source/`), merging the parts of many commits (`group/`).
 
+mod disk;
 mod file;
 mod stream;
 mod watch;
@@ -42,7 +43,8 @@ use crate::config::Config;
 use crate::parse::{self, FormatError};
 use crate::store::{Store, Writer};
 use crate::time::{self, Stopwatch};
-use file::{Followed, file_id};
+use disk::file_id;
+use file::Followed;
 use stream::Stream;
 use watch::Watch;
 
@@ -135,7 +137,8 @@ fn is_past(since: Option<Stopwatch>, interval: Duration) -> bool {
 impl Follower<'_> {
     /// Looks which files there are and how long they have become.
     fn look(&mut self, writer: &Writer, now: bool, progress: &mut dyn Progress) -> Result<(), IngestError> {
-        if now || is_past(self.listed, LIST.min(self.pace.flush_interval)) {
+        let list = now || is_past(self.listed, LIST.min(self.pace.flush_interval));
+        if list {
             self.listed = Some(Stopwatch::start());
             let inputs = self.watch.list(progress)?;
             self.files.iter_mut().for_each(Followed::lose_sight);
@@ -143,7 +146,9 @@ impl Follower<'_> {
                 self.meet(&input, writer)?;
             }
         }
-        for file in &mut self.files {
+        // A folder may hold thousands of old logs.
+        let awake = |file: &&mut Followed| list || file.silence() < LINGER.as_secs_f64();
+        for file in self.files.iter_mut().filter(awake) {
             file.look(progress);
         }
         Ok(())

@@ -85,6 +85,12 @@ impl Group {
 
     /// Names a source.
     pub fn name(&mut self, number: usize, source_id: String) {
+        if let Some(row) = self.touched.remove(&source_id) {
+            // This group has taken rows of it out before it came to the source itself.
+            let pending = &mut self.pending[number];
+            (pending.base.stored, pending.base.quarantined) = (row.stored, row.quarantined);
+            (pending.base.duplicates, pending.changed) = (row.duplicates, true);
+        }
         self.numbers.insert(source_id.clone(), number);
         self.ids[number] = source_id;
     }
