@@ -39,7 +39,7 @@ pub(in crate::cli) struct Args {
     #[arg(long)]
     follow: bool,
     /// With --follow: commit what has arrived this often
-    #[arg(long, value_name = "TIME", value_parser = interval, default_value = "5 seconds", requires = "follow")]
+    #[arg(long, value_name = "TIME", value_parser = interval, default_value = "5s", requires = "follow")]
     flush_interval: Duration,
     /// With --follow: and as soon as so many lines wait
     #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(u64).range(1..), default_value_t = limits::FLUSH_ROWS, requires = "follow")]
@@ -64,9 +64,10 @@ fn share(text: &str) -> Result<f64, String> {
     number.ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "write a share such as 5% or 0.05".to_owned())
 }
 
-/// A length of time that is one.
+/// A length of time that is one; a number alone is seconds.
 fn interval(text: &str) -> Result<Duration, String> {
-    let micros = u64::try_from(time::parse_duration(text)?).unwrap_or_default();
+    let seconds = text.trim().parse::<f64>().map(|_| format!("{}s", text.trim()));
+    let micros = u64::try_from(time::parse_duration(seconds.as_deref().unwrap_or(text))?).unwrap_or_default();
     if micros == 0 { Err("an interval is longer than nothing".to_owned()) } else { Ok(Duration::from_micros(micros)) }
 }
 
@@ -202,7 +203,8 @@ mod tests {
     #[test]
     fn intervals() {
         assert_eq!(interval("5 s"), Ok(Duration::from_secs(5)));
-        for bad in ["0", "5", "soon"] {
+        assert_eq!(interval("0.2"), Ok(Duration::from_millis(200)));
+        for bad in ["0", "-5", "nan", "soon", ""] {
             assert!(interval(bad).is_err(), "{bad}");
         }
     }
