@@ -90,7 +90,7 @@ pub fn ingest(
     let inputs = expand::expand(&options.inputs)?;
     progress.start(inputs.iter().map(|input| input.bytes).sum());
     let mut writer = store.writer()?;
-    let mut run = Run::new(config, options, &writer)?;
+    let mut run = Run::new(config, options, &mut writer)?;
     let mut waiting: VecDeque<Waiting> = inputs.into_iter().map(Waiting::new).collect();
     while !waiting.is_empty() {
         run.group(&mut writer, &mut waiting, progress)?;
@@ -133,7 +133,7 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// A rule makes no sense, or the store cannot be read.
-    pub fn new(config: &'a Config, options: &'a IngestOptions, writer: &Writer) -> Result<Self, IngestError> {
+    pub fn new(config: &'a Config, options: &'a IngestOptions, writer: &mut Writer) -> Result<Self, IngestError> {
         let masks = config.privacy.is_on();
         let key = writer.key(masks)?;
         Ok(Self {

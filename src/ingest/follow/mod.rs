@@ -73,7 +73,7 @@ pub fn follow(
     check_format(config, &options.format)?;
     let mut writer = store.writer()?;
     let mut follower = Follower {
-        run: Run::new(config, options, &writer)?,
+        run: Run::new(config, options, &mut writer)?,
         pace,
         poll: POLL.min(pace.flush_interval / 2).max(Duration::from_millis(1)),
         watch: Watch::new(&options.inputs)?,
