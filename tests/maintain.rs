@@ -9,7 +9,7 @@ use journeyql::config::Config;
 use journeyql::database::{Database, Options};
 use journeyql::event::Column;
 use journeyql::ingest::Quiet;
-use journeyql::maintain::{MaintainError, Reprocess, Reprocessed, compact, retain};
+use journeyql::maintain::{Dropped, MaintainError, Refused, Reprocess, Reprocessed, compact, drop_refused, retain};
 use journeyql::store::{Checksum, PartWriter, Store, Table, merge};
 use journeyql::time::Day;
 use proptest::prelude::*;
@@ -174,6 +174,40 @@ fn retain_drops_days_and_keeps_the_account() {
     let path = place.file("access.log", log(0..46_000));
     place.try_ingest(&[&path], "combined").unwrap();
     assert!(!place.tables().events.iter().any(|row| row.contains("day=2026-01-06 ")));
+}
+
+#[test]
+fn refused_lines_are_dropped_by_source_and_reason_and_stay_counted() {
+    let place = Place::new();
+    let lines = |name: &str, from: u64| {
+        let mut text = log(from..from + 50);
+        text.extend_from_slice(
+            b"garbage\n10.0.0.1 - ann [05/Jan/1990:00:00:00 +0000] \"GET /a HTTP/1.1\" 200 1 \"-\" \"-\"\n",
+        );
+        let path = place.file(name, &text);
+        place.try_ingest(&[&path], "combined").unwrap();
+    };
+    lines("one.log", 0);
+    lines("two.log", 1_000);
+    let before = place.tables();
+    assert_eq!(before.quarantine.len(), 4);
+    let meant =
+        Refused { source: Some("one".to_owned()), reason: Some("malformed".to_owned()), received: (None, None) };
+    assert_eq!(drop_refused(&place.store, &meant, NOW, true).unwrap(), Dropped { lines: 1, sources: 1 });
+    place.tables().assert_same(&before, "a dry run");
+    drop_refused(&place.store, &meant, NOW, false).unwrap();
+    let after = place.tables();
+    assert_eq!((after.quarantine.len(), &after.events), (3, &before.events));
+    is_clean(&place);
+    lines("one.log", 0);
+    place.tables().assert_same(&after, "the log again");
+    assert_eq!(drop_refused(&place.store, &meant, NOW, false).unwrap(), Dropped::default());
+    let never = Refused { received: (Some(NOW + 1), None), ..Refused::default() };
+    assert_eq!(drop_refused(&place.store, &never, NOW, false).unwrap().lines, 0);
+    drop_refused(&place.store, &Refused::default(), NOW, false).unwrap();
+    let source = place.store.snapshot().unwrap().sources()[0].clone();
+    assert_eq!((place.tables().quarantine.len(), source.dropped_by["steward"]), (0, 2));
+    is_clean(&place);
 }
 
 /// A part that says something else than its events do: written through the store's own door, so every checksum fits.

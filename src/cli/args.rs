@@ -125,7 +125,8 @@ pub(super) struct Json {
     pub json: bool,
 }
 
-fn instant(text: &str) -> Result<i64, String> {
+/// A time as it is typed, in microseconds.
+pub(super) fn instant(text: &str) -> Result<i64, String> {
     time::parse_iso(text.as_bytes(), 0)
         .ok_or_else(|| "write a time such as 2026-01-05 or 2026-01-05T10:00:00Z".to_owned())
 }

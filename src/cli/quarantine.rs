@@ -1,10 +1,15 @@
 //! `journeyql quarantine`: the refused lines.
 
+use clap::ArgGroup;
+
 use super::answer;
-use super::args::Shape;
+use super::args::{Json, Shape, instant};
+use super::blocking;
 use super::context::Context;
 use super::failure::{Code, Failure};
+use super::target::{print, print_json};
 use crate::database::literal;
+use crate::maintain::Refused;
 
 /// The lines that were refused
 #[derive(Debug, clap::Subcommand)]
@@ -16,40 +21,78 @@ pub(in crate::cli) enum Command {
     },
     /// Show the lines themselves
     Show {
-        /// Only of sources whose name or id contains this
-        #[arg(long, value_name = "TEXT")]
-        source: Option<String>,
-        /// Only with this reason
-        #[arg(long)]
-        reason: Option<String>,
+        #[command(flatten)]
+        filter: Filter,
         /// At most so many
         #[arg(long, default_value_t = 50)]
         limit: usize,
         #[command(flatten)]
         shape: Shape,
     },
+    /// Drop the lines that the options choose; they stay counted as dropped by the rule steward
+    #[command(group(ArgGroup::new("which").required(true).multiple(true).args(["source", "reason", "since", "until", "all"])))]
+    Drop {
+        #[command(flatten)]
+        filter: Filter,
+        /// Every refused line
+        #[arg(long, conflicts_with_all = ["source", "reason", "since", "until"])]
+        all: bool,
+        /// Only say how many
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        json: Json,
+    },
+}
+
+/// Which refused lines: those that meet all that is given.
+#[derive(Debug, Clone, clap::Args)]
+pub(in crate::cli) struct Filter {
+    /// Only of sources whose name or id contains this
+    #[arg(long, value_name = "TEXT")]
+    source: Option<String>,
+    /// Only with this reason
+    #[arg(long)]
+    reason: Option<String>,
+    /// Only received at this time or later, ISO-8601
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    since: Option<i64>,
+    /// Only received before this time
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    until: Option<i64>,
+}
+
+impl Filter {
+    /// As a condition on `quarantine`.
+    fn sql(&self) -> String {
+        let mut wanted = vec!["true".to_owned()];
+        if let Some(text) = &self.source {
+            let text = literal(text);
+            wanted.push(format!("(strpos(source, {text}) > 0 OR strpos(source_id, {text}) > 0)"));
+        }
+        if let Some(reason) = &self.reason {
+            wanted.push(format!("reason = {}", literal(reason)));
+        }
+        for (at, sign) in [(self.since, ">="), (self.until, "<")] {
+            wanted.extend(at.map(|at| format!("received_at {sign} to_timestamp_micros({at})")));
+        }
+        wanted.join(" AND ")
+    }
 }
 
 pub(in crate::cli) async fn run(command: Command, context: &Context) -> Result<Code, Failure> {
     let redacted = context.open()?.config().privacy.is_on();
     let code = match command {
         Command::List { shape } => answer::write("quarantine list", LIST, &shape, context).await,
-        Command::Show { source, reason, limit, shape } => {
-            let mut wanted = Vec::new();
-            if let Some(text) = source {
-                let text = literal(&text);
-                wanted.push(format!("(strpos(source, {text}) > 0 OR strpos(source_id, {text}) > 0)"));
-            }
-            if let Some(reason) = reason {
-                wanted.push(format!("reason = {}", literal(&reason)));
-            }
-            let wanted = if wanted.is_empty() { "true".to_owned() } else { wanted.join(" AND ") };
+        Command::Show { filter, limit, shape } => {
+            let wanted = filter.sql();
             let sql = format!(
                 "SELECT source, line_no, source_offset, reason, matched_bytes, raw FROM quarantine
                  WHERE {wanted} ORDER BY source, source_id, source_offset LIMIT {limit}"
             );
             answer::write("quarantine show", &sql, &shape, context).await
         }
+        Command::Drop { filter, dry_run, json, .. } => return drop_lines(filter, dry_run, json, context).await,
     }?;
     if redacted {
         context.remark(
@@ -58,6 +101,20 @@ pub(in crate::cli) async fn run(command: Command, context: &Context) -> Result<C
         );
     }
     Ok(code)
+}
+
+async fn drop_lines(filter: Filter, dry_run: bool, json: Json, context: &Context) -> Result<Code, Failure> {
+    let database = context.open()?;
+    let Filter { source, reason, since, until } = filter;
+    let meant = Refused { source, reason, received: (since, until) };
+    let gone = blocking(move || Ok(database.drop_refused(&meant, dry_run)?)).await?;
+    if json.json {
+        print_json(&gone)?;
+    } else {
+        let verb = if dry_run { "would be dropped" } else { "dropped" };
+        print(|out| writeln!(out, "{verb}: {} refused lines of {} sources", gone.lines, gone.sources))?;
+    }
+    Ok(Code::Done)
 }
 
 const LIST: &str = "

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::difference::{Difference, differences};
 use super::{Database, Error};
 use crate::engine::Engine;
-use crate::maintain::{self, Compacted, MaintainError, Reprocess, Reprocessed, Retained};
+use crate::maintain::{self, Compacted, Dropped, MaintainError, Refused, Reprocess, Reprocessed, Retained};
 use crate::store::Snapshot;
 use crate::time::{self, Day};
 
@@ -36,6 +36,15 @@ impl Database {
         // Today is one of them.
         let first = Day(Day::of(now).0.saturating_sub_unsigned(days.saturating_sub(1)));
         Ok((first, maintain::retain(&self.store, first, now, dry_run)?))
+    }
+
+    /// Drops the refused lines that are meant; with `dry_run` it only says how many would go.
+    ///
+    /// # Errors
+    /// What [`MaintainError`] says; the store is as it was then.
+    pub fn drop_refused(&self, meant: &Refused, dry_run: bool) -> Result<Dropped, Error> {
+        let now = self.now.unwrap_or_else(time::now_micros);
+        Ok(maintain::drop_refused(&self.store, meant, now, dry_run)?)
     }
 
     /// Derives the pages and steps of the days `from` to `to`, both included, by the rules in force; with `dry_run` it

@@ -8,6 +8,7 @@
 //! compact     small parts of a day become one                    no row changes
 //! reprocess   pages and steps are derived again under new rules  no row comes or goes
 //! retain      days before a day go                               counted as dropped by the rule `retention`
+//! refused     refused lines that nobody wants go                 counted as dropped by the rule `steward`
 //! rebuild     every day from its stored events, elsewhere        for verify to compare with
 //! ```
 //!
@@ -16,10 +17,12 @@
 //!
 //! Deliberately not here: what a rule says (`normalize/`), new lines (`ingest/`), what queries make of the rows.
 
+mod account;
 mod compact;
 mod derive;
 mod error;
 mod rebuild;
+mod refused;
 mod reprocess;
 mod retain;
 mod rewrite;
@@ -27,5 +30,6 @@ mod rewrite;
 pub use compact::{Compacted, compact};
 pub use error::MaintainError;
 pub use rebuild::rebuild;
+pub use refused::{Dropped, Refused, drop_refused};
 pub use reprocess::{Reprocess, Reprocessed};
 pub use retain::{Retained, retain};

@@ -1,15 +1,12 @@
 //! Old days go.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use arrow::array::AsArray;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Serialize;
 
+use super::account::Account;
 use super::error::MaintainError;
-use crate::event::Column;
-use crate::store::{Part, SourceRow, Store, Table, part_options};
+use crate::store::{Part, Store, Table};
 use crate::time::Day;
 
 /// The rule that such lines are counted under.
@@ -39,8 +36,7 @@ pub fn retain(store: &Store, first: Day, now: i64, dry_run: bool) -> Result<Reta
     let old: Vec<&Part> =
         Table::ALL.into_iter().flat_map(|table| snapshot.parts(table)).filter(|part| part.day < first).collect();
     let rows = |table| old.iter().filter(|part| part.table == table).map(|part| part.rows).sum();
-    let days: std::collections::BTreeSet<Day> =
-        old.iter().filter(|part| part.table == Table::Events).map(|part| part.day).collect();
+    let days: BTreeSet<Day> = old.iter().filter(|part| part.table == Table::Events).map(|part| part.day).collect();
     let report = Retained {
         days: days.len(),
         events: rows(Table::Events),
@@ -51,11 +47,11 @@ pub fn retain(store: &Store, first: Day, now: i64, dry_run: bool) -> Result<Reta
     if old.is_empty() || dry_run {
         return Ok(report);
     }
-    let mut lost: BTreeMap<String, [u64; 2]> = BTreeMap::new();
+    let mut account = Account::default();
     for part in &old {
-        count(part, &mut lost)?;
+        account.part(part)?;
     }
-    let sources = sources(snapshot.sources(), lost, now)?;
+    let sources = account.sources(snapshot.sources(), RULE, now)?;
     let remove: Vec<i64> = old.iter().map(|part| part.file_id).collect();
     drop(snapshot);
     let mut commit = writer.begin();
@@ -69,40 +65,4 @@ pub fn retain(store: &Store, first: Day, now: i64, dry_run: bool) -> Result<Reta
     commit.audit("retain", format!("before {first}: {days} days, {events} events, {quarantined} quarantined"));
     commit.commit()?;
     Ok(report)
-}
-
-/// Adds the rows of a part to the events and refused lines of each source.
-fn count(part: &Part, lost: &mut BTreeMap<String, [u64; 2]>) -> Result<(), MaintainError> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(part.open()?, part_options())?;
-    let column = ProjectionMask::columns(builder.parquet_schema(), [Column::SourceId.name()]);
-    let slot = usize::from(part.table == Table::Quarantine);
-    for batch in builder.with_projection(column).build()? {
-        let batch = batch?;
-        for source_id in batch.column(0).as_string::<i32>().iter().flatten() {
-            match lost.get_mut(source_id) {
-                Some(rows) => rows[slot] += 1,
-                None => lost.entry(source_id.to_owned()).or_default()[slot] += 1,
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The sources whose lines went, counted anew.
-fn sources(known: &[SourceRow], lost: BTreeMap<String, [u64; 2]>, now: i64) -> Result<Vec<SourceRow>, MaintainError> {
-    lost.into_iter()
-        .map(|(source_id, [events, refused])| {
-            let row = known.iter().find(|row| row.source_id == source_id);
-            let Some(row) = row.filter(|row| row.stored >= events && row.quarantined >= refused) else {
-                return Err(MaintainError::UnknownSource { source_id });
-            };
-            let mut row = row.clone();
-            row.stored -= events;
-            row.quarantined -= refused;
-            row.dropped += events + refused;
-            *row.dropped_by.entry(RULE.to_owned()).or_default() += events + refused;
-            row.updated_ts = now;
-            Ok(row)
-        })
-        .collect()
 }

@@ -13,11 +13,11 @@ use crate::time::Day;
 /// What becomes of a batch on its way.
 pub type Change<'a> = &'a mut dyn FnMut(&RecordBatch) -> Result<RecordBatch, MaintainError>;
 
-/// One part with the rows of all `parts`, which are of one table and day, in order, each batch as `change` makes it;
-/// `rules` is the fingerprint of what the rows are then.
+/// One part with the rows of all `parts`, which are of one table and day, in order, each batch as `change` makes it,
+/// which may leave rows out; `rules` is the fingerprint of what the rows are then.
 ///
 /// # Errors
-/// A part cannot be read, the disk is full, or rows would be lost.
+/// A part cannot be read, the disk is full, or rows would be lost on the way.
 pub fn rewrite(
     writer: &Writer,
     (table, day): (Table, Day),
@@ -31,8 +31,14 @@ pub fn rewrite(
         let level = runs.split_off(runs.len() - limits::OPEN_PARTS);
         runs.insert(0, Run::New(one(writer, (table, day), &level, rules, &mut |batch| Ok(batch.clone()))?));
     }
-    let part = one(writer, (table, day), &runs, rules, change)?;
-    let expected = parts.iter().map(|part| part.rows).sum();
+    let (mut read, mut kept) = (0, 0);
+    let part = one(writer, (table, day), &runs, rules, &mut |batch| {
+        read += batch.num_rows() as u64;
+        let changed = change(batch)?;
+        kept += changed.num_rows() as u64;
+        Ok(changed)
+    })?;
+    let expected = parts.iter().map(|part| part.rows).sum::<u64>() + kept - read;
     if part.rows() != expected {
         return Err(MaintainError::Conservation { day, expected, written: part.rows() });
     }
