@@ -1,5 +1,8 @@
 //! More days than parts may be open, and reports over a few of them.
 
+use std::sync::Arc;
+
+use datafusion::physical_plan::ExecutionPlan;
 use journeyql::engine::Engine;
 
 use crate::native::{Hit, Rules, naive, native, sorted, stage};
@@ -97,4 +100,16 @@ fn a_range_reads_no_day_beyond_what_its_sessions_need() {
     // Judged from before the end of the data, what is open depends on what comes after: everything is read.
     let past = plan(&format!("{range}; SET journeyql.now = '2025-10-05'"));
     assert!(!past.contains("later_parts"), "{past}");
+}
+
+/// Each law of `invariants` read the tables that it compares anew, 25 passes at a time, and `verify` of ten million events
+/// ran out of memory.
+#[test]
+fn invariants_read_each_table_once() {
+    fn leaves(plan: &Arc<dyn ExecutionPlan>) -> usize {
+        plan.children().into_iter().map(leaves).sum::<usize>().max(1)
+    }
+    let (stage, _) = store(true);
+    let plan = wait(stage.engine().physical_plan("SELECT * FROM invariants")).unwrap();
+    assert_eq!(leaves(&plan), 8, "sessions, steps, sources, and five views");
 }

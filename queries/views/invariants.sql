@@ -37,24 +37,32 @@ c AS (
     SELECT coalesce(sum(lines), 0) AS lines, coalesce(sum(stored + quarantined + dropped + duplicates), 0) AS kept
     FROM source_rows
 ),
+-- Each table is read once for all laws.
 laws AS (
-    SELECT 'entries = sessions' AS name, CAST(s.sessions AS DOUBLE) AS expected, CAST(d.entries AS DOUBLE) AS actual FROM s, d
-    UNION ALL SELECT 'exits = sessions', s.sessions AS expected, d.exits AS actual FROM s, d
-    UNION ALL SELECT 'terminal exits + drop-offs = exits', d.exits AS expected, d.split_exits AS actual FROM d
-    UNION ALL SELECT 'views = steps', s.steps AS expected, d.views AS actual FROM s, d
-    UNION ALL SELECT 'hits = events', s.events AS expected, d.hits AS actual FROM s, d
-    UNION ALL SELECT 'bounces of pages = bounces of sessions', s.bounces AS expected, d.bounces AS actual FROM s, d
-    UNION ALL SELECT 'moves from START = sessions', s.sessions AS expected, t.starts AS actual FROM s, t
-    UNION ALL SELECT 'moves to EXIT = sessions', s.sessions AS expected, t.exits AS actual FROM s, t
-    UNION ALL SELECT 'moves = steps + sessions', s.steps + s.sessions AS expected, t.moves AS actual FROM s, t
-    UNION ALL SELECT 'probabilities of a step sum to 1', t.from_steps AS expected, t.probability AS actual FROM t
-    UNION ALL SELECT 'sessions of paths = sessions', s.sessions AS expected, p.sessions AS actual FROM s, p
-    UNION ALL SELECT 'shares of paths sum to 1', CASE WHEN s.sessions = 0 THEN 0 ELSE 1 END AS expected, p.share AS actual FROM s, p
-    UNION ALL SELECT 'known + unknown dwells = visits', v.visits AS expected, w.visits AS actual FROM v, w
-    UNION ALL SELECT 'flows in = sessions', s.sessions AS expected, f.starts AS actual FROM s, f
-    UNION ALL SELECT 'flows out = sessions', s.sessions AS expected, f.ends AS actual FROM s, f
-    UNION ALL SELECT 'lines = stored + quarantined + dropped + duplicates', c.lines AS expected, c.kept AS actual FROM c
+    SELECT unnest([
+        named_struct('name', 'entries = sessions', 'expected', CAST(s.sessions AS DOUBLE), 'actual', CAST(d.entries AS DOUBLE)),
+        named_struct('name', 'exits = sessions', 'expected', CAST(s.sessions AS DOUBLE), 'actual', CAST(d.exits AS DOUBLE)),
+        named_struct('name', 'terminal exits + drop-offs = exits', 'expected', CAST(d.exits AS DOUBLE), 'actual', CAST(d.split_exits AS DOUBLE)),
+        named_struct('name', 'views = steps', 'expected', CAST(s.steps AS DOUBLE), 'actual', CAST(d.views AS DOUBLE)),
+        named_struct('name', 'hits = events', 'expected', CAST(s.events AS DOUBLE), 'actual', CAST(d.hits AS DOUBLE)),
+        named_struct('name', 'bounces of pages = bounces of sessions', 'expected', CAST(s.bounces AS DOUBLE), 'actual', CAST(d.bounces AS DOUBLE)),
+        named_struct('name', 'moves from START = sessions', 'expected', CAST(s.sessions AS DOUBLE), 'actual', CAST(t.starts AS DOUBLE)),
+        named_struct('name', 'moves to EXIT = sessions', 'expected', CAST(s.sessions AS DOUBLE), 'actual', CAST(t.exits AS DOUBLE)),
+        named_struct('name', 'moves = steps + sessions', 'expected', CAST(s.steps + s.sessions AS DOUBLE), 'actual', CAST(t.moves AS DOUBLE)),
+        named_struct('name', 'probabilities of a step sum to 1', 'expected', CAST(t.from_steps AS DOUBLE), 'actual', CAST(t.probability AS DOUBLE)),
+        named_struct('name', 'sessions of paths = sessions', 'expected', CAST(s.sessions AS DOUBLE), 'actual', CAST(p.sessions AS DOUBLE)),
+        named_struct('name', 'shares of paths sum to 1', 'expected', CAST(CASE WHEN s.sessions = 0 THEN 0 ELSE 1 END AS DOUBLE), 'actual', CAST(p.share AS DOUBLE)),
+        named_struct('name', 'known + unknown dwells = visits', 'expected', CAST(v.visits AS DOUBLE), 'actual', CAST(w.visits AS DOUBLE)),
+        named_struct('name', 'flows in = sessions', 'expected', CAST(s.sessions AS DOUBLE), 'actual', CAST(f.starts AS DOUBLE)),
+        named_struct('name', 'flows out = sessions', 'expected', CAST(s.sessions AS DOUBLE), 'actual', CAST(f.ends AS DOUBLE)),
+        named_struct('name', 'lines = stored + quarantined + dropped + duplicates', 'expected', CAST(c.lines AS DOUBLE), 'actual', CAST(c.kept AS DOUBLE))
+    ]) AS law
+    FROM s, d, t, p, w, v, f, c
 )
-SELECT name, expected, actual, abs(expected - actual) <= 1e-6 * greatest(1.0, abs(expected)) AS ok
+SELECT
+    law['name'] AS name,
+    law['expected'] AS expected,
+    law['actual'] AS actual,
+    abs(law['expected'] - law['actual']) <= 1e-6 * greatest(1.0, abs(law['expected'])) AS ok
 FROM laws
 ORDER BY name
