@@ -10,7 +10,7 @@ use journeyql::database::{Database, Options};
 use journeyql::event::Column;
 use journeyql::ingest::Quiet;
 use journeyql::maintain::{Dropped, MaintainError, Refused, Reprocess, Reprocessed, compact, drop_refused, retain};
-use journeyql::store::{Checksum, PartWriter, Store, Table, merge};
+use journeyql::store::{Checksum, Meter, PartWriter, Store, Table, merge};
 use journeyql::time::Day;
 use proptest::prelude::*;
 
@@ -29,7 +29,7 @@ fn config(rules: &str) -> Config {
 }
 
 fn reprocess(place: &Place, from: &str, to: &str) -> Reprocessed {
-    let prepared = Reprocess::prepare(&place.store, &place.config, (day(from), day(to))).unwrap();
+    let prepared = Reprocess::prepare(&place.store, &place.config, (day(from), day(to)), &Meter::silent()).unwrap();
     let report = prepared.report;
     prepared.commit().unwrap();
     report
@@ -42,7 +42,7 @@ fn files(place: &Place) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 fn is_clean(place: &Place) {
-    let report = place.store.verify(true).unwrap();
+    let report = place.store.verify(true, &Meter::silent()).unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
 }
 
@@ -65,13 +65,13 @@ fn compact_merges_files_and_changes_no_row() {
     let place = grown("", &[4_000, 4_500, 5_000, 11_000, 50_000]);
     let before = place.tables();
     assert!(place.days().values().any(|parts| *parts > 2));
-    let done = compact(&place.store).unwrap();
+    let done = compact(&place.store, &Meter::silent()).unwrap();
     assert!(done.days > 0 && done.files_after < done.files_before, "{done:?}");
     assert!(place.days().values().all(|parts| *parts == 1));
     place.tables().assert_same(&before, "compacted");
     is_clean(&place);
     let snapshot = place.store.snapshot().unwrap().id;
-    assert_eq!(compact(&place.store).unwrap().days, 0);
+    assert_eq!(compact(&place.store, &Meter::silent()).unwrap().days, 0);
     assert_eq!(place.store.snapshot().unwrap().id, snapshot, "nothing to do makes no snapshot");
 }
 
@@ -85,7 +85,7 @@ fn compact_goes_in_levels_beyond_the_files_that_may_be_open() {
     }
     assert_eq!(place.days().len(), 1);
     let before = place.tables();
-    compact(&place.store).unwrap();
+    compact(&place.store, &Meter::silent()).unwrap();
     place.tables().assert_same(&before, "one day");
 }
 
@@ -128,7 +128,9 @@ fn a_reprocess_that_is_dropped_leaves_nothing() {
     let mut place = grown("", &[20_000]);
     let (before, snapshot) = (files(&place), place.store.snapshot().unwrap().id);
     place.config = config(OTHER);
-    let prepared = Reprocess::prepare(&place.store, &place.config, (day("2026-01-01"), day("2026-02-01"))).unwrap();
+    let prepared =
+        Reprocess::prepare(&place.store, &place.config, (day("2026-01-01"), day("2026-02-01")), &Meter::silent())
+            .unwrap();
     let as_if = prepared.as_if();
     let checksums =
         |parts: &[journeyql::store::Part]| parts.iter().map(|part| part.checksum).collect::<Vec<Checksum>>();
@@ -137,7 +139,8 @@ fn a_reprocess_that_is_dropped_leaves_nothing() {
     drop((as_if, prepared));
     assert_eq!((files(&place), place.store.snapshot().unwrap().id), (before, snapshot));
     is_clean(&place);
-    let backwards = Reprocess::prepare(&place.store, &place.config, (day("2026-01-02"), day("2026-01-01")));
+    let backwards =
+        Reprocess::prepare(&place.store, &place.config, (day("2026-01-02"), day("2026-01-01")), &Meter::silent());
     assert!(matches!(backwards, Err(MaintainError::Backwards { .. })));
 }
 
@@ -220,7 +223,7 @@ fn verify_from_scratch_names_the_row_that_no_event_makes() {
     let database = Database::create(&place, Options::default()).unwrap();
     let options = database.ingest_options(vec![log.display().to_string()], "combined".to_owned(), Arc::default());
     database.ingest(&options, &mut Quiet).unwrap();
-    let checks = || crate::stage::wait(database.verify_from_scratch()).unwrap();
+    let checks = || crate::stage::wait(database.verify_from_scratch(&Meter::silent())).unwrap();
     assert!(checks().iter().all(|check| check.ok), "{:?}", checks());
 
     let store = Store::open(&place).unwrap();
@@ -244,7 +247,10 @@ fn verify_from_scratch_names_the_row_that_no_event_makes() {
     commit.commit().unwrap();
     drop(writer);
 
-    assert!(database.verify(true).unwrap().iter().all(|check| check.ok), "bytes, order and sums are as they should be");
+    assert!(
+        database.verify(true, &Meter::silent()).unwrap().iter().all(|check| check.ok),
+        "bytes, order and sums are as they should be"
+    );
     let failed: Vec<_> = checks().into_iter().filter(|check| !check.ok).collect();
     let names: Vec<&str> = failed.iter().map(|check| check.name.as_str()).collect();
     assert!(names.contains(&"events") && names.contains(&"transitions") && !names.contains(&"sources"), "{names:?}");
@@ -268,7 +274,7 @@ proptest! {
             place.try_ingest(&[&path], "combined").unwrap();
             match kind {
                 0 => {
-                    compact(&place.store).unwrap();
+                    compact(&place.store, &Meter::silent()).unwrap();
                 }
                 1 => {
                     rules = if rules.is_empty() { OTHER } else { "" };
@@ -277,7 +283,7 @@ proptest! {
                 2 => {
                     let from = Day(day("2026-01-04").0 + from);
                     let range = (from, Day(from.0 + days));
-                    Reprocess::prepare(&place.store, &place.config, range).unwrap().commit().unwrap();
+                    Reprocess::prepare(&place.store, &place.config, range, &Meter::silent()).unwrap().commit().unwrap();
                 }
                 _ => {}
             }

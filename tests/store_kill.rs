@@ -16,7 +16,7 @@ use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use journeyql::event::Column;
-use journeyql::store::{NewPart, PartWriter, SourceRow, Store, StoreError, Table, Writer};
+use journeyql::store::{Meter, NewPart, PartWriter, SourceRow, Store, StoreError, Table, Writer};
 use journeyql::time::Day;
 
 use crate::batches::event_batch;
@@ -148,7 +148,7 @@ fn killed_writers_leave_whole_snapshots() {
         assert!(found == acknowledged || found == acknowledged + 1, "{found} after {acknowledged} was acknowledged");
         commits = found;
         drop(store.writer().unwrap());
-        assert_eq!(store.verify(true).unwrap().findings, [], "round {round}");
+        assert_eq!(store.verify(true, &Meter::silent()).unwrap().findings, [], "round {round}");
         assert_eq!(folder(&store), store.snapshot().unwrap().events().len(), "nothing but live parts lies there");
     }
     assert!(commits > 24, "{commits} commits");

@@ -4,6 +4,7 @@ use super::args::Json;
 use super::blocking;
 use super::context::Context;
 use super::failure::{Code, Failure};
+use super::progress::Bar;
 use super::target::{print, print_json};
 
 /// Merge the files of each day into one; no answer changes
@@ -15,7 +16,10 @@ pub(in crate::cli) struct Args {
 
 pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, Failure> {
     let database = context.open()?;
-    let done = blocking(move || Ok(database.compact()?)).await?;
+    let bar = Bar::over_files(context);
+    let meter = bar.meter();
+    let done = blocking(move || Ok(database.compact(&meter)?)).await?;
+    drop(bar);
     if args.json.json {
         print_json(&done)?;
     } else if done.days == 0 {

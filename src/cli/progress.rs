@@ -1,11 +1,13 @@
-//! The bar of a long ingest, on stderr, where a person looks at it; and lines of a follower for a log.
+//! The bar of long work, on stderr, where a person looks at it; and lines of a follower for a log.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::context::Context;
 use crate::ingest::{Flushed, Progress};
 use crate::output::Measure;
+use crate::store::Meter;
 use crate::terminal::neutral;
 use crate::time::Stopwatch;
 
@@ -21,6 +23,23 @@ pub(super) struct Bar {
 impl Bar {
     pub(super) fn new() -> Self {
         Self { bar: ProgressBar::no_length(), lines: 0 }
+    }
+
+    /// Over the bytes of the store's files, where a person looks.
+    pub(super) fn over_files(context: &Context) -> Self {
+        let shows = !context.quiet && std::io::stderr().is_terminal();
+        let bar = if shows { ProgressBar::no_length() } else { ProgressBar::hidden() };
+        bar.set_style(style("[{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left"));
+        Self { bar, lines: 0 }
+    }
+
+    /// What moves it.
+    pub(super) fn meter(&self) -> Meter {
+        let bar = self.bar.clone();
+        Meter::new(move |done, total| {
+            bar.set_length(total);
+            bar.set_position(done);
+        })
     }
 
     /// For a follower, which knows no end.

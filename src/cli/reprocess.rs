@@ -5,6 +5,7 @@ use std::io::Write;
 use super::args::Json;
 use super::context::Context;
 use super::failure::{Code, Failure};
+use super::progress::Bar;
 use super::target::{print, print_json};
 use crate::database::{Difference, Reprocessing};
 use crate::terminal::neutral;
@@ -31,7 +32,9 @@ fn day(text: &str) -> Result<Day, String> {
 }
 
 pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, Failure> {
-    let done = context.open()?.reprocess((args.from, args.to), args.dry_run).await?;
+    let bar = Bar::over_files(context);
+    let done = context.open()?.reprocess((args.from, args.to), args.dry_run, bar.meter()).await?;
+    drop(bar);
     if args.json.json {
         print_json(&done)?;
     } else {

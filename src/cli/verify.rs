@@ -6,6 +6,7 @@ use super::args::Json;
 use super::blocking;
 use super::context::Context;
 use super::failure::{Code, Failure};
+use super::progress::Bar;
 use super::target::{print, print_json};
 use crate::database::Check;
 use crate::terminal::neutral;
@@ -26,14 +27,16 @@ pub(in crate::cli) struct Args {
 pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, Failure> {
     let database = context.open()?;
     let quick = args.quick;
-    let handle = database.clone();
-    let mut checks = blocking(move || Ok(handle.verify(!quick)?)).await?;
+    let (handle, bar) = (database.clone(), Bar::over_files(context));
+    let meter = bar.meter();
+    let mut checks = blocking(move || Ok(handle.verify(!quick, &meter)?)).await?;
     if checks.iter().all(|check| check.ok) {
         checks.extend(database.verify_reports().await?);
         if args.from_scratch {
-            checks.extend(database.verify_from_scratch().await?);
+            checks.extend(database.verify_from_scratch(&bar.meter()).await?);
         }
     }
+    drop(bar);
     if args.json.json {
         print_json(&checks)?;
     } else {

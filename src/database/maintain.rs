@@ -6,7 +6,7 @@ use super::difference::{Difference, differences};
 use super::{Database, Error};
 use crate::engine::Engine;
 use crate::maintain::{self, Compacted, Dropped, MaintainError, Refused, Reprocess, Reprocessed, Retained};
-use crate::store::Snapshot;
+use crate::store::{Meter, Snapshot};
 use crate::time::{self, Day};
 
 /// A reprocess and what it does to the main views over its days.
@@ -23,8 +23,8 @@ impl Database {
     ///
     /// # Errors
     /// What [`MaintainError`] says; the store is as it was then.
-    pub fn compact(&self) -> Result<Compacted, Error> {
-        Ok(maintain::compact(&self.store)?)
+    pub fn compact(&self, meter: &Meter) -> Result<Compacted, Error> {
+        Ok(maintain::compact(&self.store, meter)?)
     }
 
     /// Keeps the last `days` days up to now, and drops the rest; with `dry_run` it only says what would go.
@@ -52,9 +52,9 @@ impl Database {
     ///
     /// # Errors
     /// What [`MaintainError`] says, the store is as it was then; or a view cannot be computed.
-    pub async fn reprocess(&self, days: (Day, Day), dry_run: bool) -> Result<Reprocessing, Error> {
+    pub async fn reprocess(&self, days: (Day, Day), dry_run: bool, meter: Meter) -> Result<Reprocessing, Error> {
         let (store, config) = (std::sync::Arc::clone(&self.store), std::sync::Arc::clone(&self.config));
-        let prepare = move || Reprocess::prepare(&store, &config, days);
+        let prepare = move || Reprocess::prepare(&store, &config, days, &meter);
         let prepared: Result<Reprocess, MaintainError> =
             tokio::task::spawn_blocking(prepare).await.map_err(|error| Error::Thread(error.to_string()))?;
         let prepared = prepared?;

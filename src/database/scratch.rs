@@ -18,7 +18,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::{Answer, Check, Database, Error};
 use crate::engine::Engine;
 use crate::maintain::{MaintainError, rebuild};
-use crate::store::{Scratch, Snapshot};
+use crate::store::{Meter, Scratch, Snapshot};
 
 /// Rows are compared in so many groups.
 const BUCKETS: u128 = 1 << 12;
@@ -40,11 +40,12 @@ impl Database {
     ///
     /// # Errors
     /// The store cannot be read, the scratch folder cannot be written to, or a view cannot be computed.
-    pub async fn verify_from_scratch(&self) -> Result<Vec<Check>, Error> {
+    pub async fn verify_from_scratch(&self, meter: &Meter) -> Result<Vec<Check>, Error> {
         let scratch = Scratch::create()?;
         let snapshot = self.snapshot()?;
         let (from, config, into) = (snapshot.clone(), Arc::clone(&self.config), Arc::clone(&scratch.store));
-        let work = tokio::task::spawn_blocking(move || rebuild(&from, &config, &into));
+        let meter = meter.clone();
+        let work = tokio::task::spawn_blocking(move || rebuild(&from, &config, &into, &meter));
         let rebuilt: Result<(), MaintainError> = work.await.map_err(|error| Error::Thread(error.to_string()))?;
         rebuilt?;
         let other = Self { store: Arc::clone(&scratch.store), config: Arc::clone(&self.config), now: self.now };

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Database, Error};
-use crate::store::{Finding, VerifyReport};
+use crate::store::{Finding, Meter, VerifyReport};
 
 /// What a quick look checks, and what only reading every byte can.
 const QUICK: [(&str, &str); 5] = [
@@ -36,12 +36,13 @@ pub struct Check {
 }
 
 impl Database {
-    /// Checks the catalog against the files and the account of every line; `deep` reads every file.
+    /// Checks the catalog against the files and the account of every line; `deep` reads every file
+    /// and tells `meter`.
     ///
     /// # Errors
     /// The store cannot be read at all.
-    pub fn verify(&self, deep: bool) -> Result<Vec<Check>, Error> {
-        Ok(checks(&self.store.verify(deep)?))
+    pub fn verify(&self, deep: bool, meter: &Meter) -> Result<Vec<Check>, Error> {
+        Ok(checks(&self.store.verify(deep, meter)?))
     }
 
     /// Checks what the reports must satisfy on this store: the view `invariants`.

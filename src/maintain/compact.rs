@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::error::MaintainError;
 use super::rewrite::rewrite;
-use crate::store::{Part, Store, Table};
+use crate::store::{Meter, Part, Store, Table};
 use crate::time::Day;
 
 /// What a compaction did.
@@ -21,10 +21,11 @@ pub struct Compacted {
 }
 
 /// Merges the parts of each day that were shaped by the same rules. No row changes, so no answer does.
+/// `meter` is told of the bytes that are read.
 ///
 /// # Errors
 /// Somebody else writes, a part cannot be read, or the disk is full; the store is as it was then.
-pub fn compact(store: &Store) -> Result<Compacted, MaintainError> {
+pub fn compact(store: &Store, meter: &Meter) -> Result<Compacted, MaintainError> {
     let mut writer = store.writer()?;
     let snapshot = writer.snapshot()?;
     let live = || Table::ALL.into_iter().flat_map(|table| snapshot.parts(table));
@@ -40,8 +41,11 @@ pub fn compact(store: &Store) -> Result<Compacted, MaintainError> {
     }
     (report.files_after, report.bytes_after) = (report.files_before, report.bytes_before);
     let (mut add, mut remove) = (Vec::new(), Vec::new());
-    for ((table, day, rules), parts) in days.into_iter().filter(|(_, parts)| parts.len() > 1) {
+    days.retain(|_, parts| parts.len() > 1);
+    let done = meter.over(days.values().flatten().map(|part| part.bytes).sum());
+    for ((table, day, rules), parts) in days {
         let part = rewrite(&writer, (table, day), &parts, rules, &mut |batch| Ok(batch.clone()))?;
+        done(parts.iter().map(|part| part.bytes).sum());
         report.days += 1;
         report.files_after -= parts.len() - 1;
         report.bytes_after -= parts.iter().map(|part| part.bytes).sum::<u64>();

@@ -6,7 +6,7 @@ use super::derive::Derivation;
 use super::error::MaintainError;
 use super::rewrite::rewrite;
 use crate::config::Config;
-use crate::store::{Part, Snapshot, Store, Table};
+use crate::store::{Meter, Part, Snapshot, Store, Table};
 use crate::time::Day;
 
 /// Fills the empty store `into` with one part a day, its rows merged and their pages and steps derived again by the
@@ -14,7 +14,7 @@ use crate::time::Day;
 ///
 /// # Errors
 /// A part cannot be read, or the disk is full.
-pub fn rebuild(snapshot: &Snapshot, config: &Config, into: &Store) -> Result<(), MaintainError> {
+pub fn rebuild(snapshot: &Snapshot, config: &Config, into: &Store, meter: &Meter) -> Result<(), MaintainError> {
     let mut writer = into.writer()?;
     let present = config.rules_fingerprint();
     let mut derivation = Derivation::new(config)?;
@@ -22,11 +22,13 @@ pub fn rebuild(snapshot: &Snapshot, config: &Config, into: &Store) -> Result<(),
     for part in Table::ALL.into_iter().flat_map(|table| snapshot.parts(table)) {
         days.entry((part.table, part.day)).or_default().push(part);
     }
+    let done = meter.over(days.values().flatten().map(|part| part.bytes).sum());
     let mut add = Vec::with_capacity(days.len());
     for (place, parts) in days {
         let derived = place.0 == Table::Events && parts.iter().all(|part| part.rules == present);
         let change = &mut |batch: &_| if derived { derivation.batch(batch) } else { Ok(Clone::clone(batch)) };
         add.push(rewrite(&writer, place, &parts, &present, change)?);
+        done(parts.iter().map(|part| part.bytes).sum());
     }
     let mut commit = writer.begin();
     for part in add {

@@ -14,7 +14,7 @@ use super::derive::Derivation;
 use super::error::MaintainError;
 use super::rewrite::rewrite;
 use crate::config::Config;
-use crate::store::{NewPart, Part, Snapshot, Store, Table, Writer};
+use crate::store::{Meter, NewPart, Part, Snapshot, Store, Table, Writer};
 use crate::time::Day;
 
 /// What a reprocess changed, or would change.
@@ -43,11 +43,16 @@ pub struct Reprocess {
 
 impl Reprocess {
     /// Derives the events of the days `from` to `to`, both included, by the rules of `config`. Parts that these rules
-    /// have shaped already stay as they are.
+    /// have shaped already stay as they are. `meter` is told of the bytes that are read.
     ///
     /// # Errors
     /// Somebody else writes, a part cannot be read, the disk is full, or the rules make no sense.
-    pub fn prepare(store: &Store, config: &Config, (from, to): (Day, Day)) -> Result<Self, MaintainError> {
+    pub fn prepare(
+        store: &Store,
+        config: &Config,
+        (from, to): (Day, Day),
+        meter: &Meter,
+    ) -> Result<Self, MaintainError> {
         if from > to {
             return Err(MaintainError::Backwards { from, to });
         }
@@ -64,9 +69,11 @@ impl Reprocess {
         }
         let (mut add, mut remove, mut report) = (Vec::new(), Vec::new(), Reprocessed::default());
         let mut last = None;
+        let done = meter.over(stale.values().flatten().map(|part| part.bytes).sum());
         for ((day, rules), parts) in stale {
             let change = &mut |batch: &_| derivation.batch(batch);
             add.push(rewrite(&writer, (Table::Events, day), &parts, &rules, change)?);
+            done(parts.iter().map(|part| part.bytes).sum());
             remove.extend(parts.iter().map(|part| part.file_id));
             report.days += usize::from(last.replace(day) != Some(day));
             report.events += parts.iter().map(|part| part.rows).sum::<u64>();

@@ -16,7 +16,7 @@
 //! | `scrub_query` | `***` for the values of secret parameters and members | |
 //!
 //! A mask reaches further than its column. An event's own ids and host become `***` where they stand alone in its
-//! path, its referrer, its name or a text of its properties (from [`OWN_BYTES`] bytes on: shorter ones are anything),
+//! path, its referrer, its name or a text of its properties (from `OWN_BYTES` bytes on: shorter ones are anything),
 //! and in its properties whatever has the name of an id or a host, or says an address, is masked like the column.
 //! User agents, event ids and the names of properties stay as they are.
 //!

@@ -115,7 +115,7 @@ fn a_writer_that_stops_anywhere_leaves_a_state_before_or_after() {
     let done = Cell::new(0);
     work(&Store::open_on(&whole, &on(&counter)).unwrap(), &done).unwrap();
     let last = state(&Store::open(&whole).unwrap());
-    assert_eq!(Store::open(&whole).unwrap().verify(true).unwrap().findings, []);
+    assert_eq!(Store::open(&whole).unwrap().verify(true, &Meter::silent()).unwrap().findings, []);
     let steps = counter.taken();
     assert!(steps > 40, "{steps} steps");
 
@@ -143,7 +143,7 @@ fn a_writer_that_stops_anywhere_leaves_a_state_before_or_after() {
                 "step {stop}: state {at} after {acknowledged} commits"
             );
             drop(store.writer().unwrap());
-            let report = store.verify(true).unwrap();
+            let report = store.verify(true, &Meter::silent()).unwrap();
             assert_eq!(report.findings, [], "step {stop}, power cut {power_cut}");
             let snapshot = store.snapshot().unwrap();
             let rows: Vec<u64> =
@@ -176,9 +176,9 @@ fn a_disk_that_fills_up_is_named_and_leaves_a_whole_store() {
         drop(full);
         // Without any sweep: a failed command cleans up behind itself, and what stays is whole.
         let store = Store::open(&path).unwrap();
-        assert_eq!(store.verify(true).unwrap().findings, [], "step {from}");
+        assert_eq!(store.verify(true, &Meter::silent()).unwrap().findings, [], "step {from}");
         ingest(&mut store.writer().unwrap(), day("2026-01-08"), 10, "z").unwrap();
-        let report = store.verify(true).unwrap();
+        let report = store.verify(true, &Meter::silent()).unwrap();
         assert_eq!((report.findings, report.left), (Vec::new(), 0), "step {from}");
     }
 }
@@ -198,7 +198,7 @@ fn a_creation_that_stops_anywhere_can_be_repeated() {
             Err(StoreError::NotAStore { .. }) => Store::create(&path).unwrap(),
             Err(error) => panic!("step {stop}: {error}"),
         };
-        assert_eq!(store.verify(true).unwrap().findings, []);
+        assert_eq!(store.verify(true, &Meter::silent()).unwrap().findings, []);
         ingest(&mut store.writer().unwrap(), day("2026-01-08"), 10, "z").unwrap();
     }
 }

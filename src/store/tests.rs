@@ -263,7 +263,7 @@ fn a_creation_killed_halfway_leaves_no_store_and_is_repeated() {
     }
     assert!(matches!(Store::open(dir.path()), Err(StoreError::NotAStore { .. })));
     let store = Store::create(dir.path()).unwrap();
-    assert_eq!(store.verify(true).unwrap().findings, []);
+    assert_eq!(store.verify(true, &Meter::silent()).unwrap().findings, []);
     assert!(!dir.path().join("catalog.sqlite.new").exists());
 }
 

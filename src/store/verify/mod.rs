@@ -31,7 +31,7 @@ use super::catalog::{Catalog, FileStats};
 use super::layout::Table;
 use super::part::Part;
 use super::snapshot::Snapshot;
-use super::{Store, StoreError};
+use super::{Meter, Store, StoreError};
 
 /// One thing that is not as it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,11 +67,11 @@ pub(super) const REPORT: &str =
     "ingest the logs into a new store, and report this: journeyql never writes such a state";
 
 impl Store {
-    /// Checks the store against itself; `deep` reads every byte of every part.
+    /// Checks the store against itself; `deep` reads every byte of every part, and tells `meter`.
     ///
     /// # Errors
     /// The catalog cannot be read, or was written to by another program: nothing below it can be judged then.
-    pub fn verify(&self, deep: bool) -> Result<VerifyReport, StoreError> {
+    pub fn verify(&self, deep: bool, meter: &Meter) -> Result<VerifyReport, StoreError> {
         let snapshot = self.snapshot()?;
         let mut findings = Vec::new();
         let left;
@@ -86,7 +86,7 @@ impl Store {
         let parts: Vec<&Part> = snapshot.events().iter().chain(snapshot.quarantine()).collect();
         let mut counted = BTreeMap::new();
         let mut all_read = deep;
-        for (part, result) in parts.iter().zip(look_at(&parts, &stats, deep)) {
+        for (part, result) in parts.iter().zip(look_at(&parts, &stats, deep, meter)) {
             let seen = result?;
             all_read &= !seen.unread;
             findings.extend(seen.findings);
@@ -133,7 +133,13 @@ fn check_catalog(catalog: &Catalog, findings: &mut Vec<Finding>) -> Result<(), S
 }
 
 /// Looks at every part, on as many threads as there are cores; results in order of the parts.
-fn look_at(parts: &[&Part], stats: &BTreeMap<i64, FileStats>, deep: bool) -> Vec<Result<Seen, StoreError>> {
+fn look_at(
+    parts: &[&Part],
+    stats: &BTreeMap<i64, FileStats>,
+    deep: bool,
+    meter: &Meter,
+) -> Vec<Result<Seen, StoreError>> {
+    let done = meter.over(parts.iter().map(|part| part.bytes).sum());
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(parts.len().max(1));
     let next = AtomicUsize::new(0);
     let results = Mutex::new(BTreeMap::new());
@@ -144,6 +150,7 @@ fn look_at(parts: &[&Part], stats: &BTreeMap<i64, FileStats>, deep: bool) -> Vec
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(part) = parts.get(at) else { break };
                     let seen = look_at_part(part, stats.get(&part.file_id), deep);
+                    done(part.bytes);
                     results.lock().unwrap_or_else(PoisonError::into_inner).insert(at, seen);
                 }
             });

@@ -7,7 +7,8 @@ use super::*;
 use crate::store::PartWriter;
 
 fn checks(store: &Store, deep: bool) -> Vec<&'static str> {
-    let mut checks: Vec<_> = store.verify(deep).unwrap().findings.iter().map(|finding| finding.check).collect();
+    let mut checks: Vec<_> =
+        store.verify(deep, &Meter::silent()).unwrap().findings.iter().map(|finding| finding.check).collect();
     checks.dedup();
     checks
 }
@@ -28,7 +29,7 @@ fn filled() -> (tempfile::TempDir, Store) {
 #[test]
 fn a_sound_store_has_no_findings() {
     let (_dir, store) = filled();
-    let report = store.verify(true).unwrap();
+    let report = store.verify(true, &Meter::silent()).unwrap();
     assert_eq!(report.findings, []);
     assert_eq!((report.parts, report.rows, report.sources, report.deep), (4, 1_306, 2, true));
     let _writer = store.writer().unwrap();
@@ -51,7 +52,7 @@ fn a_flipped_byte_a_cut_file_and_a_missing_one() {
     fs::write(&part.path, &bytes[1..]).unwrap();
     assert_eq!(checks(&store, false), ["file"]);
     fs::remove_file(&part.path).unwrap();
-    let finding = &store.verify(false).unwrap().findings[0];
+    let finding = &store.verify(false, &Meter::silent()).unwrap().findings[0];
     assert!(finding.file.as_ref() == Some(&part.path) && finding.what.contains("missing"), "{finding:?}");
 }
 
@@ -61,7 +62,7 @@ fn what_no_commit_names() {
     let day = store.snapshot().unwrap().events()[0].path.parent().unwrap().to_owned();
     for (name, what) in [("part-0000000000000000000000.parquet", "no commit names it"), ("export.parquet", "no part")] {
         fs::write(day.join(name), "x").unwrap();
-        let findings = store.verify(false).unwrap().findings;
+        let findings = store.verify(false, &Meter::silent()).unwrap().findings;
         assert!(
             findings.len() == 1 && findings[0].check == "folder" && findings[0].what.contains(what),
             "{findings:?}"
@@ -70,12 +71,12 @@ fn what_no_commit_names() {
     }
     let tmp = day.join("part-0000000000000000000000.parquet.tmp");
     fs::write(&tmp, "x").unwrap();
-    let report = store.verify(false).unwrap();
+    let report = store.verify(false, &Meter::silent()).unwrap();
     assert_eq!((report.findings.len(), report.left), (0, 1), "what the next writer removes is no damage");
     fs::remove_file(tmp).unwrap();
     fs::write(store.dir().join("data/export.csv"), "x").unwrap();
     fs::write(store.dir().join("data/events/notes"), "x").unwrap();
-    assert_eq!(store.verify(false).unwrap().findings.len(), 2);
+    assert_eq!(store.verify(false, &Meter::silent()).unwrap().findings.len(), 2);
 }
 
 #[test]
@@ -84,12 +85,18 @@ fn counters_that_do_not_add_up() {
     tamper(&store, "UPDATE jq_sources SET lines = lines + 1 WHERE source_id = 'a'");
     assert_eq!(checks(&store, false), ["conservation"]);
     tamper(&store, "UPDATE jq_sources SET stored = stored + 1 WHERE source_id = 'a'");
-    assert_eq!(store.verify(false).unwrap().findings.len(), 1, "the source adds up again, the table does not");
+    assert_eq!(
+        store.verify(false, &Meter::silent()).unwrap().findings.len(),
+        1,
+        "the source adds up again, the table does not"
+    );
     tamper(&store, "UPDATE jq_sources SET stored = stored - 1, lines = lines - 1 WHERE source_id = 'b'");
     assert_eq!(checks(&store, false), Vec::<&str>::new(), "the sums hide it");
-    assert_eq!(store.verify(true).unwrap().findings.len(), 2, "the rows do not");
+    assert_eq!(store.verify(true, &Meter::silent()).unwrap().findings.len(), 2, "the rows do not");
     tamper(&store, "DELETE FROM jq_sources WHERE source_id = 'b'");
-    assert!(store.verify(true).unwrap().findings.iter().any(|finding| finding.what.contains("not known")));
+    assert!(
+        store.verify(true, &Meter::silent()).unwrap().findings.iter().any(|finding| finding.what.contains("not known"))
+    );
 }
 
 #[test]
@@ -111,7 +118,7 @@ fn statistics_that_lose_rows() {
     tamper(&store, "UPDATE ducklake_file_column_stats SET max_value = '199' WHERE column_id = 9 AND table_id = 1");
     assert_eq!(checks(&store, true), ["statistics"]);
     tamper(&store, "UPDATE ducklake_file_column_stats SET column_id = 0 WHERE column_id = 20 AND table_id = 1");
-    assert!(store.verify(false).is_err(), "statistics of no column are not those of the first");
+    assert!(store.verify(false, &Meter::silent()).is_err(), "statistics of no column are not those of the first");
 }
 
 #[test]
