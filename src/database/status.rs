@@ -116,9 +116,9 @@ impl Database {
             part.rules == present || self.config.rederived_fingerprint(&part.rules) == present
         };
         let (what, next) = if snapshot.events().iter().all(derived) {
-            ("pages and steps", format!("reprocess --from {first} --to {last}"))
+            ("pages and steps", format!("try: journeyql reprocess --from {first} --to {last}"))
         } else {
-            ("lines that were read", "ingest the logs into a new store".to_owned())
+            ("lines that were read", "for these, ingest the logs into a new store".to_owned())
         };
         Some(format!(
             "{} day{} ({first} to {last}) hold {what} by other rules than those in force – {next}",
