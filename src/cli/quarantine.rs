@@ -110,6 +110,8 @@ async fn drop_lines(filter: Filter, dry_run: bool, json: Json, context: &Context
     let gone = blocking(move || Ok(database.drop_refused(&meant, dry_run)?)).await?;
     if json.json {
         print_json(&gone)?;
+    } else if gone.lines == 0 {
+        print(|out| writeln!(out, "nothing to drop: no refused line is meant – journeyql quarantine list shows them"))?;
     } else {
         let verb = if dry_run { "would be dropped" } else { "dropped" };
         print(|out| writeln!(out, "{verb}: {} refused lines of {} sources", gone.lines, gone.sources))?;

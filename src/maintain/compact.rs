@@ -58,12 +58,7 @@ pub fn compact(store: &Store, meter: &Meter) -> Result<Compacted, MaintainError>
     }
     drop(snapshot);
     let mut commit = writer.begin();
-    for part in add {
-        commit.add(part);
-    }
-    for file_id in remove {
-        commit.remove(file_id);
-    }
+    commit.replace(remove, add);
     commit.audit("compact", format!("{} days, {} files to {}", report.days, report.files_before, report.files_after));
     commit.commit()?;
     Ok(report)

@@ -70,12 +70,7 @@ pub fn drop_refused(store: &Store, meant: &Refused, now: i64, dry_run: bool) -> 
     }
     drop(snapshot);
     let mut commit = writer.begin();
-    for part in add {
-        commit.add(part);
-    }
-    for file_id in remove {
-        commit.remove(file_id);
-    }
+    commit.replace(remove, add);
     for row in rows {
         commit.source(row);
     }

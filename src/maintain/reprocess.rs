@@ -105,12 +105,7 @@ impl Reprocess {
             return Ok(());
         }
         let mut commit = writer.begin();
-        for part in add {
-            commit.add(part);
-        }
-        for file_id in remove {
-            commit.remove(file_id);
-        }
+        commit.replace(remove, add);
         let Reprocessed { days, pages_changed, steps_changed, .. } = report;
         commit.audit(
             "reprocess",

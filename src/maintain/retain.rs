@@ -55,9 +55,7 @@ pub fn retain(store: &Store, first: Day, now: i64, dry_run: bool) -> Result<Reta
     let remove: Vec<i64> = old.iter().map(|part| part.file_id).collect();
     drop(snapshot);
     let mut commit = writer.begin();
-    for file_id in remove {
-        commit.remove(file_id);
-    }
+    commit.replace(remove, Vec::new());
     for row in sources {
         commit.source(row);
     }

@@ -64,6 +64,14 @@ impl<'a> Commit<'a> {
         self.remove.push(file_id);
     }
 
+    /// Takes live parts out and adds what replaces them.
+    pub fn replace(&mut self, remove: Vec<i64>, add: Vec<NewPart>) {
+        self.remove.extend(remove);
+        for part in add {
+            self.add(part);
+        }
+    }
+
     /// Sets the row of a source, new or known.
     pub fn source(&mut self, row: SourceRow) {
         self.sources.push(row);
