@@ -207,8 +207,7 @@ impl Run<'_> {
         let rows = group.source_rows(self.now);
         if !rows.is_empty() || !plan.add.is_empty() || !plan.remove.is_empty() {
             let mut commit = writer.begin();
-            plan.add.into_iter().for_each(|part| commit.add(part));
-            plan.remove.into_iter().for_each(|file| commit.remove(file));
+            commit.replace(plan.remove, plan.add);
             rows.iter().cloned().for_each(|row| commit.source(row));
             group.forgotten.iter().for_each(|id| commit.forget(id.clone()));
             self.note(&group).into_iter().for_each(|note| commit.audit("ingest", note));
