@@ -14,7 +14,7 @@ use arrow::array::{
     StringArray, TimestampMicrosecondArray,
 };
 use journeyql::event::{Column, quarantine};
-use journeyql::store::{PartWriter, SourceRow, Store, Table, Writer};
+use journeyql::store::{Linking, PartWriter, SourceRow, Store, Table, Writer};
 use journeyql::time::Day;
 use serde_json::Value;
 
@@ -205,7 +205,7 @@ fn duckdb_reads_the_same_store() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::create(&dir.path().join("s")).unwrap();
     let [monday, tuesday, wednesday] = ["2026-01-05", "2026-01-06", "2026-01-07"].map(|day| Day::parse(day).unwrap());
-    let mut writer = store.writer().unwrap();
+    let mut writer = store.writer(Linking::default()).unwrap();
 
     // Nothing yet: every total is that of no rows.
     if ask(&store, "READ_ONLY", &["SELECT count(*), min(ts), max(day) FROM events".into()]).is_none() {
@@ -256,6 +256,6 @@ fn duckdb_reads_the_same_store() {
     let store = Store::open(&moved).unwrap();
     let options = format!("READ_ONLY, DATA_PATH '{}/data/', OVERRIDE_DATA_PATH true", store.dir().display());
     assert!(check(&store, &options, &live, &[]));
-    drop(store.writer().unwrap());
+    drop(store.writer(Linking::default()).unwrap());
     assert!(check(&store, "READ_ONLY", &live, &[]));
 }

@@ -10,7 +10,7 @@ use journeyql::database::{Database, Options};
 use journeyql::event::Column;
 use journeyql::ingest::Quiet;
 use journeyql::maintain::{Dropped, MaintainError, Refused, Reprocess, Reprocessed, compact, drop_refused, retain};
-use journeyql::store::{Checksum, Meter, PartWriter, Store, Table, merge};
+use journeyql::store::{Checksum, Linking, Meter, PartWriter, Store, Table, merge};
 use journeyql::time::Day;
 use proptest::prelude::*;
 
@@ -65,13 +65,13 @@ fn compact_merges_files_and_changes_no_row() {
     let place = grown("", &[4_000, 4_500, 5_000, 11_000, 50_000]);
     let before = place.tables();
     assert!(place.days().values().any(|parts| *parts > 2));
-    let done = compact(&place.store, &Meter::silent()).unwrap();
+    let done = compact(&place.store, &Config::default(), &Meter::silent()).unwrap();
     assert!(done.days > 0 && done.files_after < done.files_before, "{done:?}");
     assert!(place.days().values().all(|parts| *parts == 1));
     place.tables().assert_same(&before, "compacted");
     is_clean(&place);
     let snapshot = place.store.snapshot().unwrap().id;
-    assert_eq!(compact(&place.store, &Meter::silent()).unwrap().days, 0);
+    assert_eq!(compact(&place.store, &Config::default(), &Meter::silent()).unwrap().days, 0);
     assert_eq!(place.store.snapshot().unwrap().id, snapshot, "nothing to do makes no snapshot");
 }
 
@@ -85,7 +85,7 @@ fn compact_goes_in_levels_beyond_the_files_that_may_be_open() {
     }
     assert_eq!(place.days().len(), 1);
     let before = place.tables();
-    compact(&place.store, &Meter::silent()).unwrap();
+    compact(&place.store, &Config::default(), &Meter::silent()).unwrap();
     place.tables().assert_same(&before, "one day");
 }
 
@@ -157,9 +157,9 @@ fn a_reader_of_the_old_snapshot_reads_on_while_days_are_reprocessed() {
 fn retain_drops_days_and_keeps_the_account() {
     let place = grown("", &[45_000]);
     let before = place.tables();
-    let would = retain(&place.store, day("2026-01-07"), NOW, true).unwrap();
+    let would = retain(&place.store, &Config::default(), day("2026-01-07"), NOW, true).unwrap();
     place.tables().assert_same(&before, "a dry run");
-    let gone = retain(&place.store, day("2026-01-07"), NOW, false).unwrap();
+    let gone = retain(&place.store, &Config::default(), day("2026-01-07"), NOW, false).unwrap();
     assert_eq!((gone, gone.days), (would, 2));
     let after = place.tables();
     let kept: Vec<String> = before.events.iter().filter(|row| !row.contains("day=2026-01-05 ")).cloned().collect();
@@ -196,18 +196,21 @@ fn refused_lines_are_dropped_by_source_and_reason_and_stay_counted() {
     assert_eq!(before.quarantine.len(), 4);
     let meant =
         Refused { source: Some("one".to_owned()), reason: Some("malformed".to_owned()), received: (None, None) };
-    assert_eq!(drop_refused(&place.store, &meant, NOW, true).unwrap(), Dropped { lines: 1, sources: 1 });
+    assert_eq!(
+        drop_refused(&place.store, &Config::default(), &meant, NOW, true).unwrap(),
+        Dropped { lines: 1, sources: 1 }
+    );
     place.tables().assert_same(&before, "a dry run");
-    drop_refused(&place.store, &meant, NOW, false).unwrap();
+    drop_refused(&place.store, &Config::default(), &meant, NOW, false).unwrap();
     let after = place.tables();
     assert_eq!((after.quarantine.len(), &after.events), (3, &before.events));
     is_clean(&place);
     lines("one.log", 0);
     place.tables().assert_same(&after, "the log again");
-    assert_eq!(drop_refused(&place.store, &meant, NOW, false).unwrap(), Dropped::default());
+    assert_eq!(drop_refused(&place.store, &Config::default(), &meant, NOW, false).unwrap(), Dropped::default());
     let never = Refused { received: (Some(NOW + 1), None), ..Refused::default() };
-    assert_eq!(drop_refused(&place.store, &never, NOW, false).unwrap().lines, 0);
-    drop_refused(&place.store, &Refused::default(), NOW, false).unwrap();
+    assert_eq!(drop_refused(&place.store, &Config::default(), &never, NOW, false).unwrap().lines, 0);
+    drop_refused(&place.store, &Config::default(), &Refused::default(), NOW, false).unwrap();
     let source = place.store.snapshot().unwrap().sources()[0].clone();
     assert_eq!((place.tables().quarantine.len(), source.dropped_by["steward"]), (0, 2));
     is_clean(&place);
@@ -227,7 +230,7 @@ fn verify_from_scratch_names_the_row_that_no_event_makes() {
     assert!(checks().iter().all(|check| check.ok), "{:?}", checks());
 
     let store = Store::open(&place).unwrap();
-    let mut writer = store.writer().unwrap();
+    let mut writer = store.writer(Linking::default()).unwrap();
     let part = writer.snapshot().unwrap().events()[0].clone();
     let mut forged = PartWriter::new(writer.part(Table::Events, part.day).unwrap(), &part.rules).unwrap();
     let nothing = std::collections::HashSet::new();
@@ -274,7 +277,7 @@ proptest! {
             place.try_ingest(&[&path], "combined").unwrap();
             match kind {
                 0 => {
-                    compact(&place.store, &Meter::silent()).unwrap();
+                    compact(&place.store, &Config::default(), &Meter::silent()).unwrap();
                 }
                 1 => {
                     rules = if rules.is_empty() { OTHER } else { "" };

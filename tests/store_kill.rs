@@ -16,7 +16,7 @@ use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use journeyql::event::Column;
-use journeyql::store::{Meter, NewPart, PartWriter, SourceRow, Store, StoreError, Table, Writer};
+use journeyql::store::{Linking, Meter, NewPart, PartWriter, SourceRow, Store, StoreError, Table, Writer};
 use journeyql::time::Day;
 
 use crate::batches::event_batch;
@@ -49,7 +49,7 @@ fn part(writer: &Writer, day: Day, count: usize) -> Result<NewPart, StoreError> 
 /// Appends to every day in turn and, each fifth time, replaces a day by one part. Says each snapshot it reached.
 fn write_forever(dir: &Path) -> Result<(), StoreError> {
     let store = Store::open(dir)?;
-    let mut writer = store.writer()?;
+    let mut writer = store.writer(Linking::default())?;
     for turn in 0.. {
         let snapshot = writer.snapshot()?;
         let day = Day(20_000 + turn % DAYS);
@@ -147,7 +147,7 @@ fn killed_writers_leave_whole_snapshots() {
         let found = check_whole(&store);
         assert!(found == acknowledged || found == acknowledged + 1, "{found} after {acknowledged} was acknowledged");
         commits = found;
-        drop(store.writer().unwrap());
+        drop(store.writer(Linking::default()).unwrap());
         assert_eq!(store.verify(true, &Meter::silent()).unwrap().findings, [], "round {round}");
         assert_eq!(folder(&store), store.snapshot().unwrap().events().len(), "nothing but live parts lies there");
     }

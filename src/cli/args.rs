@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    audit, compact, config, demo, explain, files, formats, ingest, quarantine, queries, reprocess, retain, run, sql,
-    status, trace, verify,
+    audit, compact, config, demo, explain, files, formats, identity, ingest, quarantine, queries, reprocess, retain,
+    run, sql, status, trace, verify,
 };
 use crate::output::Format;
 use crate::time;
@@ -109,6 +109,8 @@ pub(super) enum Command {
     Explain(explain::Args),
     #[command(subcommand)]
     Quarantine(quarantine::Command),
+    #[command(subcommand)]
+    Identity(identity::Command),
     Reprocess(reprocess::Args),
     Compact(compact::Args),
     Retain(retain::Args),

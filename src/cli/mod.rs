@@ -18,6 +18,7 @@ mod explain;
 mod failure;
 mod files;
 mod formats;
+mod identity;
 mod ingest;
 mod progress;
 mod quarantine;
@@ -108,6 +109,7 @@ async fn perform(command: Command, context: &Context) -> Result<Code, Failure> {
         Command::Explain(args) => explain::run(args, context).await,
         Command::Trace(args) => trace::run(args, context).await,
         Command::Quarantine(command) => quarantine::run(command, context).await,
+        Command::Identity(command) => identity::run(command, context).await,
         Command::Status(args) => status::run(&args, context),
         Command::Queries(args) => queries::run(args, context),
         Command::Formats(args) => formats::run(&args),

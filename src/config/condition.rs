@@ -99,6 +99,21 @@ impl Condition {
     }
 }
 
+impl Field {
+    /// Reads a field by itself.
+    ///
+    /// # Errors
+    /// What was expected, with the text and a mark at the place.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut reader = Reader::new(text);
+        let field = reader.field()?;
+        match reader.peek()? {
+            Token::End => Ok(field),
+            _ => Err(reader.expected("the end")),
+        }
+    }
+}
+
 impl Reader<'_> {
     fn any(&mut self) -> Result<Condition, String> {
         self.depth += 1;

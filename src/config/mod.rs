@@ -102,6 +102,7 @@ impl Config {
         self.session.max_duration_micros()?;
         self.parse.zone_micros()?;
         self.privacy.consent()?;
+        self.identity.matches()?;
         for rule in &self.pages.rules {
             rule.regex()
                 .map_err(|error| format!("[pages] rules: '{}' is no regular expression: {error}", rule.r#match))?;
@@ -116,7 +117,7 @@ impl Config {
     /// that derive its page and whether it is a step, which can be done again without the line.
     #[must_use]
     pub fn rules_fingerprint(&self) -> String {
-        let who = (&self.identity, self.session.source_ids);
+        let who = (self.identity.visitor, self.session.source_ids);
         let masks = self.privacy.is_on().then_some(&self.privacy);
         let reading = fingerprint(&(&self.parse, &self.fields, who, &self.format, masks));
         reading + &self.derived_fingerprint()

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::condition::Field;
 use crate::time;
 
 /// `[parse]`
@@ -235,10 +236,37 @@ pub enum Visitor {
 }
 
 /// `[identity]`
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Identity {
     pub visitor: Visitor,
+    /// Event names after which a device is nobody's until somebody logs in on it; case does not matter.
+    pub log_outs: Vec<String>,
+    /// Fields of properties whose equal values link ids, by their keyed hash: `properties.email`. None unless asked for.
+    pub matches: Vec<String>,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        let names =
+            ["logout", "log_out", "logged_out", "logged out", "signout", "sign_out", "signed_out", "signed out"];
+        Self { visitor: Visitor::default(), log_outs: names.map(str::to_owned).into(), matches: Vec::new() }
+    }
+}
+
+impl Identity {
+    /// The fields whose equal values link.
+    ///
+    /// # Errors
+    /// One is no field of properties.
+    pub fn matches(&self) -> Result<Vec<Vec<String>>, String> {
+        let way = |name: &String| match Field::parse(name)? {
+            Field::Property(way) => Ok(way),
+            Field::Plain(_) => Err(format!("'{name}' is no field of properties, such as properties.email")),
+        };
+        let ways = self.matches.iter().map(way).collect::<Result<_, String>>();
+        ways.map_err(|error| format!("[identity] matches: {error}"))
+    }
 }
 
 /// `[format.NAME]`: a line format of the user's own.

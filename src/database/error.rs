@@ -66,7 +66,14 @@ impl Error {
                 | IngestError::Config(_),
             )
             | Self::Config(_)
-            | Self::Maintain(MaintainError::Backwards { .. } | MaintainError::Config(_)) => Fault::Usage,
+            | Self::Maintain(
+                MaintainError::Backwards { .. }
+                | MaintainError::Config(_)
+                | MaintainError::NoPerson { .. }
+                | MaintainError::SameId { .. }
+                | MaintainError::AlreadyOne { .. }
+                | MaintainError::NothingSaid { .. },
+            ) => Fault::Usage,
             Self::Ingest(IngestError::Interrupted) => Fault::Interrupted,
             Self::Query(error) => match error.kind {
                 QueryErrorKind::Sql => Fault::Usage,

@@ -24,7 +24,7 @@ impl Database {
     /// # Errors
     /// What [`MaintainError`] says; the store is as it was then.
     pub fn compact(&self, meter: &Meter) -> Result<Compacted, Error> {
-        Ok(maintain::compact(&self.store, meter)?)
+        Ok(maintain::compact(&self.store, &self.config, meter)?)
     }
 
     /// Keeps the last `days` days up to now, and drops the rest; with `dry_run` it only says what would go.
@@ -35,7 +35,7 @@ impl Database {
         let now = self.now.unwrap_or_else(time::now_micros);
         // Today is one of them.
         let first = Day(Day::of(now).0.saturating_sub_unsigned(days.saturating_sub(1)));
-        Ok((first, maintain::retain(&self.store, first, now, dry_run)?))
+        Ok((first, maintain::retain(&self.store, &self.config, first, now, dry_run)?))
     }
 
     /// Drops the refused lines that are meant; with `dry_run` it only says how many would go.
@@ -44,7 +44,7 @@ impl Database {
     /// What [`MaintainError`] says; the store is as it was then.
     pub fn drop_refused(&self, meant: &Refused, dry_run: bool) -> Result<Dropped, Error> {
         let now = self.now.unwrap_or_else(time::now_micros);
-        Ok(maintain::drop_refused(&self.store, meant, now, dry_run)?)
+        Ok(maintain::drop_refused(&self.store, &self.config, meant, now, dry_run)?)
     }
 
     /// Derives the pages and steps of the days `from` to `to`, both included, by the rules in force; with `dry_run` it

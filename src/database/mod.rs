@@ -12,6 +12,7 @@
 mod difference;
 mod error;
 mod files;
+mod identity;
 mod maintain;
 mod report;
 mod scratch;

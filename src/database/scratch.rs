@@ -43,9 +43,10 @@ impl Database {
     pub async fn verify_from_scratch(&self, meter: &Meter) -> Result<Vec<Check>, Error> {
         let scratch = Scratch::create()?;
         let snapshot = self.snapshot()?;
-        let (from, config, into) = (snapshot.clone(), Arc::clone(&self.config), Arc::clone(&scratch.store));
+        let (store, config, into) = (Arc::clone(&self.store), Arc::clone(&self.config), Arc::clone(&scratch.store));
+        let from = snapshot.clone();
         let meter = meter.clone();
-        let work = tokio::task::spawn_blocking(move || rebuild(&from, &config, &into, &meter));
+        let work = tokio::task::spawn_blocking(move || rebuild(&store, &from, &config, &into, &meter));
         let rebuilt: Result<(), MaintainError> = work.await.map_err(|error| Error::Thread(error.to_string()))?;
         rebuilt?;
         let other = Self { store: Arc::clone(&scratch.store), config: Arc::clone(&self.config), now: self.now };

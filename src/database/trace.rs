@@ -71,7 +71,7 @@ impl Database {
     }
 
     /// The `distinct_id` that somebody has in the store, by the one that the input has.
-    fn stored_id(&self, id: &str) -> Result<String, Error> {
+    pub(super) fn stored_id(&self, id: &str) -> Result<String, Error> {
         let Some(key) = self.store.key()? else { return Ok(id.to_owned()) };
         let privacy = Privacy::new(&self.config, &key).map_err(IngestError::Config)?;
         Ok(privacy.map_or_else(|| id.to_owned(), |privacy| privacy.distinct_id(id)))

@@ -81,7 +81,8 @@ impl Bounds {
         }
     }
 
-    fn only(&mut self, ids: Vec<String>) {
+    /// Only these ids, of those that are left.
+    pub fn only(&mut self, ids: Vec<String>) {
         self.ids = Some(match self.ids.take() {
             None => ids,
             Some(known) => known.into_iter().filter(|id| ids.contains(id)).collect(),

@@ -24,6 +24,7 @@ use datafusion::sql::parser::Statement;
 
 use crate::config::Config;
 use crate::error::closest;
+use crate::identity::People;
 use crate::limits;
 use crate::store::{Snapshot, Store};
 
@@ -85,7 +86,12 @@ impl Engine {
         let base = Settings::new(&options.config, options.now);
         let steps_where = steps_where(&options.config)?;
         let parts = options.snapshot.events().iter().map(PartFile::from).collect();
-        let source = Arc::new(Source::new(options.config, options.snapshot.id, parts, steps_where));
+        let links = options
+            .store
+            .links(&options.snapshot)
+            .map_err(|error| internal(&DataFusionError::External(Box::new(error))))?;
+        let people = Arc::new(People::new(&links));
+        let source = Arc::new(Source::new(options.config, options.snapshot.id, parts, steps_where, people));
         let (snapshot, store, threads) = (options.snapshot, options.store, options.threads.max(1));
         let state = session_state(&source, &snapshot, &store, &views, &runtime, threads, &base)?;
         Ok(Self { source, snapshot, store, views, runtime, threads, base, state })
@@ -337,6 +343,8 @@ fn native_tables(
     tables.insert("quarantine_rows".to_owned(), stored::quarantine_rows(snapshot)?);
     tables.insert("source_rows".to_owned(), stored::source_rows(snapshot)?);
     tables.insert("audit".to_owned(), stored::audit(store)?);
+    tables.insert("identities".to_owned(), stored::identities(source.people())?);
+    tables.insert("identity_rejections".to_owned(), stored::identity_rejections(source.people())?);
     Ok(tables)
 }
 

@@ -8,6 +8,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::PhysicalExpr;
 
 use crate::config::{Config, SourceIds};
+use crate::identity::People;
 
 use super::scan::{PartFile, ScanPlan};
 use super::settings::Settings;
@@ -21,21 +22,34 @@ pub struct Source {
     parts: Vec<Arc<PartFile>>,
     /// `[steps] where`, planned over `events`.
     steps_where: Option<Expr>,
+    people: Arc<People>,
 }
 
 impl Source {
     /// A snapshot with these event parts. `steps_where` is `[steps] where` as an expression over `events`.
     #[must_use]
-    pub fn new(config: Arc<Config>, snapshot: i64, parts: Vec<PartFile>, steps_where: Option<Expr>) -> Self {
+    pub fn new(
+        config: Arc<Config>,
+        snapshot: i64,
+        parts: Vec<PartFile>,
+        steps_where: Option<Expr>,
+        people: Arc<People>,
+    ) -> Self {
         let mut parts: Vec<Arc<PartFile>> = parts.into_iter().map(Arc::new).collect();
         parts.sort_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
-        Self { config, snapshot, parts, steps_where }
+        Self { config, snapshot, parts, steps_where, people }
     }
 
     /// The event parts in day order.
     #[must_use]
     pub fn parts(&self) -> &[Arc<PartFile>] {
         &self.parts
+    }
+
+    /// Who is who.
+    #[must_use]
+    pub fn people(&self) -> &Arc<People> {
+        &self.people
     }
 
     /// Stored events.
@@ -108,7 +122,7 @@ impl Source {
         };
         let parts = self.parts.iter().filter(|part| part.ts_max >= reach).cloned().collect();
         let plan = ScanPlan::new(parts).with_filter(self.step_filter(session)?);
-        let plan = plan.with_ids(both(settings.user.clone(), only));
+        let plan = plan.with_people(&self.people).with_persons(both(settings.user.clone(), only));
         // What ends in a pause before a part that is not read is judged as ended: right unless one judges from before it.
         let judged_after_all = self.parts.iter().all(|part| part.ts_min <= self.now(settings));
         Ok(if judged_after_all { plan.with_later(settings.within().1, settings.rules.gap) } else { plan })

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::streaming::StreamingTable;
@@ -13,6 +15,7 @@ use datafusion::physical_plan::streaming::PartitionStream;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::event::{quarantine, utc_micros};
+use crate::identity::{Alias, Identity, People};
 use crate::limits;
 use crate::store::{AuditRow, Part, Snapshot, SourceRow, Store};
 
@@ -179,6 +182,71 @@ pub fn audit(store: &Arc<Store>) -> Result<Arc<dyn TableProvider>> {
             times(rows.iter().map(|row| row.at)),
             Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.what))),
             Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.detail))),
+        ];
+        let _ = sink.send(&RecordBatch::try_new(Arc::clone(schema), arrays)?);
+        Ok(())
+    })
+}
+
+/// `identities`: which ids are whose, when, and why.
+///
+/// # Errors
+/// Never; the schema is fixed.
+pub fn identities(people: &Arc<People>) -> Result<Arc<dyn TableProvider>> {
+    let columns = vec![
+        Field::new("distinct_id", DataType::Utf8, false),
+        Field::new("person", DataType::Utf8, true),
+        Field::new("from_ts", utc_micros(), true),
+        Field::new("to_ts", utc_micros(), true),
+        Field::new("kind", DataType::Utf8, false),
+        Field::new("evidence", DataType::Utf8, false),
+        Field::new("ambiguous", DataType::Boolean, false),
+        Field::new("since", utc_micros(), true),
+    ];
+    let people = Arc::clone(people);
+    table(columns, move |schema, sink| {
+        let rows = people.identities();
+        let text =
+            |of: fn(&Identity) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(of))) };
+        let time = |of: fn(&Identity) -> Option<i64>| -> ArrayRef {
+            Arc::new(rows.iter().map(of).collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+        };
+        let arrays = vec![
+            text(|row| &row.distinct_id),
+            Arc::new(rows.iter().map(|row| row.person.as_deref()).collect::<StringArray>()),
+            time(|row| row.from),
+            time(|row| row.to),
+            text(|row| row.kind.name()),
+            text(|row| &row.evidence),
+            Arc::new(rows.iter().map(|row| Some(row.ambiguous)).collect::<BooleanArray>()),
+            time(|row| row.since),
+        ];
+        let _ = sink.send(&RecordBatch::try_new(Arc::clone(schema), arrays)?);
+        Ok(())
+    })
+}
+
+/// `identity_rejections`: pairs of ids that are no candidates any more.
+///
+/// # Errors
+/// Never; the schema is fixed.
+pub fn identity_rejections(people: &Arc<People>) -> Result<Arc<dyn TableProvider>> {
+    let columns = vec![
+        Field::new("distinct_id", DataType::Utf8, false),
+        Field::new("other", DataType::Utf8, false),
+        Field::new("reason", DataType::Utf8, false),
+        Field::new("since", utc_micros(), false),
+    ];
+    let people = Arc::clone(people);
+    table(columns, move |schema, sink| {
+        let rows = people.rejected();
+        let text =
+            |of: fn(&Alias) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(of))) };
+        let arrays = vec![
+            text(|row| &row.distinct_id),
+            text(|row| &row.person),
+            text(|row| &row.evidence),
+            times(rows.iter().map(|row| row.since)),
         ];
         let _ = sink.send(&RecordBatch::try_new(Arc::clone(schema), arrays)?);
         Ok(())

@@ -28,7 +28,8 @@ pub struct EventsTable {
 }
 
 impl EventsTable {
-    const COLUMNS: BoundColumns<'static> = BoundColumns { ids: &["user_id", "distinct_id"], ts: "ts", day: "day" };
+    const COLUMNS: BoundColumns<'static> = BoundColumns { ids: &["user_id"], ts: "ts", day: "day" };
+    const STORED: BoundColumns<'static> = BoundColumns { ids: &["distinct_id"], ts: "ts", day: "day" };
 
     /// The events of a snapshot.
     #[must_use]
@@ -48,7 +49,8 @@ impl TableProvider for EventsTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(pushdown(filters, Self::COLUMNS))
+        let either = |filter: &&Expr| Bounds::helps(filter, Self::COLUMNS) || Bounds::helps(filter, Self::STORED);
+        Ok(pushdown(filters, either))
     }
 
     async fn scan(
@@ -58,7 +60,12 @@ impl TableProvider for EventsTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let bounds = Bounds::of(filters, Self::COLUMNS);
+        let mut bounds = Bounds::of(filters, Self::COLUMNS);
+        // A person's rows have any of its ids; a stored id is itself.
+        bounds.ids = bounds.ids.map(|persons| self.source.people().ids_of(&persons));
+        if let Some(ids) = Bounds::of(filters, Self::STORED).ids {
+            bounds.only(ids);
+        }
         let parts: Vec<_> = self
             .source
             .parts()
@@ -71,8 +78,8 @@ impl TableProvider for EventsTable {
         let projection = projection.cloned().unwrap_or_else(|| (0..events::schema().fields().len()).collect());
         // A limit counts rows that pass the filters, which run above.
         let fetch = limit.filter(|_| filters.is_empty());
-        let exec = EventsExec::new(parts, projection, bounds.ids, fetch, readers)?;
-        Ok(Arc::new(exec.with_steps_where(self.source.step_filter(session)?)?))
+        let exec = EventsExec::new(parts, projection, bounds.ids, fetch, readers)?.with_people(self.source.people());
+        Ok(Arc::new(exec.with_steps_where(self.source.step_filter(session)?, self.source.people())?))
     }
 }
 
@@ -106,7 +113,7 @@ impl TableProvider for JourneyTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(pushdown(filters, self.columns()))
+        Ok(pushdown(filters, |filter| Bounds::helps(filter, self.columns())))
     }
 
     async fn scan(
@@ -145,13 +152,9 @@ impl TableProvider for JourneyTable {
     }
 }
 
-fn pushdown(filters: &[&Expr], columns: BoundColumns<'_>) -> Vec<TableProviderFilterPushDown> {
+fn pushdown(filters: &[&Expr], helps: impl Fn(&&Expr) -> bool) -> Vec<TableProviderFilterPushDown> {
     let push = |filter: &&Expr| {
-        if Bounds::helps(filter, columns) {
-            TableProviderFilterPushDown::Inexact
-        } else {
-            TableProviderFilterPushDown::Unsupported
-        }
+        if helps(filter) { TableProviderFilterPushDown::Inexact } else { TableProviderFilterPushDown::Unsupported }
     };
     filters.iter().map(push).collect()
 }

@@ -13,7 +13,19 @@
 //!
 //! Invariants: junk ids count as absent; an event without any of these has no `distinct_id` and is refused.
 //!
-//! Deliberately not here: which person a `distinct_id` belongs to.
+//! Which person a `distinct_id` belongs to is a map of its own, which changes when something new is learnt and leaves
+//! the events alone:
+//!
+//! ```text
+//! links.rs   what was seen and said: users on devices, equal hashes, aliases
+//! timeline.rs   a device's time ─► whose it is when        union.rs   ids that are one person, and its name
+//! people.rs  the map: (distinct_id, ts) ─► person
+//! ```
+
+mod links;
+mod people;
+mod timeline;
+mod union;
 
 use std::io::Write as _;
 
@@ -22,6 +34,9 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::config::{SourceIds, Visitor};
 use crate::event::RawEvent;
 pub use crate::event::is_junk;
+pub use links::{Alias, Device, Links, MOST_LINKS, Match};
+pub use people::{Identity, Kind, Owner, People, owner};
+pub use timeline::{Run, append, join};
 
 /// Appends the event's `distinct_id` to `out`; `false`, and nothing appended, where nobody did it.
 pub fn distinct_id(event: &RawEvent<'_>, visitor: Visitor, source_ids: SourceIds, out: &mut Vec<u8>) -> bool {
@@ -47,6 +62,27 @@ pub fn distinct_id(event: &RawEvent<'_>, visitor: Visitor, source_ids: SourceIds
         return false;
     }
     true
+}
+
+/// Whether the id tells a visitor by address alone: it never links.
+#[must_use]
+pub fn is_visitor(distinct_id: &str) -> bool {
+    distinct_id.starts_with("ip:") || distinct_id.starts_with("ipua:")
+}
+
+/// An e-mail address or a phone number as it is compared: without blanks around it and in lower case, a phone number
+/// by its digits. `None` for a value that says nothing.
+#[must_use]
+pub fn normal(value: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(value.trim_ascii()).ok()?;
+    let is_phone = |c: char| c.is_ascii_digit() || " +-()./".contains(c);
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    let normal = if digits >= 6 && text.chars().all(is_phone) {
+        text.strip_prefix("00").unwrap_or(text).chars().filter(char::is_ascii_digit).collect()
+    } else {
+        text.to_lowercase()
+    };
+    (!is_junk(normal.as_bytes())).then_some(normal)
 }
 
 #[inline]

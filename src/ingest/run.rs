@@ -24,7 +24,7 @@ use super::source::digest::Seal;
 use super::source::identify::KnownSources;
 use crate::config::Config;
 use crate::limits;
-use crate::store::{Store, Writer};
+use crate::store::{Linking, Store, Writer};
 use crate::time::{self, Stopwatch};
 
 /// Seconds between two notes of a follower in the audit.
@@ -89,7 +89,7 @@ pub fn ingest(
     }
     let inputs = expand::expand(&options.inputs)?;
     progress.start(inputs.iter().map(|input| input.bytes).sum());
-    let mut writer = store.writer()?;
+    let mut writer = store.writer(Linking::new(&config.identity))?;
     let mut run = Run::new(config, options, &mut writer)?;
     let mut waiting: VecDeque<Waiting> = inputs.into_iter().map(Waiting::new).collect();
     while !waiting.is_empty() {
@@ -208,6 +208,9 @@ impl Run<'_> {
         if !rows.is_empty() || !plan.add.is_empty() || !plan.remove.is_empty() {
             let mut commit = writer.begin();
             commit.replace(plan.remove, plan.add);
+            if plan.loses {
+                commit.loses_rows();
+            }
             rows.iter().cloned().for_each(|row| commit.source(row));
             group.forgotten.iter().for_each(|id| commit.forget(id.clone()));
             self.note(&group).into_iter().for_each(|note| commit.audit("ingest", note));

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::error::MaintainError;
 use super::rewrite::rewrite;
-use crate::store::{Meter, Part, Store, Table};
+use crate::config::Config;
+use crate::store::{Linking, Meter, Part, Store, Table};
 use crate::time::Day;
 
 /// What a compaction did.
@@ -25,8 +26,8 @@ pub struct Compacted {
 ///
 /// # Errors
 /// Somebody else writes, a part cannot be read, or the disk is full; the store is as it was then.
-pub fn compact(store: &Store, meter: &Meter) -> Result<Compacted, MaintainError> {
-    let mut writer = store.writer()?;
+pub fn compact(store: &Store, config: &Config, meter: &Meter) -> Result<Compacted, MaintainError> {
+    let mut writer = store.writer(Linking::new(&config.identity))?;
     let snapshot = writer.snapshot()?;
     let live = || Table::ALL.into_iter().flat_map(|table| snapshot.parts(table));
     let mut report = Compacted {

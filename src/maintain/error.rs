@@ -16,6 +16,14 @@ pub enum MaintainError {
         "{day}: {written} rows written where {expected} were to be – nothing was committed; this is a bug, please report it"
     )]
     Conservation { day: Day, expected: u64, written: u64 },
+    #[error("'{id}' is nobody's id – an address or a junk id never links")]
+    NoPerson { id: String },
+    #[error("'{id}' is itself – name two ids")]
+    SameId { id: String },
+    #[error("'{id}' and '{other}' are one person already – journeyql identity list --user '{id}' says why")]
+    AlreadyOne { id: String, other: String },
+    #[error("nobody has said anything of '{id}' and '{other}' – journeyql identity list shows what was said")]
+    NothingSaid { id: String, other: String },
     #[error("source {source_id} has rows of which the catalog knows nothing – run journeyql verify")]
     UnknownSource { source_id: String },
     #[error(transparent)]

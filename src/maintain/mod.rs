@@ -9,6 +9,7 @@
 //! reprocess   pages and steps are derived again under new rules  no row comes or goes
 //! retain      days before a day go                               counted as dropped by the rule `retention`
 //! refused     refused lines that nobody wants go                 counted as dropped by the rule `steward`
+//! link        what somebody says of who is who                   no file comes or goes
 //! rebuild     every day from its stored events, elsewhere        for verify to compare with
 //! ```
 //!
@@ -21,6 +22,7 @@ mod account;
 mod compact;
 mod derive;
 mod error;
+mod link;
 mod rebuild;
 mod refused;
 mod reprocess;
@@ -29,6 +31,7 @@ mod rewrite;
 
 pub use compact::{Compacted, compact};
 pub use error::MaintainError;
+pub use link::{Say, say};
 pub use rebuild::rebuild;
 pub use refused::{Dropped, Refused, drop_refused};
 pub use reprocess::{Reprocess, Reprocessed};

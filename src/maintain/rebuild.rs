@@ -6,7 +6,7 @@ use super::derive::Derivation;
 use super::error::MaintainError;
 use super::rewrite::rewrite;
 use crate::config::Config;
-use crate::store::{Meter, Part, Snapshot, Store, Table};
+use crate::store::{AliasEdit, Linking, Meter, Part, Snapshot, Store, Table};
 use crate::time::Day;
 
 /// Fills the empty store `into` with one part a day, its rows merged and their pages and steps derived again by the
@@ -14,8 +14,18 @@ use crate::time::Day;
 ///
 /// # Errors
 /// A part cannot be read, or the disk is full.
-pub fn rebuild(snapshot: &Snapshot, config: &Config, into: &Store, meter: &Meter) -> Result<(), MaintainError> {
-    let mut writer = into.writer()?;
+pub fn rebuild(
+    store: &Store,
+    snapshot: &Snapshot,
+    config: &Config,
+    into: &Store,
+    meter: &Meter,
+) -> Result<(), MaintainError> {
+    // Hashes of equal values are equal under one key.
+    if let Some(key) = store.key()? {
+        into.give_key(&key)?;
+    }
+    let mut writer = into.writer(Linking::new(&config.identity))?;
     let present = config.rules_fingerprint();
     let mut derivation = Derivation::new(config)?;
     let mut days: BTreeMap<(Table, Day), Vec<&Part>> = BTreeMap::new();
@@ -37,6 +47,10 @@ pub fn rebuild(snapshot: &Snapshot, config: &Config, into: &Store, meter: &Meter
     for row in snapshot.sources() {
         commit.source(row.clone());
     }
+    // What somebody said follows from no event.
+    let said = store.links(snapshot)?;
+    said.aliases.into_iter().for_each(|alias| commit.alias(AliasEdit::Add(alias)));
+    said.rejections.into_iter().for_each(|alias| commit.alias(AliasEdit::Reject(alias)));
     commit.audit("rebuild", "from the stored events");
     commit.commit()?;
     Ok(())

@@ -10,8 +10,9 @@ use serde::Serialize;
 use super::account::Account;
 use super::error::MaintainError;
 use super::rewrite::rewrite;
+use crate::config::Config;
 use crate::event::Column;
-use crate::store::{Part, SourceRow, Store, Table};
+use crate::store::{Linking, Part, SourceRow, Store, Table};
 use crate::time::Day;
 
 /// The rule that such lines are counted under.
@@ -39,8 +40,14 @@ pub struct Dropped {
 ///
 /// # Errors
 /// Somebody else writes, a part cannot be read, or the disk is full; the store is as it was then.
-pub fn drop_refused(store: &Store, meant: &Refused, now: i64, dry_run: bool) -> Result<Dropped, MaintainError> {
-    let mut writer = store.writer()?;
+pub fn drop_refused(
+    store: &Store,
+    config: &Config,
+    meant: &Refused,
+    now: i64,
+    dry_run: bool,
+) -> Result<Dropped, MaintainError> {
+    let mut writer = store.writer(Linking::new(&config.identity))?;
     let snapshot = writer.snapshot()?;
     let sources = meant.sources(snapshot.sources());
     let mut days: BTreeMap<(Day, &str), Vec<&Part>> = BTreeMap::new();

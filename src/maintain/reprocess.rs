@@ -14,7 +14,7 @@ use super::derive::Derivation;
 use super::error::MaintainError;
 use super::rewrite::rewrite;
 use crate::config::Config;
-use crate::store::{Meter, NewPart, Part, Snapshot, Store, Table, Writer};
+use crate::store::{Linking, Meter, NewPart, Part, Snapshot, Store, Table, Writer};
 use crate::time::Day;
 
 /// What a reprocess changed, or would change.
@@ -56,7 +56,7 @@ impl Reprocess {
         if from > to {
             return Err(MaintainError::Backwards { from, to });
         }
-        let writer = store.writer()?;
+        let writer = store.writer(Linking::new(&config.identity))?;
         let snapshot = writer.snapshot()?;
         let mut derivation = Derivation::new(config)?;
         let mut stale: BTreeMap<(Day, String), Vec<&Part>> = BTreeMap::new();

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::account::Account;
 use super::error::MaintainError;
-use crate::store::{Part, Store, Table};
+use crate::config::Config;
+use crate::store::{Linking, Part, Store, Table};
 use crate::time::Day;
 
 /// The rule that such lines are counted under.
@@ -30,8 +31,8 @@ pub struct Retained {
 ///
 /// # Errors
 /// Somebody else writes, or a part cannot be read; the store is as it was then.
-pub fn retain(store: &Store, first: Day, now: i64, dry_run: bool) -> Result<Retained, MaintainError> {
-    let mut writer = store.writer()?;
+pub fn retain(store: &Store, config: &Config, first: Day, now: i64, dry_run: bool) -> Result<Retained, MaintainError> {
+    let mut writer = store.writer(Linking::new(&config.identity))?;
     let snapshot = writer.snapshot()?;
     let old: Vec<&Part> =
         Table::ALL.into_iter().flat_map(|table| snapshot.parts(table)).filter(|part| part.day < first).collect();
@@ -56,6 +57,7 @@ pub fn retain(store: &Store, first: Day, now: i64, dry_run: bool) -> Result<Reta
     drop(snapshot);
     let mut commit = writer.begin();
     commit.replace(remove, Vec::new());
+    commit.loses_rows();
     for row in sources {
         commit.source(row);
     }

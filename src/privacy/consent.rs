@@ -53,7 +53,7 @@ fn equals(value: &[u8], literal: &Literal) -> bool {
 fn value<'a>(field: &Field, event: &RawEvent<'a>) -> Option<Cow<'a, [u8]>> {
     let number = |number: Option<i64>| number.map(|number| Cow::Owned(number.to_string().into_bytes()));
     let text = match field {
-        Field::Property(names) => return property(names, event.properties?),
+        Field::Property(names) => return json::property(names, event.properties?),
         Field::Plain(Plain::Status) => return number(event.status.map(i64::from)),
         Field::Plain(Plain::Bytes) => return number(event.bytes),
         Field::Plain(Plain::Event) => event.event,
@@ -68,15 +68,6 @@ fn value<'a>(field: &Field, event: &RawEvent<'a>) -> Option<Cow<'a, [u8]>> {
         Field::Plain(Plain::EventId) => event.event_id,
     };
     text.map(Cow::Borrowed)
-}
-
-fn property<'a>(names: &[String], properties: &'a [u8]) -> Option<Cow<'a, [u8]>> {
-    let token = names.iter().try_fold(properties, |object, name| json::member(object, name))?;
-    match token.first()? {
-        b'"' => Some(json::unquote(token)),
-        b'n' => None,
-        _ => Some(Cow::Borrowed(token)),
-    }
 }
 
 #[cfg(test)]

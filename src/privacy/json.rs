@@ -99,6 +99,18 @@ pub(super) fn member<'a>(object: &'a [u8], name: &str) -> Option<&'a [u8]> {
     found
 }
 
+/// The text of a field of a JSON object: the decoded text of a string, any other value as it is written; `None` where
+/// there is no such field, or it is null.
+#[must_use]
+pub fn property<'a>(names: &[String], object: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+    let token = names.iter().try_fold(object, |object, name| member(object, name))?;
+    match token.first()? {
+        b'"' => Some(unquote(token)),
+        b'n' => None,
+        _ => Some(Cow::Borrowed(token)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -42,6 +42,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 
+pub use json::property;
 pub use key::{Key, Kind};
 
 use crate::config::{Condition, Config, IdMask, IpMask};

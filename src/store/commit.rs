@@ -19,7 +19,8 @@
 use std::collections::BTreeSet;
 
 use super::StoreError;
-use super::catalog::{Change, CommitFailure};
+use super::catalog::{AliasEdit, Change, CommitFailure};
+use super::links::{self, LinkChange, Parts};
 use super::part::NewPart;
 use super::source::SourceRow;
 use super::sweep;
@@ -35,6 +36,8 @@ pub struct Commit<'a> {
     remove: Vec<i64>,
     sources: Vec<SourceRow>,
     forget: Vec<String>,
+    aliases: Vec<AliasEdit>,
+    loses: bool,
     audit: Vec<(String, String)>,
 }
 
@@ -48,6 +51,8 @@ impl<'a> Commit<'a> {
             remove: Vec::new(),
             sources: Vec::new(),
             forget: Vec::new(),
+            aliases: Vec::new(),
+            loses: false,
             audit: Vec::new(),
         }
     }
@@ -70,6 +75,16 @@ impl<'a> Commit<'a> {
         for part in add {
             self.add(part);
         }
+    }
+
+    /// Says that rows of the parts that go are in no part that comes: what they told of who is who goes with them.
+    pub fn loses_rows(&mut self) {
+        self.loses = true;
+    }
+
+    /// Changes what somebody said about two ids.
+    pub fn alias(&mut self, edit: AliasEdit) {
+        self.aliases.push(edit);
     }
 
     /// Sets the row of a source, new or known.
@@ -97,9 +112,15 @@ impl<'a> Commit<'a> {
         if self.writer.spent {
             return Err(StoreError::Unknown);
         }
-        if self.add.is_empty() && self.remove.is_empty() && self.sources.is_empty() && self.audit.is_empty() {
+        if self.add.is_empty()
+            && self.remove.is_empty()
+            && self.sources.is_empty()
+            && self.aliases.is_empty()
+            && self.audit.is_empty()
+        {
             return Ok(self.planned);
         }
+        let links = self.links()?;
         self.writer.lock.announce(self.add.iter().map(|part| &part.file.place))?;
         if let Err(error) = self.publish() {
             self.take_back();
@@ -111,6 +132,8 @@ impl<'a> Commit<'a> {
             remove: &self.remove,
             sources: &self.sources,
             forget: &self.forget,
+            links: &links,
+            aliases: &self.aliases,
             audit: &self.audit,
             now: now_micros(),
         };
@@ -130,6 +153,14 @@ impl<'a> Commit<'a> {
                 Err(error)
             }
         }
+    }
+
+    /// What the parts say about who is who.
+    fn links(&mut self) -> Result<LinkChange, StoreError> {
+        let key = self.writer.key(!self.writer.linking.matches.is_empty())?;
+        let parts = Parts { add: &self.add, remove: &self.remove, loses: self.loses };
+        let linking = self.writer.linking.clone();
+        links::change(self.writer.catalog_mut(), parts, &linking, key.as_ref())
     }
 
     /// Gives every part its final name, durably. A rename is no commit: no row names the file yet.

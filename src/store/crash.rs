@@ -33,7 +33,7 @@ fn on(fuse: &Arc<Fuse>) -> Disk {
 
 /// The commits under test: a new day, a replaced day, and a day taken out. `done` counts the acknowledged ones.
 fn work(store: &Store, done: &Cell<usize>) -> Result<(), StoreError> {
-    let mut writer = store.writer()?;
+    let mut writer = store.writer(Linking::default())?;
     ingest(&mut writer, day("2026-01-06"), 40, "b")?;
     done.set(1);
     let monday = day("2026-01-05");
@@ -104,7 +104,7 @@ fn a_writer_that_stops_anywhere_leaves_a_state_before_or_after() {
     let dir = tempfile::tempdir().unwrap();
     let base = dir.path().join("base");
     let store = Store::create(&base).unwrap();
-    ingest(&mut store.writer().unwrap(), day("2026-01-05"), 100, "a").unwrap();
+    ingest(&mut store.writer(Linking::default()).unwrap(), day("2026-01-05"), 100, "a").unwrap();
     let mut states = vec![state(&store)];
     drop(store);
 
@@ -142,7 +142,7 @@ fn a_writer_that_stops_anywhere_leaves_a_state_before_or_after() {
                 at == acknowledged || at == acknowledged + 1,
                 "step {stop}: state {at} after {acknowledged} commits"
             );
-            drop(store.writer().unwrap());
+            drop(store.writer(Linking::default()).unwrap());
             let report = store.verify(true, &Meter::silent()).unwrap();
             assert_eq!(report.findings, [], "step {stop}, power cut {power_cut}");
             let snapshot = store.snapshot().unwrap();
@@ -150,7 +150,7 @@ fn a_writer_that_stops_anywhere_leaves_a_state_before_or_after() {
                 Table::ALL.iter().map(|table| snapshot.parts(*table).iter().map(|part| part.rows).sum()).collect();
             assert_eq!(naive_rows(&store), rows, "step {stop}, power cut {power_cut}");
             drop(snapshot);
-            ingest(&mut store.writer().unwrap(), day("2026-01-08"), 10, "z").unwrap();
+            ingest(&mut store.writer(Linking::default()).unwrap(), day("2026-01-08"), 10, "z").unwrap();
             fs::remove_dir_all(&path).unwrap();
         }
     }
@@ -163,7 +163,7 @@ fn a_disk_that_fills_up_is_named_and_leaves_a_whole_store() {
     let dir = tempfile::tempdir().unwrap();
     let base = dir.path().join("base");
     let store = Store::create(&base).unwrap();
-    ingest(&mut store.writer().unwrap(), day("2026-01-05"), 100, "a").unwrap();
+    ingest(&mut store.writer(Linking::default()).unwrap(), day("2026-01-05"), 100, "a").unwrap();
     drop(store);
     for from in (1..).step_by(3) {
         let path = dir.path().join(from.to_string());
@@ -177,7 +177,7 @@ fn a_disk_that_fills_up_is_named_and_leaves_a_whole_store() {
         // Without any sweep: a failed command cleans up behind itself, and what stays is whole.
         let store = Store::open(&path).unwrap();
         assert_eq!(store.verify(true, &Meter::silent()).unwrap().findings, [], "step {from}");
-        ingest(&mut store.writer().unwrap(), day("2026-01-08"), 10, "z").unwrap();
+        ingest(&mut store.writer(Linking::default()).unwrap(), day("2026-01-08"), 10, "z").unwrap();
         let report = store.verify(true, &Meter::silent()).unwrap();
         assert_eq!((report.findings, report.left), (Vec::new(), 0), "step {from}");
     }
@@ -199,6 +199,6 @@ fn a_creation_that_stops_anywhere_can_be_repeated() {
             Err(error) => panic!("step {stop}: {error}"),
         };
         assert_eq!(store.verify(true, &Meter::silent()).unwrap().findings, []);
-        ingest(&mut store.writer().unwrap(), day("2026-01-08"), 10, "z").unwrap();
+        ingest(&mut store.writer(Linking::default()).unwrap(), day("2026-01-08"), 10, "z").unwrap();
     }
 }

@@ -31,6 +31,16 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Puts a key into a store in which nothing was masked yet.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn give_key(&self, key: &Key) -> Result<(), StoreError> {
+        write(&self.layout, &self.disk, key)
+    }
+}
+
 impl Writer {
     /// The key of the store's masks; where there is none yet, one is made if it is `needed`.
     ///
@@ -78,35 +88,41 @@ fn read(layout: &Layout) -> Result<Option<Key>, StoreError> {
 
 /// A new key, in its file before anything is masked with it.
 fn make(layout: &Layout, disk: &Disk) -> Result<Key, StoreError> {
+    let mut bytes = [0; 32];
+    let failed = |error| StoreError::io("writing", &layout.key(), io::Error::other(error));
+    getrandom::fill(&mut bytes).map_err(failed)?;
+    let key = Key::new(bytes);
+    write(layout, disk, &key)?;
+    Ok(key)
+}
+
+fn write(layout: &Layout, disk: &Disk, key: &Key) -> Result<(), StoreError> {
     let path = layout.key();
     let tmp = path.with_extension("key.tmp");
     let failed = |error| StoreError::io("writing", &path, error);
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| failed(io::Error::other(error)))?;
-    let key = Key::new(bytes);
     disk.remove(&tmp).map_err(failed)?;
     let file = disk.create_secret(&tmp).map_err(failed)?;
     disk.write_all(&file, &tmp, format!("{}\n", key.to_hex()).as_bytes()).map_err(failed)?;
     disk.sync_file(&file, &tmp).map_err(failed)?;
     disk.rename(&tmp, &path).map_err(failed)?;
-    disk.sync_dir(layout.root()).map_err(failed)?;
-    Ok(key)
+    disk.sync_dir(layout.root()).map_err(failed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Linking;
 
     #[test]
     fn a_key_is_made_once_and_only_its_owner_reads_it() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::create(dir.path()).unwrap();
         assert_eq!(store.key().unwrap(), None);
-        assert_eq!(store.writer().unwrap().key(false).unwrap(), None);
+        assert_eq!(store.writer(Linking::default()).unwrap().key(false).unwrap(), None);
         fs::write(dir.path().join("privacy.key.tmp"), "half of one").unwrap();
-        let key = store.writer().unwrap().key(true).unwrap().unwrap();
-        assert_eq!(store.writer().unwrap().key(true).unwrap(), Some(key.clone()));
-        assert_eq!(store.writer().unwrap().key(false).unwrap(), Some(key.clone()));
+        let key = store.writer(Linking::default()).unwrap().key(true).unwrap().unwrap();
+        assert_eq!(store.writer(Linking::default()).unwrap().key(true).unwrap(), Some(key.clone()));
+        assert_eq!(store.writer(Linking::default()).unwrap().key(false).unwrap(), Some(key.clone()));
         assert_eq!(store.key().unwrap(), Some(key.clone()));
         #[cfg(unix)]
         {
@@ -125,14 +141,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("privacy.key");
         let store = Store::create(dir.path()).unwrap();
-        let own = store.writer().unwrap().key(true).unwrap().unwrap();
+        let own = store.writer(Linking::default()).unwrap().key(true).unwrap().unwrap();
         for (text, said) in [
             (Key::new([1; 32]).to_hex(), "is not the key"),
             ("no such key".to_owned(), "64 hex digits"),
             (String::new(), "64 hex"),
         ] {
             fs::write(&path, &text).unwrap();
-            let error = store.writer().unwrap().key(true).unwrap_err();
+            let error = store.writer(Linking::default()).unwrap().key(true).unwrap_err();
             assert!(error.is_damage() && error.to_string().contains(said), "{error}");
             assert!(text.is_empty() || !error.to_string().contains(&text), "{error}");
         }
@@ -148,11 +164,11 @@ mod tests {
         let (path, given) = (dir.path().join("privacy.key"), Key::new([3; 32]));
         fs::write(&path, given.to_hex()).unwrap();
         let store = Store::create(dir.path()).unwrap();
-        assert_eq!(store.writer().unwrap().key(true).unwrap(), Some(given));
+        assert_eq!(store.writer(Linking::default()).unwrap().key(true).unwrap(), Some(given));
         assert!(store.discard(false).unwrap() && path.exists());
         let made = dir.path().join("made");
         let store = Store::create(&made).unwrap();
-        store.writer().unwrap().key(true).unwrap();
+        store.writer(Linking::default()).unwrap().key(true).unwrap();
         assert!(store.discard(true).unwrap() && !made.exists());
     }
 }

@@ -9,6 +9,7 @@
 //!   layout.rs   where everything lies            disk.rs     create, write, sync, rename, remove
 //!   catalog/    what is data (SQLite, DuckLake)  commit.rs   the protocol       sweep.rs  what a crash left
 //!   key.rs      the secret of the masks
+//!   links/      who is who, from the events
 //!   lock.rs     one writer                       lease.rs    who reads what     parquet.rs  rows → bytes
 //!   verify/     everything against everything    error.rs    why the store said no
 //! ```
@@ -24,6 +25,7 @@ mod error;
 mod key;
 mod layout;
 mod lease;
+mod links;
 mod lock;
 mod meter;
 mod order;
@@ -46,10 +48,11 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-pub use catalog::AuditRow;
+pub use catalog::{AliasEdit, AuditRow};
 pub use commit::Commit;
 pub use error::StoreError;
 pub use layout::Table;
+pub use links::Linking;
 pub use meter::Meter;
 pub use parquet::{Lines, PartWriter, fits, merge, other_columns, part_options};
 pub use part::{Checksum, NewPart, Part, PartFile};
@@ -62,6 +65,8 @@ pub use writer::Writer;
 use catalog::Catalog;
 use disk::Disk;
 use layout::Layout;
+
+use crate::identity::Links;
 
 /// An opened store. Cheap to open: no part is looked at.
 #[derive(Debug)]
@@ -157,12 +162,20 @@ impl Store {
         Snapshot::take(&self.layout, &self.disk, &self.catalog())
     }
 
-    /// Becomes the one writer.
+    /// Becomes the one writer, whose commits link ids by these rules.
     ///
     /// # Errors
     /// [`StoreError::InUse`] names who writes; or the store cannot be written to.
-    pub fn writer(&self) -> Result<Writer, StoreError> {
-        Writer::open(&self.layout, &self.disk)
+    pub fn writer(&self, linking: Linking) -> Result<Writer, StoreError> {
+        Writer::open(&self.layout, &self.disk, linking)
+    }
+
+    /// What a snapshot says about who is who.
+    ///
+    /// # Errors
+    /// The catalog cannot be read.
+    pub fn links(&self, snapshot: &Snapshot) -> Result<Links, StoreError> {
+        self.catalog().links(snapshot.id)
     }
 
     /// What was done to the store, oldest first.

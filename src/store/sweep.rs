@@ -44,13 +44,18 @@ pub(super) fn uncommitted(
     Ok(())
 }
 
-/// Unlinks replaced parts that no lease covers, makes that durable, and only then forgets their rows.
+/// Unlinks replaced parts that no lease covers, makes that durable, and only then forgets their rows; and forgets what
+/// was once said about who is who, where no lease covers it.
 pub(super) fn replaced(layout: &Layout, disk: &Disk, catalog: &mut Catalog) -> Result<(), StoreError> {
-    let removed = catalog.removed()?;
-    if removed.is_empty() {
+    let (removed, links) = (catalog.removed()?, catalog.has_ended_links()?);
+    if removed.is_empty() && !links {
         return Ok(());
     }
-    let held = lease::held(layout, disk, catalog.head()?)?;
+    let newest = catalog.head()?;
+    let held = lease::held(layout, disk, newest)?;
+    if links {
+        catalog.forget_links(held.first().copied().unwrap_or(newest).min(newest))?;
+    }
     let free: Vec<_> =
         removed.iter().filter(|part| !held.iter().any(|&id| part.begin <= id && id < part.end)).collect();
     let mut dirs: Vec<_> = free.iter().map(|part| layout.day_dir(part.place.table, part.place.day)).collect();

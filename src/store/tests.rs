@@ -134,7 +134,7 @@ fn a_commit_is_seen_whole_and_reads_back() {
     let (_dir, store) = fresh();
     let before = store.snapshot().unwrap();
     assert_eq!((before.id, before.events().len(), before.watermark()), (1, 0, None));
-    let mut writer = store.writer().unwrap();
+    let mut writer = store.writer(Linking::default()).unwrap();
     let monday = day("2026-01-05");
     assert_eq!(ingest(&mut writer, monday, 1_000, "a").unwrap(), 2);
     let after = store.snapshot().unwrap();
@@ -157,7 +157,7 @@ fn a_commit_is_seen_whole_and_reads_back() {
 #[test]
 fn nothing_to_commit_is_no_snapshot() {
     let (_dir, store) = fresh();
-    let mut writer = store.writer().unwrap();
+    let mut writer = store.writer(Linking::default()).unwrap();
     assert_eq!(writer.begin().commit().unwrap(), 1);
     let empty = write(&writer, Table::Events, day("2026-01-05"), &events(day("2026-01-05"), 0, 0, "a")).unwrap();
     let mut commit = writer.begin();
@@ -169,7 +169,7 @@ fn nothing_to_commit_is_no_snapshot() {
 #[test]
 fn a_dropped_commit_leaves_nothing() {
     let (_dir, store) = fresh();
-    let mut writer = store.writer().unwrap();
+    let mut writer = store.writer(Linking::default()).unwrap();
     let monday = day("2026-01-05");
     let part = write(&writer, Table::Events, monday, &events(monday, 10, 2, "a")).unwrap();
     assert_eq!(parquet_files(&store).len(), 1);
@@ -182,7 +182,7 @@ fn a_dropped_commit_leaves_nothing() {
 #[test]
 fn a_replaced_part_goes_when_its_last_lease_does() {
     let (_dir, store) = fresh();
-    let mut writer = store.writer().unwrap();
+    let mut writer = store.writer(Linking::default()).unwrap();
     let monday = day("2026-01-05");
     ingest(&mut writer, monday, 100, "a").unwrap();
     let reader = store.snapshot().unwrap();
@@ -210,7 +210,7 @@ fn a_replaced_part_goes_when_its_last_lease_does() {
 #[test]
 fn a_plan_that_is_out_of_date_is_refused_and_leaves_nothing() {
     let (_dir, store) = fresh();
-    let mut writer = store.writer().unwrap();
+    let mut writer = store.writer(Linking::default()).unwrap();
     let monday = day("2026-01-05");
     ingest(&mut writer, monday, 100, "a").unwrap();
     let part = write(&writer, Table::Events, monday, &events(monday, 10, 2, "a")).unwrap();
@@ -228,11 +228,11 @@ fn a_plan_that_is_out_of_date_is_refused_and_leaves_nothing() {
 #[test]
 fn the_second_writer_is_told_who_writes() {
     let (_dir, store) = fresh();
-    let writer = store.writer().unwrap();
-    let error = Store::open(store.dir()).unwrap().writer().unwrap_err();
+    let writer = store.writer(Linking::default()).unwrap();
+    let error = Store::open(store.dir()).unwrap().writer(Linking::default()).unwrap_err();
     assert!(error.is_in_use() && error.to_string().contains(&std::process::id().to_string()), "{error}");
     drop(writer);
-    assert!(store.writer().is_ok());
+    assert!(store.writer(Linking::default()).is_ok());
 }
 
 #[test]
@@ -274,11 +274,11 @@ fn tamper(store: &Store, sql: &str) {
 #[test]
 fn newer_and_foreign_catalogs_are_refused() {
     let (_dir, store) = fresh();
-    ingest(&mut store.writer().unwrap(), day("2026-01-05"), 100, "a").unwrap();
+    ingest(&mut store.writer(Linking::default()).unwrap(), day("2026-01-05"), 100, "a").unwrap();
     tamper(&store, "INSERT INTO ducklake_snapshot SELECT 9, snapshot_time, 1, 7, 9 FROM ducklake_snapshot LIMIT 1");
     let error = store.snapshot().unwrap_err();
     assert!(error.is_damage() && error.to_string().contains("last snapshot is 9"), "{error}");
-    assert!(matches!(store.writer(), Err(StoreError::ForeignWrites { .. })));
+    assert!(matches!(store.writer(Linking::default()), Err(StoreError::ForeignWrites { .. })));
     tamper(
         &store,
         "DELETE FROM ducklake_snapshot WHERE snapshot_id = 9; INSERT INTO ducklake_delete_file(delete_file_id) VALUES (1)",
@@ -304,7 +304,7 @@ fn a_snapshot_whose_time_is_no_time_is_damage_not_1970() {
 #[test]
 fn a_part_that_is_gone_cut_or_garbled_is_named() {
     let (_dir, store) = fresh();
-    ingest(&mut store.writer().unwrap(), day("2026-01-05"), 100, "a").unwrap();
+    ingest(&mut store.writer(Linking::default()).unwrap(), day("2026-01-05"), 100, "a").unwrap();
     let part = store.snapshot().unwrap().events()[0].clone();
     let bytes = std::fs::read(&part.path).unwrap();
     std::fs::write(&part.path, &bytes[..bytes.len() - 1]).unwrap();
@@ -319,7 +319,7 @@ fn a_part_that_is_gone_cut_or_garbled_is_named() {
 #[test]
 fn rows_that_break_the_contract_are_refused() {
     let (_dir, store) = fresh();
-    let writer = store.writer().unwrap();
+    let writer = store.writer(Linking::default()).unwrap();
     let monday = day("2026-01-05");
     let batch = events(monday, 100, 5, "a");
     let refusal = |table, day, batch: &RecordBatch| write(&writer, table, day, batch).unwrap_err().to_string();

@@ -8,6 +8,7 @@ use super::catalog::Catalog;
 use super::commit::Commit;
 use super::disk::Disk;
 use super::layout::{Layout, Table};
+use super::links::Linking;
 use super::lock::WriterLock;
 use super::part::PartFile;
 use super::snapshot::Snapshot;
@@ -25,11 +26,13 @@ pub struct Writer {
     pub(super) head: i64,
     /// A commit failed in a way that only a reopened catalog can tell the outcome of.
     pub(super) spent: bool,
+    /// How its commits link ids.
+    pub(super) linking: Linking,
 }
 
 impl Writer {
     /// Takes the lock, then removes what a killed writer left behind.
-    pub(super) fn open(layout: &Layout, disk: &Disk) -> Result<Self, StoreError> {
+    pub(super) fn open(layout: &Layout, disk: &Disk, linking: Linking) -> Result<Self, StoreError> {
         let (lock, announced) = WriterLock::take(layout, disk)?;
         let mut catalog = Catalog::open_writer(layout)?;
         let head = catalog.listing()?.head;
@@ -37,7 +40,8 @@ impl Writer {
         sweep::uncommitted(layout, disk, &catalog, &announced)?;
         lock.clear()?;
         sweep::replaced(layout, disk, &mut catalog)?;
-        Ok(Self { layout: layout.clone(), disk: disk.clone(), lock, catalog: Mutex::new(catalog), head, spent: false })
+        let catalog = Mutex::new(catalog);
+        Ok(Self { layout: layout.clone(), disk: disk.clone(), lock, catalog, head, spent: false, linking })
     }
 
     /// A new part file of a day, empty.

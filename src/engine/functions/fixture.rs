@@ -108,7 +108,7 @@ pub(super) struct Stage {
 
 /// A session over these events.
 pub(super) fn stage(events: Events, settings: Settings) -> Stage {
-    let source = Source::new(Arc::new(Config::default()), 1, events.parts, None);
+    let source = Source::new(Arc::new(Config::default()), 1, events.parts, None, Arc::default());
     let mut config = SessionConfig::new().with_target_partitions(2);
     config.options_mut().extensions.insert(settings);
     let mut state = SessionStateBuilder::new()

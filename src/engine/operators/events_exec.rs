@@ -18,8 +18,9 @@ use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
 use crate::engine::relations::events;
-use crate::engine::scan::{PartFile, StoredRows, bind, columns_of, truth};
+use crate::engine::scan::{PartFile, PersonColumn, StoredRows, bind, columns_of, names_person, truth};
 use crate::event::Column;
+use crate::identity::People;
 
 use super::leaf::{leaf_methods, leaf_properties};
 use super::stream::blocking_stream;
@@ -29,6 +30,8 @@ use super::stream::blocking_stream;
 pub struct EventsExec {
     parts: Vec<Arc<PartFile>>,
     projection: Vec<usize>,
+    /// Who is who, where anybody has several ids and is asked for.
+    people: Option<Arc<People>>,
     /// What `is_step` asks for beyond what is stored: `[steps] where`, over the columns of `events`.
     steps_where: Option<Arc<dyn PhysicalExpr>>,
     /// The stored columns that are read, in file order.
@@ -65,6 +68,7 @@ impl EventsExec {
             parts,
             projection,
             columns,
+            people: None,
             steps_where: None,
             ids: sorted,
             fetch,
@@ -75,17 +79,35 @@ impl EventsExec {
         })
     }
 
+    /// The same operator with this map behind `user_id`.
+    #[must_use]
+    pub fn with_people(mut self, people: &Arc<People>) -> Self {
+        let asked = self.projection.iter().any(|&at| events::is_person(at));
+        if asked && !people.is_empty() {
+            self.people = Some(Arc::clone(people));
+            self.read(&[Column::DistinctId, Column::Ts]);
+        }
+        self
+    }
+
+    fn read(&mut self, columns: &[Column]) {
+        self.columns.extend(columns);
+        self.columns.sort_unstable();
+        self.columns.dedup();
+    }
+
     /// The same operator whose `is_step` also obeys `[steps] where`.
     ///
     /// # Errors
     /// The condition names a column that `events` has not.
-    pub fn with_steps_where(mut self, condition: Option<Arc<dyn PhysicalExpr>>) -> Result<Self> {
+    pub fn with_steps_where(mut self, condition: Option<Arc<dyn PhysicalExpr>>, people: &Arc<People>) -> Result<Self> {
         let asked = self.columns.contains(&Column::IsStep);
         if let Some(condition) = condition.filter(|_| asked) {
-            self.columns.extend(columns_of(&condition)?);
-            self.columns.sort_unstable();
-            self.columns.dedup();
-            self.steps_where = Some(bind(&condition, &self.columns)?);
+            let person = !people.is_empty() && names_person(&condition)?;
+            self.people = self.people.or_else(|| person.then(|| Arc::clone(people)));
+            self.read(&[Column::DistinctId, Column::Ts][..if person { 2 } else { 0 }]);
+            self.read(&columns_of(&condition)?);
+            self.steps_where = Some(bind(&condition, &self.columns, person)?);
         }
         Ok(self)
     }
@@ -98,8 +120,13 @@ impl EventsExec {
     }
 
     /// The batch of stored columns as rows of the table.
-    fn project(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let arrays = self.projection.iter().map(|&at| self.array(batch, events::stored(at))).collect::<Result<_>>()?;
+    fn project(&self, batch: &RecordBatch, persons: Option<&mut PersonColumn>) -> Result<RecordBatch> {
+        let whole = persons.map(|persons| persons.beside(batch)).transpose()?;
+        let array = |&at: &usize| match &whole {
+            Some(whole) if events::is_person(at) => Ok(Arc::clone(whole.column(self.columns.len()))),
+            _ => self.array(whole.as_ref().unwrap_or(batch), events::stored(at)),
+        };
+        let arrays = self.projection.iter().map(array).collect::<Result<_>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(self.schema(), arrays, &options)?)
     }
@@ -153,8 +180,10 @@ impl ExecutionPlan for EventsExec {
         Ok(blocking_stream(self.schema(), move |sink| {
             let _timer = metrics.elapsed_compute().timer();
             let mut left = exec.fetch.unwrap_or(usize::MAX);
+            let mut persons = exec.people.clone().map(PersonColumn::new);
             exec.open()?.read(partition, |batch| {
-                let batch = exec.project(&if batch.num_rows() > left { batch.slice(0, left) } else { batch })?;
+                let batch = if batch.num_rows() > left { batch.slice(0, left) } else { batch };
+                let batch = exec.project(&batch, persons.as_mut())?;
                 left -= batch.num_rows();
                 metrics.record_output(batch.num_rows());
                 Ok(sink.send(&batch) && left > 0)

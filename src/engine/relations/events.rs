@@ -20,6 +20,12 @@ pub fn schema() -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+/// Whether a column of the table is the person's.
+#[must_use]
+pub fn is_person(at: usize) -> bool {
+    at == 1
+}
+
 /// The stored column behind a column of the table.
 #[must_use]
 pub fn stored(at: usize) -> Column {

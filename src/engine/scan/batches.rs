@@ -16,6 +16,7 @@ use crate::event::Column;
 use crate::limits;
 
 use super::part::{Opened, Unheld, complete, damaged, read_schema};
+use super::persons::PersonColumn;
 use super::plan::{Code, ScanPlan, bind, columns_of};
 use super::range::{IdRange, needed};
 
@@ -38,6 +39,8 @@ pub(super) struct Batches {
     schema: SchemaRef,
     steps_only: bool,
     filter: Option<Arc<dyn PhysicalExpr>>,
+    /// Makes the person's column, which stands behind the others, where a condition asks for it.
+    persons: Option<PersonColumn>,
 }
 
 impl Batches {
@@ -48,6 +51,8 @@ impl Batches {
             return Err(damaged(&part.file.path, &"it has no column is_step"));
         }
         let columns = columns(part, plan, steps_only)?;
+        let asks_for_person = plan.asks_for_person()?;
+        let person = plan.people.clone().filter(|_| asks_for_person);
         let merged = plan.parts.len().max(limits::OPEN_PARTS);
         Ok(Self {
             holds: merged == limits::OPEN_PARTS,
@@ -56,7 +61,8 @@ impl Batches {
             groups: needed(part, range, plan.ids.as_deref()).into_iter(),
             reader: None,
             steps_only,
-            filter: plan.filter.as_ref().map(|expr| bind(expr, &columns)).transpose()?,
+            filter: plan.filter.as_ref().map(|expr| bind(expr, &columns, asks_for_person)).transpose()?,
+            persons: person.map(PersonColumn::new),
             schema: read_schema(&columns),
             columns,
             part: part.clone(),
@@ -69,7 +75,9 @@ impl Batches {
             if let Some(reader) = &mut self.reader {
                 if let Some(batch) = reader.next() {
                     let batch = batch.map_err(|error| damaged(&self.part.file.path, &error))?;
-                    return self.filtered(complete(&batch, &self.schema)?).map(Some);
+                    let batch = complete(&batch, &self.schema)?;
+                    let batch = self.with_persons(batch)?;
+                    return self.filtered(batch).map(Some);
                 }
                 self.reader = None;
             }
@@ -78,6 +86,13 @@ impl Batches {
                 return Ok(None);
             };
             self.reader = Some(self.open_group(group, selection)?);
+        }
+    }
+
+    fn with_persons(&mut self, batch: RecordBatch) -> Result<RecordBatch> {
+        match &mut self.persons {
+            Some(persons) => persons.beside(&batch),
+            None => Ok(batch),
         }
     }
 

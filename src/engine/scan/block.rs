@@ -24,6 +24,8 @@ pub struct Block {
     pub(super) places: Vec<(u32, u32)>,
     pub(super) batches: Vec<RecordBatch>,
     pub(super) serial: u64,
+    /// Whether rows stay reachable as Arrow rows.
+    pub(super) keeps_rows: bool,
 }
 
 /// One person of a [`Block`]: an id and the rows `rows` of every column of the block.

@@ -43,21 +43,22 @@ pub(super) struct Cursor {
     /// Where the order check stands.
     last_id: Vec<u8>,
     last_ts: i64,
-    /// Number of the chunk's rows in the block that is being filled, and that block's serial.
-    pub held: Option<(u64, u32)>,
+    /// Number of the chunk's rows in the block that is being filled and among the rows set aside, each with the serial.
+    pub held: [Option<(u64, u32)>; 2],
 }
 
 impl Cursor {
     /// Prepares a cursor; it opens the file when the first chunk is loaded.
     pub(super) fn new(part: &Opened, plan: &ScanPlan, range: &IdRange, prefix: usize) -> Result<Self> {
         let batches = Batches::new(part, plan, range)?;
+        let person = plan.asks_for_person()?;
         Ok(Self {
             range: range.clone(),
             ids: plan.ids.clone(),
-            marks: plan.marks.iter().map(|expr| bind(expr, &batches.columns)).collect::<Result<_>>()?,
+            marks: plan.marks.iter().map(|expr| bind(expr, &batches.columns, person)).collect::<Result<_>>()?,
             batches,
             codes: plan.codes,
-            keeps_rows: !plan.rows.is_empty() || plan.shares_days(),
+            keeps_rows: plan.chunks_keep_rows(),
             page_codes: Remap::default(),
             event_codes: Remap::default(),
             source_hashes: SourceHashes::default(),
@@ -67,7 +68,7 @@ impl Cursor {
             run: 0,
             last_id: Vec::new(),
             last_ts: i64::MIN,
-            held: None,
+            held: [None; 2],
         })
     }
 
@@ -106,7 +107,7 @@ impl Cursor {
     /// Loads the next chunk and stands at its first run; `false` at the end of the range.
     pub(super) fn first(&mut self, names: &mut Names, labels: &mut Labels) -> Result<bool> {
         self.run = 0;
-        self.held = None;
+        self.held = [None; 2];
         if let Some(chunk) = self.waiting.pop_front() {
             self.chunk = chunk;
             return Ok(true);

@@ -21,8 +21,11 @@
 //! [`crate::limits::MERGED_PARTS`] slices of ids are read part by part into memory), and as many of those after the
 //! range; a part that is not sorted as committed is refused.
 //!
+//! People with several ids come last, see `aside.rs`; a pass knows of them by [`ScanPlan::with_people`].
+//!
 //! Deliberately not here: sessions (`journey/`), Arrow output (`engine/operators/`), any write.
 
+mod aside;
 mod batches;
 mod block;
 mod chunk;
@@ -31,6 +34,7 @@ mod label;
 mod later;
 mod names;
 mod part;
+mod persons;
 mod plan;
 mod range;
 mod rows;
@@ -43,7 +47,8 @@ pub use label::{is_page_view, page_view_names};
 pub use names::{NONE, Names};
 pub(in crate::engine) use part::damaged;
 pub use part::{Damage, Opened, PartFile, read_schema, read_type, text_codes};
-pub use plan::{ScanPlan, bind, columns_of};
+pub use persons::PersonColumn;
+pub use plan::{ScanPlan, bind, columns_of, names_person};
 pub use range::{IdRange, ScanRanges};
 pub use rows::StoredRows;
 pub use runs::PersonRuns;

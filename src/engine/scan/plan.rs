@@ -1,5 +1,6 @@
 //! What a pass over the events reads: columns, row filter, conditions; and how parts are cut into ranges.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -9,6 +10,7 @@ use datafusion::physical_expr::expressions::Column as ColumnExpr;
 
 use crate::config::Label;
 use crate::event::Column;
+use crate::identity::People;
 use crate::time::Day;
 
 use super::part::PartFile;
@@ -57,6 +59,10 @@ pub struct ScanPlan {
     pub(super) later: Vec<Arc<PartFile>>,
     /// µs
     pub(super) gap: i64,
+    /// Who is who, where anybody has several ids.
+    pub(super) people: Option<Arc<People>>,
+    /// Only these persons, all if absent.
+    pub(super) persons: Option<Arc<HashSet<String>>>,
 }
 
 impl ScanPlan {
@@ -75,6 +81,8 @@ impl ScanPlan {
             ids: None,
             later: Vec::new(),
             gap: 0,
+            people: None,
+            persons: None,
         }
     }
 
@@ -146,7 +154,23 @@ impl ScanPlan {
         self
     }
 
-    /// Only these people; anything else is pruned by statistics where possible and skipped for certain.
+    /// Whose which id is. Ids that are linked make one person of a block.
+    #[must_use]
+    pub fn with_people(mut self, people: &Arc<People>) -> Self {
+        self.people = (!people.is_empty()).then(|| Arc::clone(people));
+        self
+    }
+
+    /// Only these persons, with all their ids.
+    #[must_use]
+    pub fn with_persons(mut self, persons: Option<Vec<String>>) -> Self {
+        let Some(people) = &self.people else { return self.with_ids(persons) };
+        let ids = persons.as_ref().map(|persons| people.ids_of(persons));
+        self.persons = persons.map(|persons| Arc::new(persons.into_iter().collect()));
+        self.with_ids(ids)
+    }
+
+    /// Only these ids; anything else is pruned by statistics where possible and skipped for certain.
     #[must_use]
     pub fn with_ids(mut self, ids: Option<Vec<String>>) -> Self {
         self.ids = ids.map(|mut ids| {
@@ -182,6 +206,30 @@ impl ScanPlan {
         days.windows(2).any(|pair| pair[0] == pair[1])
     }
 
+    /// Whether rows come together that only the tie columns bring into the total order.
+    fn needs_ties(&self) -> bool {
+        self.people.is_some() || self.shares_days()
+    }
+
+    /// Whether the blocks keep Arrow rows.
+    pub(super) fn keeps_rows(&self) -> bool {
+        !self.rows.is_empty() || self.shares_days()
+    }
+
+    /// Whether the cursors keep Arrow rows, for the blocks or to put rows in order.
+    pub(super) fn chunks_keep_rows(&self) -> bool {
+        !self.rows.is_empty() || self.needs_ties()
+    }
+
+    /// Whether a condition asks for the person.
+    pub(super) fn asks_for_person(&self) -> Result<bool> {
+        let mut asks = false;
+        for expr in self.marks.iter().chain(&self.filter) {
+            asks |= self.people.is_some() && names_person(expr)?;
+        }
+        Ok(asks)
+    }
+
     /// The columns to decode, in file order, and their schema.
     pub(super) fn columns(&self) -> Result<Vec<Column>> {
         let mut columns = vec![Column::DistinctId, Column::Ts];
@@ -196,7 +244,7 @@ impl ScanPlan {
         want(has(Code::Label) || has(Code::Event), Column::Event);
         want(has(Code::Source), Column::SourceSessionId);
         for column in [Column::SourceId, Column::SourceOffset, Column::EventId] {
-            want(self.shares_days(), column);
+            want(self.needs_ties(), column);
         }
         for &column in &self.rows {
             want(true, column);
@@ -226,19 +274,39 @@ pub fn columns_of(expr: &Arc<dyn PhysicalExpr>) -> Result<Vec<Column>> {
     Ok(found)
 }
 
+/// Whether an expression reads `user_id`.
+///
+/// # Errors
+/// Never; walking an expression may say so.
+pub fn names_person(expr: &Arc<dyn PhysicalExpr>) -> Result<bool> {
+    let mut found = false;
+    expr.apply(|node| {
+        found |= node.downcast_ref::<ColumnExpr>().is_some_and(|column| column.name() == PERSON);
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(found)
+}
+
+/// The person's column.
+const PERSON: &str = "user_id";
+
 fn stored_column(name: &str) -> Result<Column> {
-    let name = if name == "user_id" { Column::DistinctId.name() } else { name };
+    let name = if name == PERSON { Column::DistinctId.name() } else { name };
     let known = Column::ALL.into_iter().find(|column| column.name() == name);
     known.map_or_else(|| plan_err!("no column {name} in events"), Ok)
 }
 
-/// The expression with its columns bound to their places in `columns`.
+/// The expression with its columns bound to their places in `columns`; where there is a `person` column, it stands
+/// behind them.
 ///
 /// # Errors
 /// It reads a column that is not among them.
-pub fn bind(expr: &Arc<dyn PhysicalExpr>, columns: &[Column]) -> Result<Arc<dyn PhysicalExpr>> {
+pub fn bind(expr: &Arc<dyn PhysicalExpr>, columns: &[Column], person: bool) -> Result<Arc<dyn PhysicalExpr>> {
     let bound = Arc::clone(expr).transform_up(|node| {
         let Some(column) = node.downcast_ref::<ColumnExpr>() else { return Ok(Transformed::no(node)) };
+        if person && column.name() == PERSON {
+            return Ok(Transformed::yes(Arc::new(ColumnExpr::new(PERSON, columns.len())) as Arc<dyn PhysicalExpr>));
+        }
         let stored = stored_column(column.name())?;
         let Some(at) = columns.iter().position(|&it| it == stored) else {
             return plan_err!("column {} is not read", stored.name());

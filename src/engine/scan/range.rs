@@ -10,6 +10,7 @@ use parquet::arrow::arrow_reader::RowSelection;
 
 use crate::limits;
 
+use super::aside::HandOver;
 use super::part::{IdPage, Opened};
 use super::plan::ScanPlan;
 use super::runs::PersonRuns;
@@ -48,6 +49,8 @@ pub struct ScanRanges {
     readers: Vec<Vec<IdRange>>,
     /// Whether slices are read into memory part by part instead of merged from the files.
     pub(super) sliced: bool,
+    /// Where readers put the rows of linked people.
+    pub(super) hand_over: HandOver,
 }
 
 impl ScanPlan {
@@ -71,8 +74,9 @@ impl ScanPlan {
         }
         ranges.push(IdRange { from, to: None });
         let chunk = ranges.len().div_ceil(readers).max(1);
-        let readers = ranges.chunks(chunk).map(<[IdRange]>::to_vec).collect();
-        Ok(Arc::new(ScanRanges { plan: self, parts, readers, sliced }))
+        let readers: Vec<Vec<IdRange>> = ranges.chunks(chunk).map(<[IdRange]>::to_vec).collect();
+        let hand_over = HandOver::new(readers.len());
+        Ok(Arc::new(ScanRanges { plan: self, parts, readers, sliced, hand_over }))
     }
 }
 
@@ -94,7 +98,7 @@ impl ScanRanges {
     /// # Errors
     /// A part cannot be opened.
     pub fn runs(self: &Arc<Self>, at: usize) -> Result<PersonRuns> {
-        PersonRuns::new(Arc::clone(self), self.readers.get(at).cloned().unwrap_or_default())
+        PersonRuns::new(Arc::clone(self), self.readers.get(at).cloned().unwrap_or_default(), at)
     }
 
     /// How many first bytes all ids of the pass have in common, by the statistics.
@@ -113,7 +117,7 @@ impl ScanRanges {
     /// The whole pass by one reader, slice after slice.
     #[cfg(test)]
     pub(super) fn all_runs(self: &Arc<Self>) -> Result<PersonRuns> {
-        PersonRuns::new(Arc::clone(self), self.readers.iter().flatten().cloned().collect())
+        PersonRuns::new(Arc::clone(self), self.readers.iter().flatten().cloned().collect(), 0)
     }
 }
 

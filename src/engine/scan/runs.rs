@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
-use datafusion::common::Result;
+use datafusion::common::{Result, exec_err};
 
 use crate::event::Column;
+use crate::identity::People;
 use crate::limits;
 use crate::time::Day;
 
+use super::aside::{Aside, Rest};
 use super::block::Block;
 use super::cursor::Cursor;
 use super::label::Labels;
@@ -32,8 +34,14 @@ pub struct PersonRuns {
     names: Names,
     labels: Labels,
     block: Block,
-    /// The person being gathered: its id is the tail of `block.ids`.
-    open: bool,
+    /// The id being gathered: the tail of `block.ids`, or of the ids aside.
+    open: Open,
+    /// Rows of linked people.
+    aside: Aside,
+    /// Which reader this is, until it has handed over what it has set aside.
+    reader: Option<usize>,
+    /// What all readers have set aside, given to the last of them.
+    rest: Rest,
     /// Where each part's rows of the open person begin; kept only if days are shared.
     segments: Vec<(usize, Day)>,
     shares_days: bool,
@@ -41,18 +49,21 @@ pub struct PersonRuns {
 }
 
 impl PersonRuns {
-    pub(super) fn new(pass: Arc<ScanRanges>, slices: Vec<IdRange>) -> Result<Self> {
+    pub(super) fn new(pass: Arc<ScanRanges>, slices: Vec<IdRange>, reader: usize) -> Result<Self> {
         let mut runs = Self {
             labels: Labels::new(pass.plan.label),
             shares_days: pass.plan.shares_days(),
+            block: Block { keeps_rows: pass.plan.keeps_rows(), ..Block::default() },
             pass,
             slices: slices.into_iter(),
             cursors: Vec::new(),
             heap: Vec::new(),
             later: Later::default(),
             names: Names::default(),
-            block: Block::default(),
-            open: false,
+            open: Open::Nobody,
+            aside: Aside::new(),
+            reader: Some(reader),
+            rest: Rest::default(),
             segments: Vec::new(),
             loaded: 0,
         };
@@ -80,7 +91,8 @@ impl PersonRuns {
     #[must_use]
     pub fn size(&self) -> usize {
         let chunks: usize = self.cursors.iter().map(|cursor| cursor.chunk.size()).sum();
-        chunks + self.later.size() + self.loaded + self.block.size() + self.names.size()
+        let aside = self.aside.size() + self.rest.size();
+        chunks + self.later.size() + self.loaded + self.block.size() + self.names.size() + aside
     }
 
     /// Fills the block with the next people, at least [`limits::BATCH_ROWS`] rows where there are as many.
@@ -93,19 +105,26 @@ impl PersonRuns {
         loop {
             let Some(&top) = self.heap.first() else {
                 self.close_person()?;
-                if self.block.ts.len() >= limits::BATCH_ROWS || !self.next_slice()? {
-                    return Ok(!self.block.is_empty());
+                if self.block.ts.len() >= limits::BATCH_ROWS {
+                    return self.hand_out();
+                }
+                if !self.next_slice()? {
+                    return self.last_blocks();
                 }
                 continue;
             };
-            if !self.open || !self.is_open_person(top) {
+            if !self.is_open(top) {
                 self.close_person()?;
                 if self.block.ts.len() >= limits::BATCH_ROWS {
-                    return Ok(true);
+                    return self.hand_out();
                 }
                 self.open_person(top);
             }
-            append_run(&mut self.block, &mut self.cursors[top], &mut self.segments, self.shares_days);
+            let cursor = &mut self.cursors[top];
+            match self.open {
+                Open::Linked => append_run(&mut self.aside.block, cursor, None, 1),
+                _ => append_run(&mut self.block, cursor, self.shares_days.then_some(&mut self.segments), 0),
+            }
             if self.cursors[top].advance(&mut self.names, &mut self.labels)? {
                 self.sift_down(0);
             } else {
@@ -113,6 +132,39 @@ impl PersonRuns {
                 self.sift_down(0);
             }
         }
+    }
+
+    /// The block is full; what was set aside meanwhile is packed while its batches are at hand.
+    fn hand_out(&mut self) -> Result<bool> {
+        if self.pass.plan.people.is_some() {
+            self.aside.pack(&self.pass.plan)?;
+        }
+        Ok(true)
+    }
+
+    /// What comes after the last slice: the people set aside, from the reader that is the last to come here.
+    fn last_blocks(&mut self) -> Result<bool> {
+        let Some(people) = self.pass.plan.people.clone() else { return Ok(!self.block.is_empty()) };
+        if let Some(reader) = self.reader.take() {
+            self.aside.pack(&self.pass.plan)?;
+            let aside = std::mem::replace(&mut self.aside, Aside::new());
+            if let Some(given) = self.pass.hand_over.give(reader, aside, &self.names) {
+                let (prefix, words) = (self.pass.shared_prefix(), (&mut self.names, &mut self.labels));
+                self.rest = Rest::gather(given, &self.pass.plan, &people, words, prefix)?;
+                if self.names.is_full() {
+                    return exec_err!("more than 2 GiB of distinct pages and event names in one pass");
+                }
+            }
+            if !self.block.is_empty() {
+                return Ok(true);
+            }
+        }
+        while self.block.ts.len() < limits::BATCH_ROWS {
+            let Some(person) = self.rest.next(&people, &mut self.block) else { break };
+            self.block.ids.push_str(person);
+            self.finish_person();
+        }
+        Ok(!self.block.is_empty())
     }
 
     /// Opens the cursors of the next slice; `false` if there is none.
@@ -164,27 +216,57 @@ impl PersonRuns {
         }
     }
 
-    fn is_open_person(&self, cursor: usize) -> bool {
-        let from = self.block.id_ends.last().copied().unwrap_or(0);
-        self.block.ids.as_bytes()[from..] == *self.cursors[cursor].id()
+    fn is_open(&self, cursor: usize) -> bool {
+        let id = self.cursors[cursor].id();
+        match self.open {
+            Open::Nobody => false,
+            Open::Person => {
+                let from = self.block.id_ends.last().copied().unwrap_or(0);
+                self.block.ids.as_bytes()[from..] == *id
+            }
+            Open::Linked => self.aside.block.ids.as_bytes() == id,
+        }
     }
 
     fn open_person(&mut self, cursor: usize) {
+        let id = self.cursors[cursor].id();
         // Ids are UTF-8 columns; the text was validated when it was decoded.
-        self.block.ids.push_str(std::str::from_utf8(self.cursors[cursor].id()).unwrap_or_default());
+        let text = std::str::from_utf8(id).unwrap_or_default();
+        let is_linked = |people: &Arc<People>| self.aside.owners(people, id).is_some();
+        if self.pass.plan.people.as_ref().is_some_and(is_linked) {
+            self.aside.block.ids.clear();
+            self.aside.block.ids.push_str(text);
+            self.open = Open::Linked;
+            return;
+        }
+        self.block.ids.push_str(text);
         self.segments.clear();
-        self.open = true;
+        self.open = Open::Person;
     }
 
     fn close_person(&mut self) -> Result<()> {
-        if !self.open {
-            return Ok(());
+        match std::mem::replace(&mut self.open, Open::Nobody) {
+            Open::Nobody => return Ok(()),
+            Open::Linked => {
+                if let Some(people) = &self.pass.plan.people {
+                    self.aside.own(people);
+                }
+                return Ok(());
+            }
+            Open::Person => {}
         }
         let base = self.block.row_ends.last().copied().unwrap_or(0);
         self.follow(base)?;
         if self.shares_days {
             self.order_ties(base);
         }
+        self.finish_person();
+        Ok(())
+    }
+
+    /// Ends the last person of the block, whose rows are in the total order.
+    fn finish_person(&mut self) {
+        let base = self.block.row_ends.last().copied().unwrap_or(0);
         if self.pass.plan.codes.has(Code::Source) {
             let rows = as_u32(self.block.ts.len() - base);
             self.block.ranks.extend(0..rows);
@@ -192,8 +274,6 @@ impl PersonRuns {
         }
         self.block.id_ends.push(self.block.ids.len());
         self.block.row_ends.push(self.block.ts.len());
-        self.open = false;
-        Ok(())
     }
 
     /// Adds the open person's rows of later parts for as long as a session may run on into them.
@@ -209,7 +289,7 @@ impl PersonRuns {
             }
             let (block, segments) = (&mut self.block, &mut self.segments);
             self.later.each_run(at, &id, &self.pass.plan, (&mut self.names, &mut self.labels), |cursor| {
-                append_run(block, cursor, segments, self.shares_days);
+                append_run(block, cursor, self.shares_days.then_some(&mut *segments), 0);
             })?;
         }
         Ok(())
@@ -258,10 +338,25 @@ impl PersonRuns {
     }
 }
 
-/// Lays the cursor's run behind the rows of the open person.
-fn append_run(block: &mut Block, cursor: &mut Cursor, segments: &mut Vec<(usize, Day)>, shares_days: bool) {
+/// What is being gathered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Nobody,
+    /// Somebody with one id, into the block.
+    Person,
+    /// One of several ids of somebody, aside.
+    Linked,
+}
+
+/// Lays the cursor's run behind the last rows of a block, which is the cursor's first or second one (`slot`).
+pub(super) fn append_run(
+    block: &mut Block,
+    cursor: &mut Cursor,
+    segments: Option<&mut Vec<(usize, Day)>>,
+    slot: usize,
+) {
     let rows = cursor.rows();
-    if shares_days {
+    if let Some(segments) = segments {
         segments.push((block.ts.len(), cursor.day()));
     }
     let chunk = &cursor.chunk;
@@ -271,29 +366,29 @@ fn append_run(block: &mut Block, cursor: &mut Cursor, segments: &mut Vec<(usize,
     append(&mut block.events, &chunk.events, &rows);
     append(&mut block.sources, &chunk.sources, &rows);
     append(&mut block.marks, &chunk.marks, &rows);
-    if let Some(kept) = &chunk.rows {
-        let number = match cursor.held {
+    if let Some(kept) = chunk.rows.as_ref().filter(|_| block.keeps_rows) {
+        let number = match cursor.held[slot] {
             Some((serial, number)) if serial == block.serial => number,
             _ => {
                 block.batches.push(kept.clone());
                 as_u32(block.batches.len() - 1)
             }
         };
-        cursor.held = Some((block.serial, number));
+        cursor.held[slot] = Some((block.serial, number));
         block.places.extend(rows.map(|row| (number, as_u32(row))));
     }
 }
 
 /// What orders events of one person at one time: source, place in it, event id.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct TieKey<'a> {
+pub(super) struct TieKey<'a> {
     source: &'a str,
     offset: i64,
     event: &'a str,
 }
 
 impl<'a> TieKey<'a> {
-    fn of(batches: &'a [RecordBatch], (batch, row): (u32, u32)) -> Self {
+    pub(super) fn of(batches: &'a [RecordBatch], (batch, row): (u32, u32)) -> Self {
         let (batch, row) = (&batches[batch as usize], row as usize);
         let source = batch
             .column_by_name(Column::SourceId.name())
@@ -323,7 +418,7 @@ fn append<T: Copy>(to: &mut Vec<T>, from: &[T], rows: &std::ops::Range<usize>) {
 }
 
 /// A block never nears 2^32 rows: it would be 32 GiB of times alone.
-fn as_u32(number: usize) -> u32 {
+pub(super) fn as_u32(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 

@@ -41,7 +41,7 @@ use super::report::{Flushed, IngestReport, Progress, Quiet, Skipped, SourceRepor
 use super::run::{Follow, IngestOptions, Run};
 use crate::config::Config;
 use crate::parse::{self, FormatError};
-use crate::store::{Store, Writer};
+use crate::store::{Linking, Store, Writer};
 use crate::time::{self, Stopwatch};
 use disk::file_id;
 use file::Followed;
@@ -71,7 +71,7 @@ pub fn follow(
     progress: &mut dyn Progress,
 ) -> Result<IngestReport, IngestError> {
     check_format(config, &options.format)?;
-    let mut writer = store.writer()?;
+    let mut writer = store.writer(Linking::new(&config.identity))?;
     let mut follower = Follower {
         run: Run::new(config, options, &mut writer)?,
         pace,

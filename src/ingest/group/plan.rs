@@ -20,6 +20,8 @@ const DAY_PARTS: usize = 8;
 pub struct Plan {
     pub add: Vec<NewPart>,
     pub remove: Vec<i64>,
+    /// Stored events go that do not come again as they were.
+    pub loses: bool,
 }
 
 impl Group {
@@ -44,6 +46,7 @@ impl Group {
             let old_rows: u64 = old.iter().map(|part| part.rows).sum();
             let part = one_part(press, (table, day), new, &old, &edit)?;
             balance.add(table, part.as_ref().map_or(0, NewPart::rows), old_rows, edit.stored.len() as u64);
+            plan.loses |= table == Table::Events && !edit.stored.is_empty();
             plan.add.extend(part);
         }
         self.check(&balance)?;

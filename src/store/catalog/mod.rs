@@ -4,6 +4,7 @@
 //! ddl.rs     the tables and the rows of an empty store
 //! read.rs    head, listing of a snapshot, checks against foreign writers
 //! write.rs   one commit's rows, inside one transaction
+//! links.rs   who is who
 //! totals.rs  the statistics of a table over its live parts
 //! stats.rs   statistics of one column: footer → text → totals
 //! ```
@@ -14,6 +15,7 @@
 //! Deliberately not here: files. A row may be written only about a file that is already in its place and synced.
 
 mod ddl;
+mod links;
 mod read;
 pub(super) mod stats;
 mod totals;
@@ -25,6 +27,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+pub use links::AliasEdit;
 pub use read::AuditRow;
 pub(super) use read::{FileStats, Listing};
 pub(super) use write::{Change, CommitFailure};

@@ -47,3 +47,36 @@ CREATE TABLE jq_removed(
 
 CREATE INDEX jq_file_column_stats_by_file ON ducklake_file_column_stats(data_file_id);
 CREATE INDEX jq_file_partition_value_by_file ON ducklake_file_partition_value(data_file_id);
+
+CREATE TABLE jq_devices(
+    device         TEXT NOT NULL,
+    user           TEXT NOT NULL,
+    first_ts       INTEGER NOT NULL,
+    last_ts        INTEGER NOT NULL,
+    begin_snapshot INTEGER NOT NULL,
+    end_snapshot   INTEGER
+);
+CREATE INDEX jq_devices_by_device ON jq_devices(device);
+CREATE INDEX jq_devices_ended ON jq_devices(end_snapshot) WHERE end_snapshot IS NOT NULL;
+
+CREATE TABLE jq_matches(
+    hash           TEXT NOT NULL,
+    distinct_id    TEXT NOT NULL,
+    since          INTEGER NOT NULL,
+    begin_snapshot INTEGER NOT NULL,
+    end_snapshot   INTEGER
+);
+CREATE INDEX jq_matches_by_id ON jq_matches(distinct_id, hash);
+CREATE INDEX jq_matches_ended ON jq_matches(end_snapshot) WHERE end_snapshot IS NOT NULL;
+
+CREATE TABLE jq_aliases(
+    id             INTEGER PRIMARY KEY,
+    distinct_id    TEXT NOT NULL,
+    person         TEXT NOT NULL,
+    same           INTEGER NOT NULL,
+    since          INTEGER NOT NULL,
+    evidence       TEXT NOT NULL,
+    begin_snapshot INTEGER NOT NULL,
+    end_snapshot   INTEGER
+);
+CREATE INDEX jq_aliases_ended ON jq_aliases(end_snapshot) WHERE end_snapshot IS NOT NULL;

@@ -7,9 +7,10 @@ use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 use super::ddl::{self, NEXT_CATALOG_ID, SCHEMA_VERSION, column_id};
 use super::read::{head, place};
 use super::stats::bound_text;
-use super::{Catalog, StoreError, sql_time, totals};
+use super::{AliasEdit, Catalog, StoreError, links, sql_time, totals};
 use crate::store::disk::{Disk, Step};
 use crate::store::layout::Table;
+use crate::store::links::LinkChange;
 use crate::store::part::NewPart;
 use crate::store::source::SourceRow;
 
@@ -24,6 +25,8 @@ pub(in crate::store) struct Change<'a> {
     pub sources: &'a [SourceRow],
     /// Sources whose rows go.
     pub forget: &'a [String],
+    pub links: &'a LinkChange,
+    pub aliases: &'a [AliasEdit],
     /// What was done, and details.
     pub audit: &'a [(String, String)],
     /// Microseconds.
@@ -146,6 +149,7 @@ fn write(tx: &Transaction<'_>, change: &Change<'_>) -> Result<i64, Refusal> {
     for source in change.sources {
         upsert(tx, source)?;
     }
+    links::write(tx, change.links, change.aliases, id)?;
     for (what, detail) in change.audit {
         tx.execute(
             "INSERT INTO jq_audit(snapshot_id, at, what, detail) VALUES (?1, ?2, ?3, ?4)",

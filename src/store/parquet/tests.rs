@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::store::tests::{day, events, fresh};
-use crate::store::{Store, Writer};
+use crate::store::{Linking, Store, Writer};
 
 /// Puts a column of codes into a batch of events.
 fn with_column(batch: &RecordBatch, at: usize, array: ArrayRef) -> RecordBatch {
@@ -102,7 +102,7 @@ proptest! {
             .step_by(batch_rows)
             .map(|from| batch.slice(from, batch_rows.min(batch.num_rows() - from)))
             .collect();
-        let writer = store.writer().unwrap();
+        let writer = store.writer(Linking::default()).unwrap();
         let part = write_all(&writer, &batches);
         check_column(&part, Column::Referrer as usize, &expected);
     }
@@ -112,7 +112,7 @@ proptest! {
 #[test]
 fn many_rows_read_back() {
     let (_dir, store) = store();
-    let writer = store.writer().unwrap();
+    let writer = store.writer(Linking::default()).unwrap();
     let rows = ROW_GROUP_ROWS + 3 * PAGE_ROWS + 77;
     let base = events(day("2026-01-05"), rows, 5_000, "a");
     let long = |row: usize| format!("https://example.org/{row:050}");
@@ -140,7 +140,7 @@ fn many_rows_read_back() {
 #[test]
 fn mixed_batches_read_back() {
     let (_dir, store) = store();
-    let writer = store.writer().unwrap();
+    let writer = store.writer(Linking::default()).unwrap();
     let at = Column::UserAgent as usize;
     let base = events(day("2026-01-05"), 300, 3, "a");
     let coded = |texts: &[&str]| -> ArrayRef {

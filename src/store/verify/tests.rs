@@ -4,7 +4,7 @@ use std::fs;
 
 use super::super::tests::{day, events, fresh, ingest, refused, source, write};
 use super::*;
-use crate::store::PartWriter;
+use crate::store::{Linking, PartWriter};
 
 fn checks(store: &Store, deep: bool) -> Vec<&'static str> {
     let mut checks: Vec<_> =
@@ -19,7 +19,7 @@ fn tamper(store: &Store, sql: &str) {
 
 fn filled() -> (tempfile::TempDir, Store) {
     let (dir, store) = fresh();
-    let mut writer = store.writer().unwrap();
+    let mut writer = store.writer(Linking::default()).unwrap();
     ingest(&mut writer, day("2026-01-05"), 1_000, "a").unwrap();
     ingest(&mut writer, day("2026-01-06"), 300, "b").unwrap();
     drop(writer);
@@ -32,7 +32,7 @@ fn a_sound_store_has_no_findings() {
     let report = store.verify(true, &Meter::silent()).unwrap();
     assert_eq!(report.findings, []);
     assert_eq!((report.parts, report.rows, report.sources, report.deep), (4, 1_306, 2, true));
-    let _writer = store.writer().unwrap();
+    let _writer = store.writer(Linking::default()).unwrap();
     assert_eq!(checks(&store, true), Vec::<&str>::new(), "verify works while somebody writes");
 }
 
@@ -124,7 +124,7 @@ fn statistics_that_lose_rows() {
 #[test]
 fn rows_out_of_order() {
     let (_dir, store) = filled();
-    let mut writer = store.writer().unwrap();
+    let mut writer = store.writer(Linking::default()).unwrap();
     let monday = day("2026-01-05");
     let batch = events(monday, 100, 10, "c");
     let backwards =

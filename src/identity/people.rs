@@ -1,0 +1,354 @@
+//! The map from ids to persons that a snapshot is read with.
+//!
+//! ```text
+//! devices ─ timeline ─► spans ─┐
+//! aliases, matches ─ union ────┴─► entries: distinct_id ─► (from, to) ─► person        sorted, one probe per id
+//! ```
+//!
+//! Invariants: an id without an entry is its own person, and no other id is; the spans of an entry cover all times;
+//! original ids stay on the events.
+//!
+//! Deliberately not here: where links come from (`store/`), moving rows (`engine/scan/`).
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::links::{Alias, Links, MOST_LINKS};
+use super::timeline::{Span, spans};
+use super::union::Union;
+
+/// Why an id is a person's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A user was seen on the device.
+    Device,
+    /// Somebody said so.
+    Alias,
+    /// An equal e-mail address, phone number, ….
+    Match,
+    /// Linked to too many others: it links nobody.
+    Stopped,
+}
+
+impl Kind {
+    /// Its name in SQL.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Alias => "alias",
+            Self::Match => "match",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// A row of the table `identities`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub distinct_id: String,
+    /// `None` for an id that stopped linking.
+    pub person: Option<String>,
+    /// For events in `from <= ts < to`, µs; `None`: without bound.
+    pub from: Option<i64>,
+    pub to: Option<i64>,
+    pub kind: Kind,
+    pub evidence: String,
+    /// The device has several users.
+    pub ambiguous: bool,
+    /// Since when it is known, µs.
+    pub since: Option<i64>,
+}
+
+/// A stretch of time of an id, and whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// The stretch ends before this time, µs.
+    pub to: i64,
+    /// Number of the person, see [`People::name`].
+    pub person: u32,
+}
+
+/// Who is who. Empty for a store in which nobody is linked.
+#[derive(Debug, Default)]
+pub struct People {
+    /// Ascending.
+    ids: Vec<Box<str>>,
+    /// By id: its owners end here in `owners`.
+    ends: Vec<u32>,
+    owners: Vec<Owner>,
+    names: Vec<Box<str>>,
+    listed: Vec<Identity>,
+    rejected: Vec<Alias>,
+}
+
+impl People {
+    /// The map that the links make.
+    #[must_use]
+    pub fn new(links: &Links) -> Self {
+        if links.is_empty() {
+            return Self { rejected: links.rejections.clone(), ..Self::default() };
+        }
+        let (devices, mut listed) = owned_devices(links);
+        let timed: HashSet<&str> = devices.iter().map(|device| device.id.as_str()).collect();
+        let matches: Vec<_> =
+            links.matches.iter().filter(|one| !timed.contains(one.distinct_id.as_str())).cloned().collect();
+        let union = Union::new(&links.aliases, &matches);
+        let said: HashSet<&str> = links.aliases.iter().map(|alias| alias.distinct_id.as_str()).collect();
+        // By id: its stretches. A person stands beside the ids that are its own.
+        let mut entries: BTreeMap<&str, Vec<(i64, &str)>> = BTreeMap::new();
+        for id in union.ids() {
+            entries.insert(id, vec![(i64::MAX, union.person(id))]);
+        }
+        // What somebody said of a device goes before what was seen on it.
+        for device in devices.iter().filter(|device| !said.contains(device.id.as_str())) {
+            entries.insert(&device.id, stretches(device, &union));
+        }
+        let persons: Vec<&str> = entries.values().flatten().map(|(_, person)| *person).collect();
+        for person in persons {
+            entries.entry(person).or_insert_with(|| vec![(i64::MAX, person)]);
+        }
+        listed.extend(listing(links, &matches, &devices, &said, &union));
+        listed.sort_by(|a, b| (&a.distinct_id, a.from, &a.person).cmp(&(&b.distinct_id, b.from, &b.person)));
+        Self { rejected: links.rejections.clone(), ..Self::packed(&entries, listed) }
+    }
+
+    fn packed(entries: &BTreeMap<&str, Vec<(i64, &str)>>, listed: Vec<Identity>) -> Self {
+        let mut people = Self { listed, ..Self::default() };
+        let mut numbers: HashMap<&str, u32> = HashMap::new();
+        for (id, stretches) in entries {
+            people.ids.push((*id).into());
+            for &(to, person) in stretches {
+                let next = count(people.names.len());
+                let person = *numbers.entry(person).or_insert_with(|| {
+                    people.names.push(person.into());
+                    next
+                });
+                people.owners.push(Owner { to, person });
+            }
+            people.ends.push(count(people.owners.len()));
+        }
+        people
+    }
+
+    /// Whether every id is its own person, alone.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// The rows of the table `identities`, by id.
+    #[must_use]
+    pub fn identities(&self) -> &[Identity] {
+        &self.listed
+    }
+
+    /// The pairs of ids that are not one person, as somebody said.
+    #[must_use]
+    pub fn rejected(&self) -> &[Alias] {
+        &self.rejected
+    }
+
+    /// The name of a person by its number.
+    #[must_use]
+    pub fn name(&self, person: u32) -> &str {
+        self.names.get(person as usize).map_or("", |name| name)
+    }
+
+    /// The place of the first entry that is not before `id`, looked for from the entry `from` on: what is asked for in
+    /// ascending order costs a step each.
+    #[must_use]
+    pub fn seek(&self, id: &[u8], from: usize) -> usize {
+        let mut low = from;
+        let mut step = 1;
+        while self.ids.get(low + step - 1).is_some_and(|it| it.as_bytes() < id) {
+            low += step;
+            step *= 2;
+        }
+        let high = (low + step).min(self.ids.len());
+        low + self.ids[low.min(high)..high].partition_point(|it| it.as_bytes() < id)
+    }
+
+    /// The owners of the id at a place; `None` where another id stands there.
+    #[must_use]
+    pub fn at(&self, place: usize, id: &[u8]) -> Option<&[Owner]> {
+        self.ids.get(place).filter(|it| it.as_bytes() == id)?;
+        let from = if place == 0 { 0 } else { self.ends[place - 1] };
+        Some(&self.owners[from as usize..self.ends[place] as usize])
+    }
+
+    /// The owners of an id, ascending in time; `None`: it is its own person, and no other id is.
+    #[must_use]
+    pub fn owners(&self, id: &[u8]) -> Option<&[Owner]> {
+        let place = self.ids.partition_point(|it| it.as_bytes() < id);
+        self.at(place, id)
+    }
+
+    /// The person of an id at a time, µs.
+    #[must_use]
+    pub fn person<'a>(&'a self, id: &'a str, ts: i64) -> &'a str {
+        self.owners(id.as_bytes()).and_then(|owners| owner(owners, ts)).map_or(id, |person| self.name(person))
+    }
+
+    /// Every id that some event of these persons may have.
+    #[must_use]
+    pub fn ids_of(&self, persons: &[String]) -> Vec<String> {
+        let wanted: HashSet<&str> = persons.iter().map(String::as_str).collect();
+        let numbers: HashSet<u32> =
+            (0..).zip(&self.names).filter(|(_, name)| wanted.contains(&***name)).map(|(number, _)| number).collect();
+        let mut ids: Vec<String> =
+            persons.iter().filter(|person| self.owners(person.as_bytes()).is_none()).cloned().collect();
+        let mut from = 0;
+        for (id, &end) in self.ids.iter().zip(&self.ends) {
+            if self.owners[from..end as usize].iter().any(|owner| numbers.contains(&owner.person)) {
+                ids.push(id.to_string());
+            }
+            from = end as usize;
+        }
+        ids
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let text = |texts: &[Box<str>]| texts.iter().map(|text| text.len() + 16).sum::<usize>();
+        text(&self.ids) + text(&self.names) + self.owners.len() * 16 + self.ends.len() * 4
+    }
+}
+
+/// The person that owns a time among an id's owners.
+#[must_use]
+pub fn owner(owners: &[Owner], ts: i64) -> Option<u32> {
+    let at = owners.partition_point(|owner| owner.to <= ts);
+    owners.get(at).or(owners.last()).map(|owner| owner.person)
+}
+
+/// A device that has an owner at some time.
+struct Owned<'a> {
+    /// With `anon:`.
+    id: String,
+    spans: Vec<Span<'a>>,
+}
+
+impl Owned<'_> {
+    fn is_ambiguous(&self) -> bool {
+        self.spans.windows(2).any(|pair| pair[0].user != pair[1].user)
+    }
+}
+
+/// The devices with their owners, without the links of ids that have too many; and those ids.
+fn owned_devices(links: &Links) -> (Vec<Owned<'_>>, Vec<Identity>) {
+    let mut devices_of: HashMap<&str, usize> = HashMap::new();
+    let mut stopped = Vec::new();
+    let mut stop = |distinct_id: &str, linked: usize, what: &str| {
+        let evidence = format!("linked to {linked} {what}, at most {MOST_LINKS} are believed");
+        let distinct_id = distinct_id.to_owned();
+        let (person, kind) = (None, Kind::Stopped);
+        stopped.push(Identity {
+            distinct_id,
+            person,
+            from: None,
+            to: None,
+            kind,
+            evidence,
+            ambiguous: false,
+            since: None,
+        });
+    };
+    let mut users: HashSet<&str> = HashSet::new();
+    let mut kept = Vec::new();
+    for device in &links.devices {
+        users.clear();
+        users.extend(device.runs.iter().filter(|run| !run.out).map(|run| run.user.as_str()));
+        for &user in &users {
+            *devices_of.entry(user).or_default() += 1;
+        }
+        if users.len() > MOST_LINKS {
+            stop(&format!("anon:{}", device.id), users.len(), "users");
+        } else {
+            kept.push(device);
+        }
+    }
+    for (user, devices) in devices_of.iter().filter(|(_, devices)| **devices > MOST_LINKS) {
+        stop(user, *devices, "devices");
+    }
+    let links_on = |user: &str| devices_of.get(user).is_none_or(|&devices| devices <= MOST_LINKS);
+    let owned = |device: &&'_ super::links::Device| !device.runs.is_empty();
+    let devices = kept.into_iter().filter(owned).filter_map(|device| {
+        let spans = spans(device.runs.iter().filter(|run| run.out || links_on(&run.user)));
+        (!spans.is_empty()).then(|| Owned { id: format!("anon:{}", device.id), spans })
+    });
+    let devices = devices.collect();
+    (devices, stopped)
+}
+
+/// The stretches of a device: its users' persons, and itself where it is nobody's.
+fn stretches<'a>(device: &'a Owned<'a>, union: &Union<'a>) -> Vec<(i64, &'a str)> {
+    let mut stretches = Vec::new();
+    let mut from = i64::MIN;
+    for span in &device.spans {
+        if span.from > from {
+            stretches.push((span.from, device.id.as_str()));
+        }
+        stretches.push((span.to, union.person(span.user)));
+        from = span.to;
+    }
+    if from < i64::MAX {
+        stretches.push((i64::MAX, device.id.as_str()));
+    }
+    stretches
+}
+
+fn listing<'a>(
+    links: &'a Links,
+    matches: &'a [super::links::Match],
+    devices: &'a [Owned<'a>],
+    said: &HashSet<&str>,
+    union: &Union<'a>,
+) -> Vec<Identity> {
+    let bound = |ts: i64, none: i64| (ts != none).then_some(ts);
+    let mut rows = Vec::new();
+    for device in devices.iter().filter(|device| !said.contains(device.id.as_str())) {
+        rows.extend(device.spans.iter().map(|span| Identity {
+            distinct_id: device.id.clone(),
+            person: Some(union.person(span.user).to_owned()),
+            from: bound(span.from, i64::MIN),
+            to: bound(span.to, i64::MAX),
+            kind: Kind::Device,
+            evidence: format!("user {} was seen on it", span.user),
+            ambiguous: device.is_ambiguous(),
+            since: Some(span.since),
+        }));
+    }
+    let whole = |distinct_id: &str, person: &str, kind, evidence, since| Identity {
+        distinct_id: distinct_id.to_owned(),
+        person: Some(person.to_owned()),
+        from: None,
+        to: None,
+        kind,
+        evidence,
+        ambiguous: false,
+        since: Some(since),
+    };
+    for alias in &links.aliases {
+        let person = union.person(&alias.distinct_id);
+        rows.push(whole(&alias.distinct_id, person, Kind::Alias, alias.evidence.clone(), alias.since));
+    }
+    for one in matches {
+        let person = union.person(&one.distinct_id);
+        if person != one.distinct_id {
+            let evidence = format!("the value with the keyed hash {} was seen with both", one.hash);
+            rows.push(whole(&one.distinct_id, person, Kind::Match, evidence, one.since));
+        }
+    }
+    for &(hash, ids) in &union.stopped {
+        let evidence = format!("the value is shared by {ids} ids, at most {MOST_LINKS} are believed");
+        let row = whole(hash, "", Kind::Stopped, evidence, 0);
+        rows.push(Identity { person: None, since: None, ..row });
+    }
+    rows
+}
+
+/// Entries are fewer than 2^32: their ids alone would not fit into memory.
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

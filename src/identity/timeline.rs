@@ -1,0 +1,139 @@
+//! A device's time: who was logged in on it, and whose its anonymous events are (SEMANTICS §7.2).
+//!
+//! ```text
+//! facts    ── u1 ── u1 ──── out ─────────── u2 ── u2 ──────      an event of a user on the device, or a log-out
+//! runs     [u1    u1]      [out]           [u2   u2]             what lies between two facts of one run is of one mind
+//! spans    ◄─────── u1 ───────►◄──────────────── u2 ─────►      anonymous events before a login are of who logs in next
+//! ```
+//!
+//! Invariants: runs and spans are functions of the facts' times, never of their arrival; at one time a login comes
+//! before a log-out, and users come in order of their ids.
+
+/// A stretch of a device's time in which nothing but one user, or nothing but log-outs, was seen on it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Run {
+    /// Time of the first fact, µs.
+    pub first: i64,
+    /// A log-out; `user` is empty then.
+    pub out: bool,
+    pub user: String,
+    /// Time of the last fact, µs.
+    pub last: i64,
+}
+
+impl Run {
+    fn same(&self, other: &Self) -> bool {
+        (self.out, &self.user) == (other.out, &other.user)
+    }
+}
+
+/// Appends a run that comes after all of `runs`.
+pub fn append(runs: &mut Vec<Run>, run: Run) {
+    match runs.last_mut() {
+        Some(before) if before.same(&run) => before.last = before.last.max(run.last),
+        _ => runs.push(run),
+    }
+}
+
+/// The runs of both together; `None` where facts of one lie between facts of a run of the other, so that only all
+/// facts can tell.
+#[must_use]
+pub fn join(mut runs: Vec<Run>) -> Option<Vec<Run>> {
+    runs.sort_unstable();
+    let mut joined: Vec<Run> = Vec::with_capacity(runs.len());
+    for run in runs {
+        if joined.last().is_some_and(|before| before.last >= run.first && !before.same(&run)) {
+            return None;
+        }
+        append(&mut joined, run);
+    }
+    Some(joined)
+}
+
+/// Whose the anonymous events of a device are in `from <= ts < to`, µs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span<'a> {
+    pub from: i64,
+    pub to: i64,
+    pub user: &'a str,
+    /// When the user was first seen on it in this span, µs.
+    pub since: i64,
+}
+
+/// The spans of a device, ascending; what lies in none stays anonymous.
+#[must_use]
+pub fn spans<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Vec<Span<'a>> {
+    let mut spans: Vec<Span<'a>> = Vec::new();
+    let mut from = i64::MIN;
+    let mut open: Option<Span<'a>> = None;
+    for run in runs {
+        match open {
+            Some(span) if run.out => {
+                from = run.first.saturating_add(1);
+                push(&mut spans, Span { to: from, ..span });
+                open = None;
+            }
+            Some(span) if span.user != run.user => {
+                push(&mut spans, Span { to: run.first, ..span });
+                open = Some(Span { from: run.first, to: i64::MAX, user: &run.user, since: run.first });
+            }
+            None if !run.out => open = Some(Span { from, to: i64::MAX, user: &run.user, since: run.first }),
+            _ => {}
+        }
+    }
+    if let Some(span) = open {
+        push(&mut spans, span);
+    }
+    spans
+}
+
+fn push<'a>(spans: &mut Vec<Span<'a>>, span: Span<'a>) {
+    match spans.last_mut() {
+        Some(last) if last.user == span.user && last.to == span.from => last.to = span.to,
+        _ if span.from < span.to => spans.push(span),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(user: &str, first: i64, last: i64) -> Run {
+        Run { first, out: user.is_empty(), user: user.to_owned(), last }
+    }
+
+    fn told(runs: &[Run]) -> Vec<(i64, i64, &str)> {
+        spans(runs).into_iter().map(|span| (span.from, span.to, span.user)).collect()
+    }
+
+    #[test]
+    fn one_user_owns_the_whole_device() {
+        assert_eq!(told(&[run("u1", 5, 9)]), [(i64::MIN, i64::MAX, "u1")]);
+        assert_eq!(told(&[]), []);
+    }
+
+    #[test]
+    fn after_a_log_out_the_next_user_counts() {
+        let runs = [run("u1", 5, 9), run("", 10, 12), run("u2", 20, 20)];
+        assert_eq!(told(&runs), [(i64::MIN, 11, "u1"), (11, i64::MAX, "u2")]);
+        assert_eq!(told(&runs[..2]), [(i64::MIN, 11, "u1")], "nobody logs in again");
+        assert_eq!(told(&runs[1..]), [(i64::MIN, i64::MAX, "u2")], "a log-out of nobody");
+        let again = [run("u1", 5, 9), run("", 10, 12), run("u1", 20, 20)];
+        assert_eq!(told(&again), [(i64::MIN, i64::MAX, "u1")]);
+    }
+
+    #[test]
+    fn without_a_log_out_the_latest_user_counts() {
+        let runs = [run("u1", 5, 9), run("u2", 20, 20), run("u1", 30, 30)];
+        assert_eq!(told(&runs), [(i64::MIN, 20, "u1"), (20, 30, "u2"), (30, i64::MAX, "u1")]);
+    }
+
+    #[test]
+    fn runs_join_unless_they_interleave() {
+        assert_eq!(join(vec![run("u1", 5, 9), run("u1", 1, 3)]), Some(vec![run("u1", 1, 9)]));
+        assert_eq!(join(vec![run("u2", 10, 11), run("u1", 5, 9)]), Some(vec![run("u1", 5, 9), run("u2", 10, 11)]));
+        assert_eq!(join(vec![run("u1", 5, 9), run("u2", 7, 7)]), None);
+        assert_eq!(join(vec![run("u1", 5, 9), run("u2", 9, 9)]), None, "their order at one time is not in the runs");
+    }
+}

@@ -1,0 +1,205 @@
+//! The rows that say who is who: `jq_devices`, `jq_matches`, `jq_aliases`, each seen by the snapshots
+//! begin ≤ n < end.
+
+use rusqlite::{Row, Transaction, params};
+
+use super::{Catalog, StoreError};
+use crate::identity::{Alias, Device, Links, Match, Run};
+use crate::store::links::{LinkChange, META};
+
+/// A change of what somebody said about two ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AliasEdit {
+    Add(Alias),
+    /// These two are not the same person; what was said of them before goes.
+    Reject(Alias),
+    /// What was said of these two goes, in whichever order they were named.
+    Remove(String, String),
+}
+
+const TABLES: [&str; 3] = ["jq_devices", "jq_matches", "jq_aliases"];
+
+fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
+    let user: String = row.get(1)?;
+    Ok(Run { first: row.get(2)?, out: user.is_empty(), user, last: row.get(3)? })
+}
+
+impl Catalog {
+    /// What a snapshot says about who is who. Rows that ended while it was leased are still there.
+    pub(in crate::store) fn links(&self, snapshot: i64) -> Result<Links, StoreError> {
+        let fail = self.fail("reading who is who");
+        let tx = self.connection.unchecked_transaction().map_err(&fail)?;
+        let links = links(&tx, snapshot).map_err(&fail)?;
+        tx.commit().map_err(&fail)?;
+        Ok(links)
+    }
+
+    /// The runs of a device.
+    pub(in crate::store) fn device(&self, id: &str) -> Result<Vec<Run>, StoreError> {
+        let fail = self.fail("reading who is who");
+        let sql = "SELECT device, user, first_ts, last_ts FROM jq_devices WHERE device = ?1 AND end_snapshot IS NULL \
+                   ORDER BY first_ts, user <> '', user";
+        let mut query = self.connection.prepare_cached(sql).map_err(&fail)?;
+        let rows = query.query_map([id], run).map_err(&fail)?;
+        let mut runs = rows.collect::<Result<Vec<_>, _>>().map_err(&fail)?;
+        runs.sort_unstable();
+        Ok(runs)
+    }
+
+    /// Removes the rows that no snapshot from `oldest` on sees.
+    pub(in crate::store) fn forget_links(&mut self, oldest: i64) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        let fail = |error| StoreError::catalog("tidying", &path, error);
+        for table in TABLES {
+            let sql = format!("DELETE FROM {table} WHERE end_snapshot <= ?1");
+            self.connection.prepare_cached(&sql).and_then(|mut delete| delete.execute([oldest])).map_err(fail)?;
+        }
+        Ok(())
+    }
+
+    /// Whether some row has ended.
+    pub(in crate::store) fn has_ended_links(&self) -> Result<bool, StoreError> {
+        let fail = self.fail("reading who is who");
+        for table in TABLES {
+            let sql = format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE end_snapshot IS NOT NULL)");
+            let found =
+                self.connection.prepare_cached(&sql).and_then(|mut query| query.query_row([], |row| row.get(0)));
+            if found.map_err(&fail)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn links(tx: &Transaction<'_>, snapshot: i64) -> rusqlite::Result<Links> {
+    let seen = "begin_snapshot <= ?1 AND (end_snapshot IS NULL OR end_snapshot > ?1)";
+    let mut links = Links::default();
+    let sql = format!("SELECT device, user, first_ts, last_ts FROM jq_devices WHERE {seen} ORDER BY device, first_ts");
+    let mut query = tx.prepare_cached(&sql)?;
+    let mut rows = query.query([snapshot])?;
+    while let Some(row) = rows.next()? {
+        let device = row.get_ref(0)?.as_str()?;
+        let run = run(row)?;
+        match links.devices.last_mut() {
+            Some(last) if last.id == device => last.runs.push(run),
+            _ => links.devices.push(Device { id: device.to_owned(), runs: vec![run] }),
+        }
+    }
+    for device in &mut links.devices {
+        device.runs.sort_unstable();
+    }
+    let sql = format!("SELECT hash, distinct_id, since FROM jq_matches WHERE {seen} ORDER BY hash, distinct_id");
+    let mut query = tx.prepare_cached(&sql)?;
+    let one = |row: &Row<'_>| Ok(Match { hash: row.get(0)?, distinct_id: row.get(1)?, since: row.get(2)? });
+    links.matches = query.query_map([snapshot], one)?.collect::<Result<_, _>>()?;
+    let sql = format!("SELECT distinct_id, person, since, evidence, same FROM jq_aliases WHERE {seen} ORDER BY id");
+    let mut query = tx.prepare_cached(&sql)?;
+    let said = |row: &Row<'_>| {
+        let alias = Alias { distinct_id: row.get(0)?, person: row.get(1)?, since: row.get(2)?, evidence: row.get(3)? };
+        Ok((alias, row.get(4)?))
+    };
+    for row in query.query_map([snapshot], said)? {
+        match row? {
+            (alias, true) => links.aliases.push(alias),
+            (alias, false) => links.rejections.push(alias),
+        }
+    }
+    Ok(links)
+}
+
+/// Writes what a commit changes, as of snapshot `id`.
+pub(super) fn write(tx: &Transaction<'_>, change: &LinkChange, aliases: &[AliasEdit], id: i64) -> rusqlite::Result<()> {
+    if change.whole {
+        for table in ["jq_devices", "jq_matches"] {
+            tx.execute(&format!("UPDATE {table} SET end_snapshot = ?1 WHERE end_snapshot IS NULL"), [id])?;
+        }
+    }
+    for device in &change.devices {
+        write_device(tx, device, change.whole, id)?;
+    }
+    for distinct_id in &change.rematched {
+        tx.prepare_cached("UPDATE jq_matches SET end_snapshot = ?1 WHERE distinct_id = ?2 AND end_snapshot IS NULL")?
+            .execute(params![id, distinct_id])?;
+    }
+    for one in &change.matches {
+        write_match(tx, one, id)?;
+    }
+    for edit in aliases {
+        write_alias(tx, edit, id)?;
+    }
+    if let Some(rules) = &change.rules {
+        tx.execute("INSERT OR REPLACE INTO jq_meta(key, value) VALUES (?1, ?2)", [META, rules])?;
+    }
+    Ok(())
+}
+
+fn write_device(tx: &Transaction<'_>, device: &Device, is_new: bool, id: i64) -> rusqlite::Result<()> {
+    let mut known: Vec<(i64, Run)> = Vec::new();
+    if !is_new {
+        let sql = "SELECT rowid, user, first_ts, last_ts FROM jq_devices WHERE device = ?1 AND end_snapshot IS NULL";
+        let mut query = tx.prepare_cached(sql)?;
+        known = query.query_map([&device.id], |row| Ok((row.get(0)?, run(row)?)))?.collect::<Result<_, _>>()?;
+    }
+    for run in &device.runs {
+        let same = known.iter().position(|(_, it)| (it.first, &it.user) == (run.first, &run.user));
+        if let Some(at) = same {
+            let (row, it) = known.swap_remove(at);
+            // No snapshot tells when a run ends: the next one tells it.
+            if it.last != run.last {
+                tx.prepare_cached("UPDATE jq_devices SET last_ts = ?1 WHERE rowid = ?2")?
+                    .execute(params![run.last, row])?;
+            }
+            continue;
+        }
+        tx.prepare_cached("INSERT INTO jq_devices VALUES (?1, ?2, ?3, ?4, ?5, NULL)")?
+            .execute(params![device.id, run.user, run.first, run.last, id])?;
+    }
+    for (row, _) in known {
+        tx.prepare_cached("UPDATE jq_devices SET end_snapshot = ?1 WHERE rowid = ?2")?.execute(params![id, row])?;
+    }
+    Ok(())
+}
+
+fn write_match(tx: &Transaction<'_>, one: &Match, id: i64) -> rusqlite::Result<()> {
+    let sql = "SELECT rowid, since FROM jq_matches WHERE distinct_id = ?1 AND hash = ?2 AND end_snapshot IS NULL";
+    let mut query = tx.prepare_cached(sql)?;
+    let mut rows = query.query([&one.distinct_id, &one.hash])?;
+    match rows.next()? {
+        Some(row) => {
+            let (row, since): (i64, i64) = (row.get(0)?, row.get(1)?);
+            tx.prepare_cached("UPDATE jq_matches SET since = ?1 WHERE rowid = ?2")?
+                .execute(params![since.min(one.since), row])?;
+        }
+        None => {
+            tx.prepare_cached("INSERT INTO jq_matches VALUES (?1, ?2, ?3, ?4, NULL)")?.execute(params![
+                one.hash,
+                one.distinct_id,
+                one.since,
+                id
+            ])?;
+        }
+    }
+    Ok(())
+}
+
+fn write_alias(tx: &Transaction<'_>, edit: &AliasEdit, id: i64) -> rusqlite::Result<()> {
+    let (one, other, said) = match edit {
+        AliasEdit::Add(alias) => (&alias.distinct_id, &alias.person, Some((alias, true))),
+        AliasEdit::Reject(alias) => (&alias.distinct_id, &alias.person, Some((alias, false))),
+        AliasEdit::Remove(one, other) => (one, other, None),
+    };
+    tx.execute(
+        "UPDATE jq_aliases SET end_snapshot = ?1 WHERE end_snapshot IS NULL \
+         AND (distinct_id = ?2 AND person = ?3 OR distinct_id = ?3 AND person = ?2)",
+        params![id, one, other],
+    )?;
+    if let Some((alias, same)) = said {
+        tx.execute(
+            "INSERT INTO jq_aliases(distinct_id, person, same, since, evidence, begin_snapshot) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![alias.distinct_id, alias.person, same, alias.since, alias.evidence, id],
+        )?;
+    }
+    Ok(())
+}
