@@ -15,6 +15,7 @@ mod cli;
 mod days;
 mod duckdb;
 mod follow;
+mod forget;
 mod identity;
 mod ingest;
 mod kill;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    audit, compact, config, demo, explain, files, formats, identity, ingest, quarantine, queries, reprocess, retain,
-    run, sql, status, trace, verify,
+    audit, compact, config, demo, explain, export_person, files, forget, formats, identity, ingest, quarantine,
+    queries, reprocess, retain, run, sql, status, trace, verify,
 };
 use crate::output::Format;
 use crate::time;
@@ -114,6 +114,8 @@ pub(super) enum Command {
     Reprocess(reprocess::Args),
     Compact(compact::Args),
     Retain(retain::Args),
+    Forget(forget::Args),
+    ExportPerson(export_person::Args),
     Audit(audit::Args),
     Verify(verify::Args),
     Files(files::Args),

@@ -15,8 +15,10 @@ mod config;
 mod context;
 mod demo;
 mod explain;
+mod export_person;
 mod failure;
 mod files;
+mod forget;
 mod formats;
 mod identity;
 mod ingest;
@@ -117,6 +119,8 @@ async fn perform(command: Command, context: &Context) -> Result<Code, Failure> {
         Command::Reprocess(args) => reprocess::run(args, context).await,
         Command::Compact(args) => compact::run(args, context).await,
         Command::Retain(args) => retain::run(args, context).await,
+        Command::Forget(args) => forget::run(args, context).await,
+        Command::ExportPerson(args) => export_person::run(args, context).await,
         Command::Audit(args) => audit::run(args, context).await,
         Command::Verify(args) => verify::run(args, context).await,
         Command::Files(args) => files::run(&args, context),

@@ -70,6 +70,8 @@ impl Error {
                 MaintainError::Backwards { .. }
                 | MaintainError::Config(_)
                 | MaintainError::NoPerson { .. }
+                | MaintainError::Several { .. }
+                | MaintainError::Unknown { .. }
                 | MaintainError::SameId { .. }
                 | MaintainError::AlreadyOne { .. }
                 | MaintainError::NothingSaid { .. },

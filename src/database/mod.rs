@@ -12,6 +12,7 @@
 mod difference;
 mod error;
 mod files;
+mod forget;
 mod identity;
 mod maintain;
 mod report;

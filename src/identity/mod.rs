@@ -35,7 +35,7 @@ use crate::config::{SourceIds, Visitor};
 use crate::event::RawEvent;
 pub use crate::event::is_junk;
 pub use links::{Alias, Device, Links, MOST_LINKS, Match};
-pub use people::{Identity, Kind, Owner, People, owner};
+pub use people::{Identity, Kind, Owner, People, Stretch, owner};
 pub use timeline::{Run, append, join};
 
 /// Appends the event's `distinct_id` to `out`; `false`, and nothing appended, where nobody did it.

@@ -68,6 +68,22 @@ pub struct Owner {
     pub person: u32,
 }
 
+/// A stretch of time in which an id is somebody's: `from <= ts < to`, µs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stretch {
+    pub id: String,
+    pub from: i64,
+    pub to: i64,
+}
+
+impl Stretch {
+    /// Whether the id is theirs at all times.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        (self.from, self.to) == (i64::MIN, i64::MAX)
+    }
+}
+
 /// Who is who. Empty for a store in which nobody is linked.
 #[derive(Debug, Default)]
 pub struct People {
@@ -205,6 +221,25 @@ impl People {
             from = end as usize;
         }
         ids
+    }
+
+    /// Everything that is a person's. Stretches of one id follow each other.
+    #[must_use]
+    pub fn stretches(&self, person: &str) -> Vec<Stretch> {
+        let mut found: Vec<Stretch> = Vec::new();
+        for id in self.ids_of(&[person.to_owned()]) {
+            let mut from = i64::MIN;
+            for owner in self.owners(id.as_bytes()).unwrap_or(&[Owner { to: i64::MAX, person: u32::MAX }]) {
+                let theirs = owner.person == u32::MAX || self.name(owner.person) == person;
+                match found.last_mut().filter(|last| theirs && last.id == id && last.to == from) {
+                    Some(last) => last.to = owner.to,
+                    None if theirs => found.push(Stretch { id: id.clone(), from, to: owner.to }),
+                    None => {}
+                }
+                from = owner.to;
+            }
+        }
+        found
     }
 
     /// Bytes held.

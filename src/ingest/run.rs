@@ -24,6 +24,7 @@ use super::source::digest::Seal;
 use super::source::identify::KnownSources;
 use crate::config::Config;
 use crate::limits;
+use crate::privacy::Forgotten;
 use crate::store::{Linking, Store, Writer};
 use crate::time::{self, Stopwatch};
 
@@ -136,10 +137,13 @@ impl<'a> Run<'a> {
     pub fn new(config: &'a Config, options: &'a IngestOptions, writer: &mut Writer) -> Result<Self, IngestError> {
         let masks = config.privacy.is_on();
         let key = writer.key(masks)?;
+        let mut rules = Rules::new(config, options.now, key.as_ref()).map_err(IngestError::Config)?;
+        let tombstones = writer.forgotten()?;
+        rules.forgotten = key.as_ref().and_then(|key| Forgotten::new(key, &tombstones));
         Ok(Self {
             config,
             options,
-            rules: Rules::new(config, options.now, key.as_ref()).map_err(IngestError::Config)?,
+            rules,
             now: options.now,
             fingerprint: config.rules_fingerprint(),
             known: KnownSources::new(writer.snapshot()?.sources(), Seal::new(key, masks))?,

@@ -29,6 +29,7 @@ use super::source::identify::PARQUET;
 use crate::event::{Reject, RejectReason};
 use crate::limits;
 use crate::parse::{ColumnParser, Outcome};
+use crate::privacy::FORGOTTEN;
 use crate::store::SourceRow;
 
 /// Batches that the reader may be ahead.
@@ -151,6 +152,10 @@ impl Reading<'_, '_, '_> {
     #[cold]
     fn refuse_row(&mut self, number: usize, row: u64, reason: RejectReason, raw: &[u8]) {
         let source = u32::try_from(number).unwrap_or(u32::MAX);
+        if self.run.rules.is_forgotten(raw) {
+            self.group.pending[number].tally.drop_by(FORGOTTEN);
+            return;
+        }
         let kept = self.run.rules.kept(raw);
         self.buffer.refusals.push((source, row, row + 1), reason, 0, &kept);
         let pending = &mut self.group.pending[number];

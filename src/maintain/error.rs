@@ -18,6 +18,10 @@ pub enum MaintainError {
     Conservation { day: Day, expected: u64, written: u64 },
     #[error("'{id}' is nobody's id – an address or a junk id never links")]
     NoPerson { id: String },
+    #[error("'{id}' is a device of several people ({people}) – name one of them")]
+    Several { id: String, people: String },
+    #[error("nothing is known of '{id}' – journeyql identity list shows the ids that are linked")]
+    Unknown { id: String },
     #[error("'{id}' is itself – name two ids")]
     SameId { id: String },
     #[error("'{id}' and '{other}' are one person already – journeyql identity list --user '{id}' says why")]

@@ -10,6 +10,7 @@
 //! retain      days before a day go                               counted as dropped by the rule `retention`
 //! refused     refused lines that nobody wants go                 counted as dropped by the rule `steward`
 //! link        what somebody says of who is who                   no file comes or goes
+//! forget      somebody goes, with all ids                        counted as dropped by the rule `forgotten`
 //! rebuild     every day from its stored events, elsewhere        for verify to compare with
 //! ```
 //!
@@ -22,6 +23,7 @@ mod account;
 mod compact;
 mod derive;
 mod error;
+mod forget;
 mod link;
 mod rebuild;
 mod refused;
@@ -31,6 +33,7 @@ mod rewrite;
 
 pub use compact::{Compacted, compact};
 pub use error::MaintainError;
+pub use forget::{Erased, Someone, forget, identifiers, note_export};
 pub use link::{Say, say};
 pub use rebuild::rebuild;
 pub use refused::{Dropped, Refused, drop_refused};

@@ -30,6 +30,8 @@ pub enum Kind {
     Bytes,
     /// Nothing: tells one key from another.
     Check,
+    /// An id that was erased.
+    Forgotten,
     /// A value that two ids may have in common: an e-mail address, a phone number.
     Match,
 }

@@ -31,6 +31,7 @@
 
 mod address;
 mod consent;
+mod forgotten;
 mod json;
 mod key;
 mod own;
@@ -42,6 +43,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 
+pub use forgotten::{FORGOTTEN, Forgotten, Identifiers, TELLING_BYTES, Tombstone, tombstone};
 pub use json::property;
 pub use key::{Key, Kind};
 

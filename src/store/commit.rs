@@ -19,7 +19,7 @@
 use std::collections::BTreeSet;
 
 use super::StoreError;
-use super::catalog::{AliasEdit, Change, CommitFailure};
+use super::catalog::{AliasEdit, Change, CommitFailure, Erasure};
 use super::links::{self, LinkChange, Parts};
 use super::part::NewPart;
 use super::source::SourceRow;
@@ -38,6 +38,7 @@ pub struct Commit<'a> {
     forget: Vec<String>,
     aliases: Vec<AliasEdit>,
     loses: bool,
+    erasure: Option<Erasure>,
     audit: Vec<(String, String)>,
 }
 
@@ -53,6 +54,7 @@ impl<'a> Commit<'a> {
             forget: Vec::new(),
             aliases: Vec::new(),
             loses: false,
+            erasure: None,
             audit: Vec::new(),
         }
     }
@@ -80,6 +82,11 @@ impl<'a> Commit<'a> {
     /// Says that rows of the parts that go are in no part that comes: what they told of who is who goes with them.
     pub fn loses_rows(&mut self) {
         self.loses = true;
+    }
+
+    /// Cuts somebody out of what the catalog says, and keeps them from coming back.
+    pub fn erase(&mut self, erasure: Erasure) {
+        self.erasure = Some(erasure);
     }
 
     /// Changes what somebody said about two ids.
@@ -134,6 +141,7 @@ impl<'a> Commit<'a> {
             forget: &self.forget,
             links: &links,
             aliases: &self.aliases,
+            erasure: self.erasure.as_ref(),
             audit: &self.audit,
             now: now_micros(),
         };

@@ -10,6 +10,7 @@
 //!   catalog/    what is data (SQLite, DuckLake)  commit.rs   the protocol       sweep.rs  what a crash left
 //!   key.rs      the secret of the masks
 //!   links/      who is who, from the events
+//!   erase.rs    the proof that somebody is gone
 //!   lock.rs     one writer                       lease.rs    who reads what     parquet.rs  rows → bytes
 //!   verify/     everything against everything    error.rs    why the store said no
 //! ```
@@ -21,6 +22,7 @@ mod catalog;
 mod commit;
 mod discard;
 mod disk;
+mod erase;
 mod error;
 mod key;
 mod layout;
@@ -48,8 +50,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-pub use catalog::{AliasEdit, AuditRow};
+pub use catalog::{AliasEdit, AuditRow, Erasure};
 pub use commit::Commit;
+pub use erase::Proof;
 pub use error::StoreError;
 pub use layout::Table;
 pub use links::Linking;

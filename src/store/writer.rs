@@ -13,6 +13,7 @@ use super::lock::WriterLock;
 use super::part::PartFile;
 use super::snapshot::Snapshot;
 use super::sweep;
+use crate::privacy::Tombstone;
 use crate::time::Day;
 
 /// Writes parts and commits them. Shared references may be used from several threads to write parts at once.
@@ -64,6 +65,14 @@ impl Writer {
         file.set_len(0).map_err(fail)?;
         self.disk.remove(&path).map_err(fail)?;
         Ok(file)
+    }
+
+    /// Whom nothing may bring back.
+    ///
+    /// # Errors
+    /// The catalog cannot be read.
+    pub fn forgotten(&self) -> Result<Vec<Tombstone>, StoreError> {
+        self.catalog.lock().unwrap_or_else(PoisonError::into_inner).forgotten()
     }
 
     /// Starts a commit on the current snapshot.

@@ -4,6 +4,8 @@
 //! distinct text and remembered beside its code. Masks are on before a text gets its code; only the keys of
 //! [`Whos`], which never leave the memory, know a visit as its lines have it.
 
+use std::collections::HashMap;
+
 use super::interner::{Code, Interner};
 use super::refusals::Refusals;
 use super::row::{Extra, NO_BYTES, NO_STATUS, Row, WIDE_BYTES};
@@ -12,7 +14,7 @@ use super::texts::{Texts, code, text};
 use super::who::{Who, Whos};
 use crate::event::{RawEvent, RejectReason};
 use crate::identity;
-use crate::privacy::{self, CONSENT, Privacy};
+use crate::privacy::{self, CONSENT, FORGOTTEN, Privacy};
 
 /// What is known of one distinct target.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,6 +45,8 @@ pub struct RowBuffer {
     methods: Vec<bool>,
     scratch: Vec<u8>,
     masked: privacy::Texts,
+    /// By distinct id, where anybody was erased: the times that count.
+    forgotten: HashMap<Code, Vec<(i64, i64)>>,
 }
 
 impl RowBuffer {
@@ -58,6 +62,7 @@ impl RowBuffer {
             methods: vec![rules.steps.method_counts(None)],
             scratch: Vec::new(),
             masked: privacy::Texts::default(),
+            forgotten: HashMap::new(),
         }
     }
 
@@ -71,6 +76,9 @@ impl RowBuffer {
             return self.push_masked(raw, (source, offset), rules, privacy);
         }
         let who = self.who(raw, rules)?;
+        if self.is_forgotten(who, raw.ts, rules) {
+            return Ok(Taken::Dropped(FORGOTTEN));
+        }
         self.place(who, raw, (source, offset), rules);
         Ok(Taken::Stored)
     }
@@ -86,6 +94,9 @@ impl RowBuffer {
             return Ok(Taken::Dropped(CONSENT));
         }
         let who = self.who(raw, rules)?;
+        if self.is_forgotten(who, raw.ts, rules) {
+            return Ok(Taken::Dropped(FORGOTTEN));
+        }
         let mut texts = std::mem::take(&mut self.masked);
         self.place(who, &privacy.what(raw, &mut texts), line, rules);
         self.masked = texts;
@@ -100,6 +111,18 @@ impl RowBuffer {
         }
         let who = self.whos.code(raw, &mut self.texts, rules);
         if self.whos.is_nobody(who) { Err(RejectReason::NoIdentity) } else { Ok(who) }
+    }
+
+    /// Whether the event is of somebody who was erased.
+    #[inline]
+    fn is_forgotten(&mut self, who: Code, ts: i64, rules: &Rules) -> bool {
+        let Some(forgotten) = &rules.forgotten else { return false };
+        let distinct = self.whos.get(who).distinct;
+        let times = self
+            .forgotten
+            .entry(distinct)
+            .or_insert_with(|| forgotten.times(text(&self.texts.distinct, distinct).unwrap_or_default()).to_vec());
+        times.iter().any(|&(from, to)| (from..to).contains(&ts))
     }
 
     /// Adds the rows of another buffer that are `wanted`, as they are.
@@ -196,6 +219,7 @@ impl RowBuffer {
         self.targets.truncate(1);
         self.methods.truncate(1);
         self.whos.clear();
+        self.forgotten.clear();
     }
 
     /// Who did a row.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::config::{Config, SourceIds, Visitor};
 use crate::limits;
 use crate::normalize::{PageNormalizer, StepRules};
-use crate::privacy::{Key, Privacy};
+use crate::privacy::{Forgotten, Key, Privacy};
 
 /// Everything that decides about a row besides the line itself.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct Rules {
     pub source_ids: SourceIds,
     /// Where any of its rules is on.
     pub privacy: Option<Privacy>,
+    /// Where anybody was.
+    pub forgotten: Option<Forgotten>,
     /// Accepted times in microseconds, both ends included (SEMANTICS §1).
     pub earliest_ts: i64,
     pub latest_ts: i64,
@@ -38,9 +40,15 @@ impl Rules {
             visitor: config.identity.visitor,
             source_ids: config.session.source_ids,
             privacy,
+            forgotten: None,
             earliest_ts: limits::EARLIEST_TS,
             latest_ts: now.saturating_add(limits::FUTURE_MICROS),
         })
+    }
+
+    /// Whether a refused line names somebody who was erased: it goes like their events.
+    pub fn is_forgotten(&self, line: &[u8]) -> bool {
+        self.forgotten.as_ref().is_some_and(|forgotten| forgotten.names(line))
     }
 
     /// What the quarantine and the messages have of a refused line.

@@ -5,6 +5,7 @@
 //! read.rs    head, listing of a snapshot, checks against foreign writers
 //! write.rs   one commit's rows, inside one transaction
 //! links.rs   who is who
+//! erase.rs   what is said of somebody who goes
 //! totals.rs  the statistics of a table over its live parts
 //! stats.rs   statistics of one column: footer → text → totals
 //! ```
@@ -15,6 +16,7 @@
 //! Deliberately not here: files. A row may be written only about a file that is already in its place and synced.
 
 mod ddl;
+mod erase;
 mod links;
 mod read;
 pub(super) mod stats;
@@ -27,6 +29,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+pub use erase::Erasure;
 pub use links::AliasEdit;
 pub use read::AuditRow;
 pub(super) use read::{FileStats, Listing};

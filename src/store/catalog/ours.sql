@@ -80,3 +80,9 @@ CREATE TABLE jq_aliases(
     end_snapshot   INTEGER
 );
 CREATE INDEX jq_aliases_ended ON jq_aliases(end_snapshot) WHERE end_snapshot IS NOT NULL;
+
+CREATE TABLE jq_forgotten(
+    hash    TEXT NOT NULL,
+    from_ts INTEGER NOT NULL,
+    to_ts   INTEGER NOT NULL
+);

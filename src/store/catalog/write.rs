@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 use super::ddl::{self, NEXT_CATALOG_ID, SCHEMA_VERSION, column_id};
 use super::read::{head, place};
 use super::stats::bound_text;
-use super::{AliasEdit, Catalog, StoreError, links, sql_time, totals};
+use super::{AliasEdit, Catalog, Erasure, StoreError, erase, links, sql_time, totals};
 use crate::store::disk::{Disk, Step};
 use crate::store::layout::Table;
 use crate::store::links::LinkChange;
@@ -27,6 +27,8 @@ pub(in crate::store) struct Change<'a> {
     pub forget: &'a [String],
     pub links: &'a LinkChange,
     pub aliases: &'a [AliasEdit],
+    /// Who goes.
+    pub erasure: Option<&'a Erasure>,
     /// What was done, and details.
     pub audit: &'a [(String, String)],
     /// Microseconds.
@@ -150,6 +152,9 @@ fn write(tx: &Transaction<'_>, change: &Change<'_>) -> Result<i64, Refusal> {
         upsert(tx, source)?;
     }
     links::write(tx, change.links, change.aliases, id)?;
+    if let Some(erasure) = change.erasure {
+        erase::write(tx, erasure, id)?;
+    }
     for (what, detail) in change.audit {
         tx.execute(
             "INSERT INTO jq_audit(snapshot_id, at, what, detail) VALUES (?1, ?2, ?3, ?4)",

@@ -1,0 +1,70 @@
+//! Everything that is known of one person: to be handed out, or to be erased.
+
+use super::statement::literal;
+use super::{Database, Error};
+use crate::identity::People;
+use crate::maintain::{self, Erased, MaintainError, Someone};
+use crate::store::Proof;
+use crate::time;
+
+impl Database {
+    /// Erases a person with all ids, and proves it; with `dry_run` it only says what would go.
+    ///
+    /// # Errors
+    /// What [`MaintainError`] says, the store is as it was then; or a file cannot be read for the proof.
+    pub fn forget(&self, user: &str, dry_run: bool) -> Result<(Erased, Option<Proof>), Error> {
+        let who = self.someone(user)?;
+        let now = self.now.unwrap_or_else(time::now_micros);
+        let (erased, identifiers) = maintain::forget(&self.store, &self.config, &who, now, dry_run)?;
+        if dry_run {
+            return Ok((erased, None));
+        }
+        Ok((erased, Some(self.store.prove_gone(&identifiers)?)))
+    }
+
+    /// Everything that is known of a person, as queries whose column `record` says what a row is. The audit notes that
+    /// it was asked for.
+    ///
+    /// # Errors
+    /// Nobody has the id, or the audit cannot be written.
+    pub fn known_of(&self, user: &str) -> Result<Vec<String>, Error> {
+        let who = self.someone(user)?;
+        let people = People::new(&self.store.links(&self.snapshot()?)?);
+        let (_, identifiers) = maintain::identifiers(&people, &who);
+        let person = literal(&who.person);
+        let named: Vec<String> =
+            identifiers.ids().iter().map(|id| format!("strpos(raw, {}) > 0", literal(id))).collect();
+        maintain::note_export(&self.store, &self.config, &who)?;
+        Ok(vec![
+            format!(
+                "SELECT 'identity' AS record, * FROM identities WHERE person = {person} ORDER BY distinct_id, from_ts"
+            ),
+            format!(
+                "SELECT 'event' AS record, * FROM events WHERE user_id = {person} ORDER BY ts, source_id, source_offset"
+            ),
+            format!(
+                "SELECT 'session' AS record, * FROM sessions WHERE user_id = {person} ORDER BY started_at, session_id"
+            ),
+            format!(
+                "SELECT 'quarantined line' AS record, * FROM quarantine WHERE {} ORDER BY source_id, source_offset",
+                named.join(" OR ")
+            ),
+        ])
+    }
+
+    /// The person behind an id, as the store or the input has it.
+    fn someone(&self, user: &str) -> Result<Someone, Error> {
+        let known = self.known_as(user)?;
+        let people = People::new(&self.store.links(&self.snapshot()?)?);
+        let mut names: Vec<&str> =
+            people.owners(known.as_bytes()).into_iter().flatten().map(|owner| people.name(owner.person)).collect();
+        names.sort_unstable();
+        names.dedup();
+        let person = match names[..] {
+            [] => known,
+            [one] => one.to_owned(),
+            _ => return Err(MaintainError::Several { id: user.to_owned(), people: names.join(", ") }.into()),
+        };
+        Ok(Someone { person, spellings: vec![user.to_owned()] })
+    }
+}

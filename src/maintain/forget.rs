@@ -1,0 +1,190 @@
+//! Somebody goes, with all ids: events, refused lines, links, and what the catalog says.
+
+use std::collections::HashMap;
+
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{filter_record_batch, not};
+use arrow::datatypes::TimestampMicrosecondType;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde::Serialize;
+
+use super::account::Account;
+use super::error::MaintainError;
+use super::rewrite::rewrite;
+use crate::config::Config;
+use crate::event::Column;
+use crate::identity::{People, Stretch};
+use crate::privacy::{FORGOTTEN, Identifiers, tombstone};
+use crate::store::{Erasure, Linking, Part, Store, Table, part_options};
+
+/// What went, or would go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Erased {
+    /// Ids of the person that nobody else has.
+    pub ids: usize,
+    /// Ids that somebody else had at other times: what is theirs stays.
+    pub shared_ids: usize,
+    pub events: u64,
+    /// Refused lines that named one of the ids.
+    pub quarantined: u64,
+    /// Files that were written anew.
+    pub files: usize,
+    /// The keyed hash by which the audit knows them.
+    pub hash: String,
+}
+
+/// Who is to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Someone {
+    /// The person, as `user_id` has it.
+    pub person: String,
+    /// Other spellings of the ids: what the input had before a mask.
+    pub spellings: Vec<String>,
+}
+
+/// The stretches of a person, and what tells of them and nobody else.
+#[must_use]
+pub fn identifiers(people: &People, who: &Someone) -> (Vec<Stretch>, Identifiers) {
+    let stretches = people.stretches(&who.person);
+    let own = stretches.iter().filter(|stretch| stretch.is_whole()).map(|stretch| stretch.id.clone());
+    let bare = |id: String| [id.strip_prefix("anon:").or(id.strip_prefix("sid:")).map(str::to_owned), Some(id)];
+    let ids = own.flat_map(bare).flatten().chain(who.spellings.iter().cloned());
+    let identifiers = Identifiers::new(ids);
+    (stretches, identifiers)
+}
+
+/// Erases somebody. Their lines stay counted, as dropped by the rule `forgotten`; with `dry_run` nothing is changed.
+///
+/// # Errors
+/// Somebody else writes, a part cannot be read, or the disk is full; the store is as it was then.
+pub fn forget(
+    store: &Store,
+    config: &Config,
+    who: &Someone,
+    now: i64,
+    dry_run: bool,
+) -> Result<(Erased, Identifiers), MaintainError> {
+    let mut writer = store.writer(Linking::new(&config.identity))?;
+    let Some(key) = writer.key(true)? else { return Err(MaintainError::Config("the store has no key".to_owned())) };
+    let snapshot = writer.snapshot()?;
+    let (stretches, identifiers) = identifiers(&People::new(&store.links(&snapshot)?), who);
+    let hash = tombstone(&key, &who.person, (i64::MIN, i64::MAX)).hash;
+    let own = stretches.iter().filter(|stretch| stretch.is_whole()).count();
+    let mut report = Erased { ids: own, shared_ids: stretches.len() - own, hash, ..Erased::default() };
+    let theirs = Theirs::new(&stretches, &identifiers);
+    let mut account = Account::default();
+    let (mut add, mut remove) = (Vec::new(), Vec::new());
+    for part in Table::ALL.into_iter().flat_map(|table| snapshot.parts(table)) {
+        if !theirs.are_in(part)? {
+            continue;
+        }
+        let mut gone = 0;
+        let new = rewrite(&writer, (part.table, part.day), &[part], &part.rules, &mut |batch| {
+            let goes = theirs.rows(part.table, batch)?;
+            account.rows(part.table, batch, |row| goes.value(row));
+            gone += goes.true_count() as u64;
+            Ok(filter_record_batch(batch, &not(&goes)?)?)
+        })?;
+        match part.table {
+            Table::Events => report.events += gone,
+            Table::Quarantine => report.quarantined += gone,
+        }
+        remove.push(part.file_id);
+        add.push(new);
+    }
+    report.files = remove.len();
+    if dry_run {
+        return Ok((report, identifiers));
+    }
+    let rows = account.sources(snapshot.sources(), FORGOTTEN, now)?;
+    drop(snapshot);
+    let mut commit = writer.begin();
+    commit.replace(remove, add);
+    commit.loses_rows();
+    for row in rows {
+        commit.source(row);
+    }
+    let stones = stretches.iter().map(|stretch| tombstone(&key, &stretch.id, (stretch.from, stretch.to)));
+    let words = identifiers.ids().iter().map(|id| tombstone(&key, id, (i64::MIN, i64::MAX)));
+    let mut tombstones: Vec<_> = stones.chain(words).collect();
+    tombstones.dedup();
+    commit.erase(Erasure {
+        identifiers: identifiers.clone(),
+        tombstones,
+        instead: format!("[forgotten {}]", &report.hash[..8]),
+    });
+    let Erased { events, quarantined, .. } = report;
+    commit.audit("forget", format!("{}: {events} events, {quarantined} quarantined", report.hash));
+    commit.commit()?;
+    writer.checkpoint()?;
+    Ok((report, identifiers))
+}
+
+/// Notes that everything about somebody was handed out.
+///
+/// # Errors
+/// Somebody else writes, or the disk is full.
+pub fn note_export(store: &Store, config: &Config, who: &Someone) -> Result<(), MaintainError> {
+    let mut writer = store.writer(Linking::new(&config.identity))?;
+    let Some(key) = writer.key(true)? else { return Err(MaintainError::Config("the store has no key".to_owned())) };
+    let hash = tombstone(&key, &who.person, (i64::MIN, i64::MAX)).hash;
+    let mut commit = writer.begin();
+    commit.audit("export-person", hash);
+    commit.commit()?;
+    Ok(())
+}
+
+/// What is somebody's.
+struct Theirs<'a> {
+    times: HashMap<&'a str, Vec<(i64, i64)>>,
+    identifiers: &'a Identifiers,
+}
+
+impl<'a> Theirs<'a> {
+    fn new(stretches: &'a [Stretch], identifiers: &'a Identifiers) -> Self {
+        let mut times: HashMap<&str, Vec<(i64, i64)>> = HashMap::new();
+        for stretch in stretches {
+            times.entry(&stretch.id).or_default().push((stretch.from, stretch.to));
+        }
+        Self { times, identifiers }
+    }
+
+    /// Whether a part has a row of theirs.
+    fn are_in(&self, part: &Part) -> Result<bool, MaintainError> {
+        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(part.open()?, part_options())?;
+        let columns: &[&str] = match part.table {
+            Table::Events => &[Column::DistinctId.name(), Column::Ts.name()],
+            Table::Quarantine => &["raw"],
+        };
+        let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+        for batch in builder.with_projection(mask).build()? {
+            if self.rows(part.table, &batch?)?.true_count() > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Which rows of a batch go.
+    fn rows(&self, table: Table, batch: &RecordBatch) -> Result<BooleanArray, MaintainError> {
+        let missing = || MaintainError::Part(crate::store::other_columns());
+        if table == Table::Quarantine {
+            let raw = batch.column_by_name("raw").and_then(|raw| raw.as_binary_opt::<i32>()).ok_or_else(missing)?;
+            return Ok(raw.iter().map(|line| Some(self.identifiers.are_words_of(line.unwrap_or_default()))).collect());
+        }
+        let column = |column: Column| batch.column_by_name(column.name());
+        let ids = column(Column::DistinctId).and_then(|ids| ids.as_string_opt::<i32>()).ok_or_else(missing)?;
+        let ts = column(Column::Ts).and_then(|ts| ts.as_primitive_opt::<TimestampMicrosecondType>());
+        let ts = ts.ok_or_else(missing)?.values();
+        let mut last: (&str, Option<&Vec<(i64, i64)>>) = ("", None);
+        let goes = (0..ids.len()).map(|row| {
+            let id = ids.value(row);
+            if id != last.0 {
+                last = (id, self.times.get(id));
+            }
+            Some(last.1.is_some_and(|times| times.iter().any(|&(from, to)| (from..to).contains(&ts[row]))))
+        });
+        Ok(goes.collect())
+    }
+}

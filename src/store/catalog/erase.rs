@@ -1,0 +1,96 @@
+//! What the catalog says of somebody, cut out of it.
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Transaction, params};
+
+use super::{Catalog, StoreError};
+use crate::privacy::{Identifiers, Tombstone};
+
+/// What an erasure changes beside parts and sources.
+#[derive(Debug, Clone, Default)]
+pub struct Erasure {
+    pub identifiers: Identifiers,
+    pub tombstones: Vec<Tombstone>,
+    /// What stands in the texts instead.
+    pub instead: String,
+}
+
+/// Texts that people and programs wrote, by table and column.
+const TEXTS: [(&str, &str); 3] = [("jq_audit", "detail"), ("jq_sources", "name"), ("jq_aliases", "evidence")];
+
+pub(super) fn write(tx: &Transaction<'_>, erasure: &Erasure, id: i64) -> rusqlite::Result<()> {
+    for one in erasure.identifiers.ids() {
+        tx.execute(
+            "UPDATE jq_aliases SET end_snapshot = ?1 WHERE end_snapshot IS NULL AND (distinct_id = ?2 OR person = ?2)",
+            params![id, one],
+        )?;
+    }
+    for (table, column) in TEXTS {
+        let mut query = tx.prepare(&format!("SELECT DISTINCT {column} FROM {table}"))?;
+        let texts = query.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+        for text in texts {
+            if let Some(cut) = erasure.identifiers.cut(&text, &erasure.instead) {
+                tx.execute(&format!("UPDATE {table} SET {column} = ?1 WHERE {column} = ?2"), [cut, text])?;
+            }
+        }
+    }
+    for Tombstone { hash, from, to } in &erasure.tombstones {
+        tx.execute("INSERT INTO jq_forgotten VALUES (?1, ?2, ?3)", params![hash, from, to])?;
+    }
+    Ok(())
+}
+
+impl Catalog {
+    /// Whom nothing may bring back.
+    pub(in crate::store) fn forgotten(&self) -> Result<Vec<Tombstone>, StoreError> {
+        let fail = self.fail("reading who was erased");
+        let sql = "SELECT hash, from_ts, to_ts FROM jq_forgotten";
+        let mut query = self.connection.prepare(sql).map_err(&fail)?;
+        let rows = query
+            .query_map([], |row| Ok(Tombstone { hash: row.get(0)?, from: row.get(1)?, to: row.get(2)? }))
+            .map_err(&fail)?;
+        rows.collect::<Result<_, _>>().map_err(&fail)
+    }
+
+    /// Brings the log into the database and empties it.
+    pub(in crate::store) fn checkpoint(&self) -> Result<(), StoreError> {
+        let busy: i64 = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+            .map_err(self.fail("checkpointing"))?;
+        let waits = || StoreError::catalog("checkpointing", &self.path, rusqlite::Error::ExecuteReturnedResults);
+        if busy == 0 { Ok(()) } else { Err(waits()) }
+    }
+
+    /// The tables in which a text or blob tells of somebody.
+    pub(in crate::store) fn tells(
+        &self,
+        identifiers: &Identifiers,
+        values: &mut u64,
+    ) -> Result<Vec<String>, StoreError> {
+        let fail = self.fail("looking for identifiers");
+        let sql = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name";
+        let mut query = self.connection.prepare(sql).map_err(&fail)?;
+        let tables = query.query_map([], |row| row.get::<_, String>(0)).map_err(&fail)?;
+        let tables = tables.collect::<Result<Vec<_>, _>>().map_err(&fail)?;
+        let mut told = Vec::new();
+        for table in tables {
+            let mut query = self.connection.prepare(&format!("SELECT * FROM \"{table}\"")).map_err(&fail)?;
+            let columns = query.column_count();
+            let mut rows = query.query([]).map_err(&fail)?;
+            let mut found = false;
+            while let Some(row) = rows.next().map_err(&fail)? {
+                for column in 0..columns {
+                    if let ValueRef::Text(bytes) | ValueRef::Blob(bytes) = row.get_ref(column).map_err(&fail)? {
+                        *values += 1;
+                        found |= identifiers.is_in(bytes) || identifiers.are_words_of(bytes);
+                    }
+                }
+            }
+            if found {
+                told.push(table);
+            }
+        }
+        Ok(told)
+    }
+}

@@ -1,0 +1,170 @@
+//! Erasure below the tables: what the catalog says of somebody, and the proof that no file of the store tells of them.
+//!
+//! ```text
+//! every file below the store ─┬─ Parquet: every value of every text column, decoded
+//!                             ├─ catalog: every text and blob of every table
+//!                             └─ all of them: the raw bytes, for identifiers of 8 bytes and more
+//! ```
+//!
+//! Invariants: a file that cannot be read is an error, never a file without a hit; parts that a reader still holds are
+//! looked at like all others.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use serde::Serialize;
+
+use super::{Store, StoreError, Writer};
+use crate::limits;
+use crate::privacy::Identifiers;
+
+/// What was looked at for the proof of an erasure.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Proof {
+    pub files: usize,
+    /// Bytes of the files, as they lie on the disk.
+    pub bytes: u64,
+    /// Decoded values of Parquet files and of the catalog.
+    pub values: u64,
+    /// Files that still tell, below the store's folder.
+    pub hits: Vec<String>,
+}
+
+impl Store {
+    /// Looks for identifiers in every file of the store.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn prove_gone(&self, identifiers: &Identifiers) -> Result<Proof, StoreError> {
+        let mut files = Vec::new();
+        walk(self.dir(), &mut files)?;
+        let mut proof = Proof::default();
+        for path in files {
+            let file = File::open(&path).map_err(|error| StoreError::io("reading", &path, error))?;
+            let bytes = file.metadata().map_err(|error| StoreError::io("reading", &path, error))?.len();
+            proof.files += 1;
+            proof.bytes += bytes;
+            let mut hit = bytes > 0 && raw(&file, &path, identifiers)?;
+            if path.extension().is_some_and(|extension| extension == "parquet") {
+                hit |= decoded(&file, &path, identifiers, &mut proof.values)?;
+            }
+            if hit {
+                proof.hits.push(path.strip_prefix(self.dir()).unwrap_or(&path).display().to_string());
+            }
+        }
+        let told = self.catalog().tells(identifiers, &mut proof.values)?;
+        proof.hits.extend(told.into_iter().map(|table| format!("catalog.sqlite, table {table}")));
+        Ok(proof)
+    }
+}
+
+impl Writer {
+    /// Leaves nothing of what was deleted in the catalog's log.
+    ///
+    /// # Errors
+    /// The catalog cannot be written to.
+    pub fn checkpoint(&mut self) -> Result<(), StoreError> {
+        self.catalog_mut().checkpoint()
+    }
+}
+
+fn walk(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), StoreError> {
+    let failed = |error| StoreError::io("listing", dir, error);
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.is_dir() { walk(&path, files)? } else { files.push(path) }
+    }
+    files.sort();
+    Ok(())
+}
+
+fn raw(file: &File, path: &Path, identifiers: &Identifiers) -> Result<bool, StoreError> {
+    use std::io::Read as _;
+    let mut reader = file;
+    let mut window = vec![0; 4 << 20];
+    // What may begin in one window and end in the next.
+    let overlap = identifiers.ids().iter().map(String::len).max().unwrap_or(0);
+    let mut kept = 0;
+    loop {
+        let read = reader.read(&mut window[kept..]).map_err(|error| StoreError::io("reading", path, error))?;
+        if read == 0 {
+            return Ok(false);
+        }
+        let filled = kept + read;
+        if identifiers.are_told_by(&window[..filled]) {
+            return Ok(true);
+        }
+        kept = overlap.min(filled);
+        window.copy_within(filled - kept..filled, 0);
+    }
+}
+
+/// Whether a value of a text or binary column is an identifier.
+fn decoded(file: &File, path: &Path, identifiers: &Identifiers, values: &mut u64) -> Result<bool, StoreError> {
+    let failed = |error| StoreError::encode(path, error);
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let plain = ArrowReaderMetadata::load(file, options.clone()).map_err(failed)?;
+    for (leaf, field) in plain.schema().fields().iter().enumerate() {
+        if !matches!(field.data_type(), DataType::Utf8 | DataType::Binary) {
+            continue;
+        }
+        for (number, group) in plain.metadata().row_groups().iter().enumerate() {
+            let is_coded = group.column(leaf).dictionary_page_offset().is_some();
+            let kind = match field.data_type() {
+                DataType::Utf8 if is_coded => DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into()),
+                DataType::Utf8 => DataType::Utf8View,
+                other => other.clone(),
+            };
+            let fields: Vec<Field> = plain.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
+            let mut fields = fields;
+            fields[leaf] = fields[leaf].clone().with_data_type(kind);
+            let metadata = ArrowReaderMetadata::try_new(
+                plain.metadata().clone(),
+                options.clone().with_schema(Schema::new(fields).into()),
+            )
+            .map_err(failed)?;
+            let handle = file.try_clone().map_err(|error| StoreError::io("reading", path, error))?;
+            let mask = ProjectionMask::leaves(metadata.parquet_schema(), [leaf]);
+            let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(handle, metadata)
+                .with_row_groups(vec![number])
+                .with_projection(mask)
+                .with_batch_size(limits::BATCH_ROWS)
+                .build()
+                .map_err(failed)?;
+            let mut seen = None;
+            for batch in reader {
+                let batch = batch.map_err(|error| StoreError::encode(path, error.into()))?;
+                if has(batch.column(0), identifiers, &mut seen, values) {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a column has one; the dictionary that was `seen` last is not looked at again.
+fn has(column: &ArrayRef, identifiers: &Identifiers, seen: &mut Option<StringArray>, values: &mut u64) -> bool {
+    *values += column.len() as u64;
+    if let Some(codes) = column.as_dictionary_opt::<Int32Type>() {
+        let Some(texts) = codes.values().as_string_opt::<i32>() else { return true };
+        let same = |seen: &StringArray| seen.value_data().as_ptr() == texts.value_data().as_ptr();
+        if seen.as_ref().is_some_and(same) {
+            return false;
+        }
+        *seen = Some(texts.clone());
+        return texts.iter().flatten().any(|text| identifiers.is_in(text.as_bytes()));
+    }
+    if let Some(texts) = column.as_string_view_opt() {
+        return texts.iter().flatten().any(|text| identifiers.is_in(text.as_bytes()));
+    }
+    match column.as_binary_opt::<i32>() {
+        Some(lines) => lines.iter().flatten().any(|line| identifiers.is_in(line) || identifiers.are_words_of(line)),
+        // A column of another type has to be looked at before anything is proved.
+        None => true,
+    }
+}
