@@ -28,4 +28,3 @@ mod readme;
 mod scanners;
 mod sql;
 mod stage;
-mod store_kill;

@@ -204,6 +204,7 @@ impl<'a> Commit<'a> {
         self.writer.lock.clear()?;
         let Writer { layout, disk, .. } = &*self.writer;
         let (layout, disk) = (layout.clone(), disk.clone());
-        sweep::replaced(&layout, &disk, self.writer.catalog_mut())
+        sweep::replaced(&layout, &disk, self.writer.catalog_mut())?;
+        sweep::settle(&layout, &disk, self.writer.catalog_mut())
     }
 }

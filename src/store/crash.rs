@@ -74,7 +74,7 @@ fn live(writer: &Writer, day: crate::time::Day) -> Result<Vec<i64>, StoreError> 
     Ok(writer.snapshot()?.events().iter().filter(|part| part.day == day).map(|part| part.file_id).collect())
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let to = to.join(entry.file_name());

@@ -97,7 +97,11 @@ impl StoreError {
     pub(super) fn catalog(doing: &'static str, catalog: &Path, source: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
         let path = catalog.to_owned();
+        // SQLite's memory shared between processes is a file, and has no other error for a disk that is full.
+        let shared =
+            source.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
         match source.sqlite_error_code() {
+            _ if shared => Self::DiskFull { path, doing },
             Some(ErrorCode::DiskFull) => Self::DiskFull { path, doing },
             Some(ErrorCode::PermissionDenied | ErrorCode::ReadOnly | ErrorCode::CannotOpen) => {
                 Self::Permission { path, doing }

@@ -79,9 +79,11 @@ fn checked(layout: &Layout, known: &str) -> Result<Key, StoreError> {
 
 fn read(layout: &Layout) -> Result<Option<Key>, StoreError> {
     let path = layout.key();
+    let no_key = |path| StoreError::Key { path, what: "is no key (64 hex digits)" };
     match fs::read_to_string(&path) {
-        Ok(text) => Key::from_hex(&text).map(Some).ok_or(StoreError::Key { path, what: "is no key (64 hex digits)" }),
+        Ok(text) => Key::from_hex(&text).map(Some).ok_or(no_key(path)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(no_key(path)),
         Err(error) => Err(StoreError::io("reading", &path, error)),
     }
 }

@@ -19,6 +19,14 @@ pub(super) fn share(layout: &Layout, disk: &Disk, snapshot: i64) -> Result<File,
     Ok(file)
 }
 
+/// The latest snapshot that was ever leased, 0 before the first. Every commit leaves a lease of its snapshot, so this is
+/// known outside of the catalog.
+pub(super) fn latest(layout: &Layout) -> Result<i64, StoreError> {
+    let dir = layout.leases();
+    let names = Disk::names(&dir).map_err(|error| StoreError::io("listing", &dir, error))?;
+    Ok(names.iter().filter_map(|name| Layout::parse_lease(name)).max().unwrap_or(0))
+}
+
 /// The snapshots that somebody holds, ascending. Lease files below `head` that nobody holds are removed.
 pub(super) fn held(layout: &Layout, disk: &Disk, head: i64) -> Result<Vec<i64>, StoreError> {
     let dir = layout.leases();

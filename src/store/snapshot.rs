@@ -28,7 +28,7 @@ impl Snapshot {
     /// Takes the lease first and reads the list second; starts over when the head moved in between.
     pub(super) fn take(layout: &Layout, disk: &Disk, catalog: &Catalog) -> Result<Self, StoreError> {
         loop {
-            let id = catalog.head()?;
+            let id = catalog.head_after(super::lease::latest(layout)?)?;
             let lease = super::lease::share(layout, disk, id)?;
             let listing = catalog.listing()?;
             if listing.head == id {

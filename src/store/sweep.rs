@@ -44,6 +44,13 @@ pub(super) fn uncommitted(
     Ok(())
 }
 
+/// After a commit, and when a writer begins: the snapshot is known outside of the catalog, and the catalog is whole
+/// without its log.
+pub(super) fn settle(layout: &Layout, disk: &Disk, catalog: &Catalog) -> Result<(), StoreError> {
+    lease::share(layout, disk, catalog.head()?)?;
+    catalog.fold()
+}
+
 /// Unlinks replaced parts that no lease covers, makes that durable, and only then forgets their rows; and forgets what
 /// was once said about who is who, where no lease covers it.
 pub(super) fn replaced(layout: &Layout, disk: &Disk, catalog: &mut Catalog) -> Result<(), StoreError> {

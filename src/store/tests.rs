@@ -293,6 +293,35 @@ fn newer_and_foreign_catalogs_are_refused() {
     assert!(matches!(Store::open(store.dir()), Err(StoreError::NewerVersion { .. })));
 }
 
+/// One flipped bit in the log took every commit in it away, and the store was a sound, empty one.
+#[test]
+fn a_catalog_that_lost_its_log_is_damaged_not_older() {
+    let (dir, store) = fresh();
+    ingest(&mut store.writer().unwrap(), day("2026-01-05"), 100, "a").unwrap();
+    let log = store.dir().join("catalog.sqlite-wal");
+    assert_eq!(std::fs::metadata(&log).map_or(0, |log| log.len()), 0, "a commit leaves the catalog whole");
+    // Not while somebody reads.
+    let reader = rusqlite::Connection::open(store.catalog_path()).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM jq_meta").unwrap();
+    ingest(&mut store.writer().unwrap(), day("2026-01-05"), 100, "b").unwrap();
+    for at in [None, Some(9), Some(4_200)] {
+        let copy = dir.path().join(format!("{at:?}"));
+        crash::copy(store.dir(), &copy);
+        std::fs::remove_file(copy.join("catalog.sqlite-shm")).unwrap();
+        let log = copy.join("catalog.sqlite-wal");
+        let mut bytes = std::fs::read(&log).unwrap();
+        match at {
+            None => bytes.clear(),
+            Some(at) => bytes[at] ^= 1,
+        }
+        std::fs::write(&log, bytes).unwrap();
+        let lost = Store::open(&copy).unwrap();
+        for error in [lost.snapshot().unwrap_err(), lost.writer().unwrap_err()] {
+            assert!(error.is_damage() && error.to_string().contains("catalog.sqlite-wal"), "{at:?}: {error}");
+        }
+    }
+}
+
 #[test]
 fn a_snapshot_whose_time_is_no_time_is_damage_not_1970() {
     let (_dir, store) = fresh();

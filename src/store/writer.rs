@@ -8,6 +8,7 @@ use super::catalog::Catalog;
 use super::commit::Commit;
 use super::disk::Disk;
 use super::layout::{Layout, Table};
+use super::lease;
 use super::links::Linking;
 use super::lock::WriterLock;
 use super::part::PartFile;
@@ -36,11 +37,13 @@ impl Writer {
     pub(super) fn open(layout: &Layout, disk: &Disk, linking: Linking) -> Result<Self, StoreError> {
         let (lock, announced) = WriterLock::take(layout, disk)?;
         let mut catalog = Catalog::open_writer(layout)?;
+        catalog.head_after(lease::latest(layout)?)?;
         let head = catalog.listing()?.head;
         sweep::temporary(layout, disk)?;
         sweep::uncommitted(layout, disk, &catalog, &announced)?;
         lock.clear()?;
         sweep::replaced(layout, disk, &mut catalog)?;
+        sweep::settle(layout, disk, &catalog)?;
         let catalog = Mutex::new(catalog);
         Ok(Self { layout: layout.clone(), disk: disk.clone(), lock, catalog, head, spent: false, linking })
     }

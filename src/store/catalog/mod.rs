@@ -43,6 +43,9 @@ use crate::time::{DAY, Day, SECOND};
 /// How long a statement waits for another connection's lock: a checkpoint, or a foreign reader's start.
 const BUSY: Duration = Duration::from_secs(10);
 
+/// How long the log's emptying waits for readers of it.
+const FOLD: Duration = Duration::from_millis(50);
+
 /// An open connection to the catalog.
 #[derive(Debug)]
 pub(super) struct Catalog {
@@ -137,6 +140,15 @@ impl Catalog {
     fn durable(&self) -> Result<(), StoreError> {
         let settings = "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;";
         self.connection.execute_batch(settings).map_err(|error| StoreError::catalog("opening", &self.path, error))
+    }
+
+    /// Moves what the log holds into the catalog and empties the log, unless somebody reads at the moment: SQLite cannot
+    /// tell a damaged log from a short one, and erased bytes stay in it.
+    pub(super) fn fold(&self) -> Result<(), StoreError> {
+        let fail = self.fail("emptying the log of");
+        self.connection.busy_timeout(FOLD).map_err(&fail)?;
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(&fail)?;
+        self.connection.busy_timeout(BUSY).map_err(fail)
     }
 
     fn fail(&self, doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {

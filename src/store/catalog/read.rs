@@ -72,6 +72,9 @@ impl Catalog {
             .connection
             .query_row("SELECT count(*) > 0 FROM sqlite_master WHERE name = 'jq_meta'", [], |row| row.get(0))
             .map_err(&fail)?;
+        if !ours && self.layout.data().is_dir() {
+            return Err(self.damaged("it holds none of journeyql's tables".to_owned()));
+        }
         if !ours {
             let why = "its catalog.sqlite was not made by journeyql";
             return Err(StoreError::NotAStore { dir, why });
@@ -107,6 +110,18 @@ impl Catalog {
         head(&self.connection).map_err(self.fail("reading the head"))
     }
 
+    /// The last snapshot, which is not before one that was committed: a catalog whose log is gone or has one flipped bit
+    /// is an older catalog to SQLite, and rows would be missing without a word.
+    pub(in crate::store) fn head_after(&self, committed: i64) -> Result<i64, StoreError> {
+        let head = self.own_head(&self.connection)?;
+        if head >= committed {
+            return Ok(head);
+        }
+        let log = format!("{}-wal", self.path.display());
+        Err(self
+            .damaged(format!("it ends at snapshot {head}, but {committed} was committed; {log} is damaged or gone")))
+    }
+
     /// The live parts and the sources of the head, in one read transaction.
     pub(in crate::store) fn listing(&self) -> Result<Listing, StoreError> {
         let fail = self.fail("reading the list of parts");
@@ -135,12 +150,7 @@ impl Catalog {
     /// Refuses a catalog that somebody else wrote to. One query each; none reads more than the list of parts.
     pub(super) fn check_foreign(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
         let fail = self.fail("looking for foreign writes");
-        let head = head(tx).map_err(&fail)?;
-        let ours = meta(tx, "head").map_err(&fail)?;
-        if ours != Some(head.to_string()) {
-            let ours = ours.unwrap_or_else(|| "unknown".to_owned());
-            return Err(self.foreign(format!("its last snapshot is {head}, journeyql's own is {ours}")));
-        }
+        let head = self.own_head(tx)?;
         let schema: i64 = tx
             .query_row("SELECT schema_version FROM ducklake_snapshot WHERE snapshot_id = ?1", [head], |row| row.get(0))
             .map_err(&fail)?;
@@ -158,6 +168,19 @@ impl Catalog {
             }
         }
         Ok(())
+    }
+
+    /// The last snapshot, if it is one of ours.
+    fn own_head(&self, connection: &Connection) -> Result<i64, StoreError> {
+        let sql = "SELECT max(snapshot_id), (SELECT value FROM jq_meta WHERE key = 'head') FROM ducklake_snapshot";
+        let (head, ours): (i64, Option<String>) = connection
+            .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .map_err(self.fail("reading the head"))?;
+        if ours.as_deref() == Some(&*head.to_string()) {
+            return Ok(head);
+        }
+        let ours = ours.unwrap_or_else(|| "unknown".to_owned());
+        Err(self.foreign(format!("its last snapshot is {head}, journeyql's own is {ours}")))
     }
 
     /// Replaced parts that were not yet unlinked.

@@ -7,6 +7,7 @@
 //! | `folder` nothing lies in `data/` that no commit names | ✓ | ✓ |
 //! | `totals` of a table over its parts | ✓ | ✓ |
 //! | `conservation` lines = stored + quarantined + dropped + duplicates, and the sums of the tables | ✓ | ✓ |
+//! | `key` of the masks is the store's own | ✓ | ✓ |
 //! | `checksum` of every byte | | ✓ |
 //! | `schema`, `day`, `order`, `statistics` of every row | | ✓ |
 //! | `conservation` stored and quarantined rows of every source | | ✓ |
@@ -83,6 +84,7 @@ impl Store {
             if deep { catalog.file_stats()? } else { BTreeMap::new() }
         };
         sources::check_sums(&snapshot, &mut findings);
+        check_key(self, &mut findings)?;
         let parts: Vec<&Part> = snapshot.events().iter().chain(snapshot.quarantine()).collect();
         let mut counted = BTreeMap::new();
         let mut all_read = deep;
@@ -130,6 +132,18 @@ fn check_catalog(catalog: &Catalog, findings: &mut Vec<Finding>) -> Result<(), S
         findings.push(Finding { file, check: "catalog", what, next: "restore the store from a copy" });
     }
     Ok(())
+}
+
+/// The key of the masks is the one that the catalog knows, where it knows one.
+fn check_key(store: &Store, findings: &mut Vec<Finding>) -> Result<(), StoreError> {
+    match store.key() {
+        Err(error) if error.is_damage() => {
+            let next = "put the store's own key back from a copy";
+            findings.push(Finding { file: Some(store.layout.key()), check: "key", what: error.to_string(), next });
+            Ok(())
+        }
+        other => other.map(drop),
+    }
 }
 
 /// Looks at every part, on as many threads as there are cores; results in order of the parts.
