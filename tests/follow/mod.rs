@@ -6,7 +6,6 @@
 #![cfg(unix)]
 
 mod appending;
-mod kill;
 mod rotation;
 mod stream;
 

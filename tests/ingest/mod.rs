@@ -35,7 +35,7 @@ pub struct Place {
 }
 
 /// All that a store holds, in an order of its own.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tables {
     pub events: Vec<String>,
     pub quarantine: Vec<String>,
@@ -44,6 +44,25 @@ pub struct Tables {
 }
 
 impl Tables {
+    pub fn of(store: &Store) -> Self {
+        let snapshot = store.snapshot().unwrap();
+        let rows = |table| {
+            let mut rows: Vec<String> = snapshot.parts(table).iter().flat_map(rows).collect();
+            rows.sort();
+            rows
+        };
+        let sources = snapshot.sources().iter().map(|row| {
+            assert_eq!(row.contradiction(), None, "{}", row.name);
+            let counts = [row.offset, row.lines, row.stored, row.quarantined, row.dropped, row.duplicates];
+            (row.source_id.clone(), counts)
+        });
+        let tables =
+            Self { events: rows(Table::Events), quarantine: rows(Table::Quarantine), sources: sources.collect() };
+        let sum = |at: usize| tables.sources.values().map(|counts| counts[at]).sum::<u64>();
+        assert_eq!((tables.events.len() as u64, tables.quarantine.len() as u64), (sum(2), sum(3)));
+        tables
+    }
+
     /// Both are the same; else the first rows that only one of them has.
     #[track_caller]
     pub fn assert_same(&self, other: &Self, what: &str) {
@@ -110,22 +129,7 @@ impl Place {
     }
 
     pub fn tables(&self) -> Tables {
-        let snapshot = self.store.snapshot().unwrap();
-        let rows = |table| {
-            let mut rows: Vec<String> = snapshot.parts(table).iter().flat_map(rows).collect();
-            rows.sort();
-            rows
-        };
-        let sources = snapshot.sources().iter().map(|row| {
-            assert_eq!(row.contradiction(), None, "{}", row.name);
-            let counts = [row.offset, row.lines, row.stored, row.quarantined, row.dropped, row.duplicates];
-            (row.source_id.clone(), counts)
-        });
-        let tables =
-            Tables { events: rows(Table::Events), quarantine: rows(Table::Quarantine), sources: sources.collect() };
-        let sum = |at: usize| tables.sources.values().map(|counts| counts[at]).sum::<u64>();
-        assert_eq!((tables.events.len() as u64, tables.quarantine.len() as u64), (sum(2), sum(3)));
-        tables
+        Tables::of(&self.store)
     }
 
     /// Live parts of events, by day.
