@@ -62,6 +62,20 @@ pub enum StoreError {
     Unknown,
 }
 
+/// Our own statements do not fit what they find, so it is not what we wrote.
+const fn is_misread(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error as E;
+    matches!(
+        error,
+        E::SqlInputError { .. }
+            | E::FromSqlConversionFailure(..)
+            | E::IntegralValueOutOfRange(..)
+            | E::InvalidColumnType(..)
+            | E::QueryReturnedNoRows
+            | E::Utf8Error(..)
+    )
+}
+
 impl StoreError {
     /// The store, not the request, is at fault: exit code 5.
     #[must_use]
@@ -113,6 +127,7 @@ impl StoreError {
                 dir: catalog.parent().unwrap_or(catalog).to_owned(),
                 holder: "another program (it holds the catalog's lock)".to_owned(),
             },
+            _ if is_misread(&source) => Self::DamagedCatalog { catalog: path, detail: format!("{doing}: {source}") },
             _ => Self::Catalog { catalog: path, doing, source },
         }
     }

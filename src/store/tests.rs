@@ -297,13 +297,13 @@ fn newer_and_foreign_catalogs_are_refused() {
 #[test]
 fn a_catalog_that_lost_its_log_is_damaged_not_older() {
     let (dir, store) = fresh();
-    ingest(&mut store.writer().unwrap(), day("2026-01-05"), 100, "a").unwrap();
+    ingest(&mut store.writer(Linking::default()).unwrap(), day("2026-01-05"), 100, "a").unwrap();
     let log = store.dir().join("catalog.sqlite-wal");
     assert_eq!(std::fs::metadata(&log).map_or(0, |log| log.len()), 0, "a commit leaves the catalog whole");
     // Not while somebody reads.
     let reader = rusqlite::Connection::open(store.catalog_path()).unwrap();
     reader.execute_batch("BEGIN; SELECT * FROM jq_meta").unwrap();
-    ingest(&mut store.writer().unwrap(), day("2026-01-05"), 100, "b").unwrap();
+    ingest(&mut store.writer(Linking::default()).unwrap(), day("2026-01-05"), 100, "b").unwrap();
     for at in [None, Some(9), Some(4_200)] {
         let copy = dir.path().join(format!("{at:?}"));
         crash::copy(store.dir(), &copy);
@@ -316,7 +316,7 @@ fn a_catalog_that_lost_its_log_is_damaged_not_older() {
         }
         std::fs::write(&log, bytes).unwrap();
         let lost = Store::open(&copy).unwrap();
-        for error in [lost.snapshot().unwrap_err(), lost.writer().unwrap_err()] {
+        for error in [lost.snapshot().unwrap_err(), lost.writer(Linking::default()).unwrap_err()] {
             assert!(error.is_damage() && error.to_string().contains("catalog.sqlite-wal"), "{at:?}: {error}");
         }
     }
