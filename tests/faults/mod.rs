@@ -56,6 +56,7 @@ const VERBS: &[Verb] = &[
     verb("compact", &["compact"]),
     verb("retain", &["retain", "--days", "89"]),
     verb("quarantine drop", &["quarantine", "drop", "--all"]),
+    verb("identity link", &["identity", "link", "anon:elsewhere", "u00001"]),
 ];
 
 enum Check {

@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
-use journeyql::store::Store;
+use journeyql::store::{Linking, Store};
 
 use super::scene::{Bench, signal, wait};
 use super::{Turn, Verb, trace};
@@ -42,7 +42,7 @@ pub fn second_writer(bench: &Bench, verb: &Verb, _: &mut Turn) {
         Store::create(&scene.store).unwrap();
     }
     let store = Store::open(&scene.store).unwrap();
-    let (before, writer) = (scene.state(), store.writer().unwrap());
+    let (before, writer) = (scene.state(), store.writer(Linking::default()).unwrap());
     let end = scene.finish(&[]);
     let named = end.stderr.contains("in use") && end.stderr.contains(&format!("process {}", std::process::id()));
     assert!(end.code() == Some(4) && named, "{}: {}", end.status, end.stderr);

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use journeyql::config::Config;
+use journeyql::identity::Links;
 use journeyql::ingest::{IngestError, IngestOptions, IngestReport, Quiet, ingest};
 use journeyql::store::{Part, Store, Table};
 use journeyql::time::Day;
@@ -41,6 +42,8 @@ pub struct Tables {
     pub quarantine: Vec<String>,
     /// By source id: offset, lines, stored, quarantined, dropped, duplicates.
     pub sources: BTreeMap<String, [u64; 6]>,
+    /// What is known about who is who.
+    pub links: Links,
 }
 
 impl Tables {
@@ -56,8 +59,9 @@ impl Tables {
             let counts = [row.offset, row.lines, row.stored, row.quarantined, row.dropped, row.duplicates];
             (row.source_id.clone(), counts)
         });
-        let tables =
-            Self { events: rows(Table::Events), quarantine: rows(Table::Quarantine), sources: sources.collect() };
+        let (events, quarantine) = (rows(Table::Events), rows(Table::Quarantine));
+        let links = store.links(&snapshot).unwrap();
+        let tables = Self { events, quarantine, sources: sources.collect(), links };
         let sum = |at: usize| tables.sources.values().map(|counts| counts[at]).sum::<u64>();
         assert_eq!((tables.events.len() as u64, tables.quarantine.len() as u64), (sum(2), sum(3)));
         tables
@@ -70,6 +74,7 @@ impl Tables {
             left.iter().filter(|row| !right.contains(row)).take(3).cloned().collect::<Vec<_>>()
         };
         assert_eq!(self.sources, other.sources, "{what}");
+        assert_eq!(self.links, other.links, "{what}");
         for (left, right) in [(&self.events, &other.events), (&self.quarantine, &other.quarantine)] {
             assert!(
                 left == right,
