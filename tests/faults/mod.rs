@@ -56,7 +56,8 @@ const VERBS: &[Verb] = &[
     verb("compact", &["compact"]),
     verb("retain", &["retain", "--days", "89"]),
     verb("quarantine drop", &["quarantine", "drop", "--all"]),
-    verb("identity link", &["identity", "link", "anon:elsewhere", "u00001"]),
+    verb("forget", &["forget", "wanda.somebody"]),
+    verb("identity link", &["identity", "link", "anon:elsewhere", "wanda.somebody"]),
 ];
 
 enum Check {
@@ -107,7 +108,7 @@ const TABLE: &[Row] = &[
     once("a flipped byte in a quarantine part", "verify: exit 5, names it", damage::flipped_quarantine),
     once(
         "a flipped byte in the catalog",
-        "exit 5, names it, or nothing that was stored differs",
+        "verify: exit 5, names a file, or no line and no counter differs",
         damage::flipped_catalog,
     ),
     once("a damaged key of the masks", "verify and ingest: exit 5, name it; it is not replaced", damage::key),

@@ -79,7 +79,9 @@ pub fn readers(bench: &Bench, verb: &Verb, turn: &mut Turn) {
                 work.join().unwrap()
             })
         });
-        assert_eq!(end.code(), Some(0), "{}", end.stderr);
+        // Who is forgotten is told of as long as somebody reads the files of before.
+        let held = end.code() == Some(5) && end.stderr.contains("a reader holds");
+        assert!(end.code() == Some(0) || held, "{} {}", end.status, end.stderr);
         let after = look();
         assert_eq!(after.0, Some(0), "{}", after.1);
         let turned = seen.iter().position(|found| *found == after).unwrap_or(seen.len());

@@ -22,6 +22,11 @@ pub const NOW: &str = "2025-06-01";
 const DEADLINE: Duration = Duration::from_mins(2);
 /// Other rules than those that the first lines were read under.
 const OTHER_RULES: &str = "[pages]\nids = false\n[steps]\nredirects = true\n";
+/// Whom a verb may name, in every log.
+const SOMEBODY: &str =
+    "{\"user_id\":\"wanda.somebody\",\"anonymous_id\":\"wandas-device-1\",\"ts\":\"2025-03-04T10:00:00Z\",\"page\":\"/\"}
+{\"anonymous_id\":\"wandas-device-1\",\"ts\":\"2025-03-05T10:00:00Z\",\"page\":\"/cart\"}
+";
 /// What may lie in a store's folder when nobody writes.
 const NAMES: [&str; 8] = [
     "catalog.sqlite",
@@ -81,6 +86,7 @@ impl Bench {
         let plan = Plan { lines: 3_000, days: 5, seed };
         let (mut web, mut app) = (Vec::new(), Vec::new());
         access_log(&plan, &mut web).unwrap();
+        app.extend_from_slice(SOMEBODY.as_bytes());
         app_events(&plan, &mut app).unwrap();
         // A third of the logs in three pieces: several parts a day.
         for share in 1..=3 {
