@@ -29,7 +29,8 @@ pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, F
     } else {
         let would = if dry_run { "would be erased" } else { "erased" };
         print(|out| {
-            writeln!(out, "{would} (audit: {}):", erased.hash)?;
+            let hash = if erased.hash.is_empty() { String::new() } else { format!(" (audit: {})", erased.hash) };
+            writeln!(out, "{would}{hash}:")?;
             writeln!(out, "  ids                {:>12}", erased.ids)?;
             if erased.shared_ids > 0 {
                 writeln!(out, "  ids of others too  {:>12}  only their time on them", erased.shared_ids)?;

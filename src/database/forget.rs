@@ -2,8 +2,9 @@
 
 use super::statement::literal;
 use super::{Database, Error};
-use crate::identity::People;
+use crate::identity::{People, is_junk};
 use crate::maintain::{self, Erased, MaintainError, Someone};
+use crate::privacy::TELLING_BYTES;
 use crate::store::Proof;
 use crate::time;
 
@@ -15,25 +16,23 @@ impl Database {
     pub fn forget(&self, user: &str, dry_run: bool) -> Result<(Erased, Option<Proof>), Error> {
         let who = self.someone(user)?;
         let now = self.now.unwrap_or_else(time::now_micros);
-        let (erased, identifiers) = maintain::forget(&self.store, &self.config, &who, now, dry_run)?;
-        if dry_run {
-            return Ok((erased, None));
-        }
-        Ok((erased, Some(self.store.prove_gone(&identifiers)?)))
+        Ok(maintain::forget(&self.store, &self.config, &who, now, dry_run)?)
     }
 
     /// Everything that is known of a person, as queries whose column `record` says what a row is. The audit notes that
     /// it was asked for.
     ///
     /// # Errors
-    /// Nobody has the id, or the audit cannot be written.
+    /// The id is nobody's or several people's, or the audit cannot be written.
     pub fn known_of(&self, user: &str) -> Result<Vec<String>, Error> {
         let who = self.someone(user)?;
-        let people = People::new(&self.store.links(&self.snapshot()?)?);
-        let (_, identifiers) = maintain::identifiers(&people, &who);
+        let people = People::new(self.store.links(&self.snapshot()?)?);
+        let (_, identifiers) = maintain::identifiers(&people, &who)?;
         let person = literal(&who.person);
+        // A short id is an accident unless it stands in quotes.
+        let text = |id: &str| if id.len() < TELLING_BYTES { format!("\"{id}\"") } else { id.to_owned() };
         let named: Vec<String> =
-            identifiers.ids().iter().map(|id| format!("strpos(raw, {}) > 0", literal(id))).collect();
+            identifiers.ids().map(|id| format!("strpos(raw, {}) > 0", literal(&text(id)))).collect();
         maintain::note_export(&self.store, &self.config, &who)?;
         Ok(vec![
             format!(
@@ -55,7 +54,10 @@ impl Database {
     /// The person behind an id, as the store or the input has it.
     fn someone(&self, user: &str) -> Result<Someone, Error> {
         let known = self.known_as(user)?;
-        let people = People::new(&self.store.links(&self.snapshot()?)?);
+        if is_junk(known.as_bytes()) {
+            return Err(MaintainError::NoPerson { id: known }.into());
+        }
+        let people = People::new(self.store.links(&self.snapshot()?)?);
         let mut names: Vec<&str> =
             people.owners(known.as_bytes()).into_iter().flatten().map(|owner| people.name(owner.person)).collect();
         names.sort_unstable();

@@ -20,10 +20,6 @@ impl Database {
     /// # Errors
     /// The store's key cannot be read.
     pub fn known_as(&self, id: &str) -> Result<String, Error> {
-        match id.strip_prefix("anon:") {
-            // Masks hide what is behind it.
-            Some(device) => Ok(format!("anon:{}", self.stored_id(device)?)),
-            None => self.stored_id(id),
-        }
+        self.stored_id(id)
     }
 }

@@ -90,7 +90,7 @@ impl Engine {
             .store
             .links(&options.snapshot)
             .map_err(|error| internal(&DataFusionError::External(Box::new(error))))?;
-        let people = Arc::new(People::new(&links));
+        let people = Arc::new(People::new(links));
         let source = Arc::new(Source::new(options.config, options.snapshot.id, parts, steps_where, people));
         let (snapshot, store, threads) = (options.snapshot, options.store, options.threads.max(1));
         let state = session_state(&source, &snapshot, &store, &views, &runtime, threads, &base)?;

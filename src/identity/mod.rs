@@ -17,9 +17,10 @@
 //! the events alone:
 //!
 //! ```text
-//! links.rs   what was seen and said: users on devices, equal hashes, aliases
-//! timeline.rs   a device's time ─► whose it is when        union.rs   ids that are one person, and its name
-//! people.rs  the map: (distinct_id, ts) ─► person
+//! links.rs     what was seen and said: users on devices, equal hashes, aliases
+//! timeline.rs  a device's time ─► whose it is when
+//! union.rs     ids that are one person, and its name
+//! people.rs    the map: (distinct_id, ts) ─► person
 //! ```
 
 mod links;

@@ -5,14 +5,14 @@
 //! aliases, matches ─ union ────┴─► entries: distinct_id ─► (from, to) ─► person        sorted, one probe per id
 //! ```
 //!
-//! Invariants: an id without an entry is its own person, and no other id is; the spans of an entry cover all times;
+//! Invariants: an id without an entry is its own person; the spans of an entry cover all times;
 //! original ids stay on the events.
 //!
 //! Deliberately not here: where links come from (`store/`), moving rows (`engine/scan/`).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::links::{Alias, Links, MOST_LINKS};
+use super::links::{Alias, Links, MOST_LINKS, Match};
 use super::timeline::{Span, spans};
 use super::union::Union;
 
@@ -93,43 +93,41 @@ pub struct People {
     ends: Vec<u32>,
     owners: Vec<Owner>,
     names: Vec<Box<str>>,
-    listed: Vec<Identity>,
-    rejected: Vec<Alias>,
+    /// What it follows from.
+    links: Links,
 }
 
 impl People {
     /// The map that the links make.
     #[must_use]
-    pub fn new(links: &Links) -> Self {
-        if links.is_empty() {
-            return Self { rejected: links.rejections.clone(), ..Self::default() };
-        }
-        let (devices, mut listed) = owned_devices(links);
-        let timed: HashSet<&str> = devices.iter().map(|device| device.id.as_str()).collect();
-        let matches: Vec<_> =
-            links.matches.iter().filter(|one| !timed.contains(one.distinct_id.as_str())).cloned().collect();
+    pub fn new(links: Links) -> Self {
+        let (devices, _) = owned_devices(&links);
+        let matches = open_matches(&links, &devices);
         let union = Union::new(&links.aliases, &matches);
         let said: HashSet<&str> = links.aliases.iter().map(|alias| alias.distinct_id.as_str()).collect();
-        // By id: its stretches. A person stands beside the ids that are its own.
+        // By id: its stretches.
         let mut entries: BTreeMap<&str, Vec<(i64, &str)>> = BTreeMap::new();
-        for id in union.ids() {
-            entries.insert(id, vec![(i64::MAX, union.person(id))]);
+        let owned: HashMap<&str, &Owned<'_>> =
+            devices.iter().filter(|device| !said.contains(&*device.id)).map(|device| (&*device.id, device)).collect();
+        for id in union.ids().filter(|id| union.person(id) != *id) {
+            // Who joined a device goes where the device goes.
+            let stretches = match owned.get(union.person(id)) {
+                Some(device) => stretches(device, &union),
+                None => vec![(i64::MAX, union.person(id))],
+            };
+            entries.insert(id, stretches);
         }
         // What somebody said of a device goes before what was seen on it.
         for device in devices.iter().filter(|device| !said.contains(device.id.as_str())) {
             entries.insert(&device.id, stretches(device, &union));
         }
-        let persons: Vec<&str> = entries.values().flatten().map(|(_, person)| *person).collect();
-        for person in persons {
-            entries.entry(person).or_insert_with(|| vec![(i64::MAX, person)]);
-        }
-        listed.extend(listing(links, &matches, &devices, &said, &union));
-        listed.sort_by(|a, b| (&a.distinct_id, a.from, &a.person).cmp(&(&b.distinct_id, b.from, &b.person)));
-        Self { rejected: links.rejections.clone(), ..Self::packed(&entries, listed) }
+        let people = Self::packed(&entries);
+        drop((entries, owned));
+        Self { links, ..people }
     }
 
-    fn packed(entries: &BTreeMap<&str, Vec<(i64, &str)>>, listed: Vec<Identity>) -> Self {
-        let mut people = Self { listed, ..Self::default() };
+    fn packed(entries: &BTreeMap<&str, Vec<(i64, &str)>>) -> Self {
+        let mut people = Self::default();
         let mut numbers: HashMap<&str, u32> = HashMap::new();
         for (id, stretches) in entries {
             people.ids.push((*id).into());
@@ -154,14 +152,19 @@ impl People {
 
     /// The rows of the table `identities`, by id.
     #[must_use]
-    pub fn identities(&self) -> &[Identity] {
-        &self.listed
+    pub fn identities(&self) -> Vec<Identity> {
+        let (devices, mut rows) = owned_devices(&self.links);
+        let matches = open_matches(&self.links, &devices);
+        let union = Union::new(&self.links.aliases, &matches);
+        rows.extend(listing(&self.links, &matches, &devices, &union));
+        rows.sort_by(|a, b| (&a.distinct_id, a.from, &a.person).cmp(&(&b.distinct_id, b.from, &b.person)));
+        rows
     }
 
     /// The pairs of ids that are not one person, as somebody said.
     #[must_use]
     pub fn rejected(&self) -> &[Alias] {
-        &self.rejected
+        &self.links.rejections
     }
 
     /// The name of a person by its number.
@@ -192,7 +195,7 @@ impl People {
         Some(&self.owners[from as usize..self.ends[place] as usize])
     }
 
-    /// The owners of an id, ascending in time; `None`: it is its own person, and no other id is.
+    /// The owners of an id, ascending in time; `None`: it is its own person.
     #[must_use]
     pub fn owners(&self, id: &[u8]) -> Option<&[Owner]> {
         let place = self.ids.partition_point(|it| it.as_bytes() < id);
@@ -221,6 +224,17 @@ impl People {
             from = end as usize;
         }
         ids
+    }
+
+    /// The ids that are somebody else's at some time: all, or those of these persons (ascending).
+    #[must_use]
+    pub fn redirected(&self, persons: Option<&[String]>) -> Vec<String> {
+        match persons {
+            None => self.ids.iter().map(ToString::to_string).collect(),
+            Some(persons) => {
+                self.ids_of(persons).into_iter().filter(|id| self.owners(id.as_bytes()).is_some()).collect()
+            }
+        }
     }
 
     /// Everything that is a person's. Stretches of one id follow each other.
@@ -272,7 +286,7 @@ impl Owned<'_> {
 
 /// The devices with their owners, without the links of ids that have too many; and those ids.
 fn owned_devices(links: &Links) -> (Vec<Owned<'_>>, Vec<Identity>) {
-    let mut devices_of: HashMap<&str, usize> = HashMap::new();
+    let mut devices_of: HashMap<&str, usize> = HashMap::with_capacity(links.devices.len());
     let mut stopped = Vec::new();
     let mut stop = |distinct_id: &str, linked: usize, what: &str| {
         let evidence = format!("linked to {linked} {what}, at most {MOST_LINKS} are believed");
@@ -333,13 +347,17 @@ fn stretches<'a>(device: &'a Owned<'a>, union: &Union<'a>) -> Vec<(i64, &'a str)
     stretches
 }
 
-fn listing<'a>(
-    links: &'a Links,
-    matches: &'a [super::links::Match],
-    devices: &'a [Owned<'a>],
-    said: &HashSet<&str>,
-    union: &Union<'a>,
-) -> Vec<Identity> {
+/// The matches of ids that are not a device with an owner: its users say whose it is.
+fn open_matches(links: &Links, devices: &[Owned<'_>]) -> Vec<Match> {
+    if links.matches.is_empty() {
+        return Vec::new();
+    }
+    let owned: HashSet<&str> = devices.iter().map(|device| device.id.as_str()).collect();
+    links.matches.iter().filter(|one| !owned.contains(one.distinct_id.as_str())).cloned().collect()
+}
+
+fn listing<'a>(links: &'a Links, matches: &'a [Match], devices: &'a [Owned<'a>], union: &Union<'a>) -> Vec<Identity> {
+    let said: HashSet<&str> = links.aliases.iter().map(|alias| alias.distinct_id.as_str()).collect();
     let bound = |ts: i64, none: i64| (ts != none).then_some(ts);
     let mut rows = Vec::new();
     for device in devices.iter().filter(|device| !said.contains(device.id.as_str())) {

@@ -29,7 +29,7 @@ use super::source::identify::PARQUET;
 use crate::event::{Reject, RejectReason};
 use crate::limits;
 use crate::parse::{ColumnParser, Outcome};
-use crate::privacy::FORGOTTEN;
+use crate::privacy::ERASED;
 use crate::store::SourceRow;
 
 /// Batches that the reader may be ahead.
@@ -153,7 +153,7 @@ impl Reading<'_, '_, '_> {
     fn refuse_row(&mut self, number: usize, row: u64, reason: RejectReason, raw: &[u8]) {
         let source = u32::try_from(number).unwrap_or(u32::MAX);
         if self.run.rules.is_forgotten(raw) {
-            self.group.pending[number].tally.drop_by(FORGOTTEN);
+            self.group.pending[number].tally.drop_by(ERASED);
             return;
         }
         let kept = self.run.rules.kept(raw);

@@ -15,8 +15,8 @@ use super::rewrite::rewrite;
 use crate::config::Config;
 use crate::event::Column;
 use crate::identity::{People, Stretch};
-use crate::privacy::{FORGOTTEN, Identifiers, tombstone};
-use crate::store::{Erasure, Linking, Part, Store, Table, part_options};
+use crate::privacy::{ERASED, Identifiers, Tombstone, tombstone};
+use crate::store::{Erasure, Linking, Part, Proof, Store, Table, part_options};
 
 /// What went, or would go.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -44,32 +44,38 @@ pub struct Someone {
 }
 
 /// The stretches of a person, and what tells of them and nobody else.
-#[must_use]
-pub fn identifiers(people: &People, who: &Someone) -> (Vec<Stretch>, Identifiers) {
+///
+/// # Errors
+/// There are more ids than can be looked for.
+pub fn identifiers(people: &People, who: &Someone) -> Result<(Vec<Stretch>, Identifiers), MaintainError> {
     let stretches = people.stretches(&who.person);
     let own = stretches.iter().filter(|stretch| stretch.is_whole()).map(|stretch| stretch.id.clone());
     let bare = |id: String| [id.strip_prefix("anon:").or(id.strip_prefix("sid:")).map(str::to_owned), Some(id)];
     let ids = own.flat_map(bare).flatten().chain(who.spellings.iter().cloned());
-    let identifiers = Identifiers::new(ids);
-    (stretches, identifiers)
+    let identifiers = Identifiers::new(ids).map_err(MaintainError::Config)?;
+    Ok((stretches, identifiers))
 }
 
-/// Erases somebody. Their lines stay counted, as dropped by the rule `forgotten`; with `dry_run` nothing is changed.
+/// Erases somebody and looks for what is left. Their lines stay counted, as dropped by the rule `erased`; with
+/// `dry_run` nothing is changed and nothing is looked for.
 ///
 /// # Errors
-/// Somebody else writes, a part cannot be read, or the disk is full; the store is as it was then.
+/// Nobody has the id, somebody else writes, a part cannot be read, or the disk is full; the store is as it was then.
+/// Only the proof may fail after the commit: it names the file.
 pub fn forget(
     store: &Store,
     config: &Config,
     who: &Someone,
     now: i64,
     dry_run: bool,
-) -> Result<(Erased, Identifiers), MaintainError> {
+) -> Result<(Erased, Option<Proof>), MaintainError> {
     let mut writer = store.writer(Linking::new(&config.identity))?;
-    let Some(key) = writer.key(true)? else { return Err(MaintainError::Config("the store has no key".to_owned())) };
+    let key = writer.key(!dry_run)?;
     let snapshot = writer.snapshot()?;
-    let (stretches, identifiers) = identifiers(&People::new(&store.links(&snapshot)?), who);
-    let hash = tombstone(&key, &who.person, (i64::MIN, i64::MAX)).hash;
+    let (stretches, identifiers) = identifiers(&People::new(store.links(&snapshot)?), who)?;
+    let always = (i64::MIN, i64::MAX);
+    let hash = key.as_ref().map(|key| tombstone(key, &who.person, always).hash).unwrap_or_default();
+    let known_gone = writer.forgotten()?.iter().any(|stone| stone.hash == hash);
     let own = stretches.iter().filter(|stretch| stretch.is_whole()).count();
     let mut report = Erased { ids: own, shared_ids: stretches.len() - own, hash, ..Erased::default() };
     let theirs = Theirs::new(&stretches, &identifiers);
@@ -94,10 +100,19 @@ pub fn forget(
         add.push(new);
     }
     report.files = remove.len();
-    if dry_run {
-        return Ok((report, identifiers));
+    if remove.is_empty() && stretches.len() < 2 && !known_gone {
+        return Err(MaintainError::Unknown { id: who.person.clone() });
     }
-    let rows = account.sources(snapshot.sources(), FORGOTTEN, now)?;
+    let Some(key) = key.filter(|_| !dry_run) else { return Ok((report, None)) };
+    let rows = account.sources(snapshot.sources(), ERASED, now)?;
+    // What others do on an id later is theirs.
+    let end = snapshot.watermark().map_or(i64::MAX, |latest| latest.saturating_add(1));
+    let until = |stretch: &Stretch| if stretch.is_whole() { i64::MAX } else { stretch.to.min(end) };
+    let stones = stretches.iter().map(|stretch| tombstone(&key, &stretch.id, (stretch.from, until(stretch))));
+    let words = identifiers.ids().map(|id| tombstone(&key, id, always));
+    let mut tombstones: Vec<Tombstone> = stones.chain(words).collect();
+    tombstones.sort();
+    tombstones.dedup();
     drop(snapshot);
     let mut commit = writer.begin();
     commit.replace(remove, add);
@@ -105,10 +120,6 @@ pub fn forget(
     for row in rows {
         commit.source(row);
     }
-    let stones = stretches.iter().map(|stretch| tombstone(&key, &stretch.id, (stretch.from, stretch.to)));
-    let words = identifiers.ids().iter().map(|id| tombstone(&key, id, (i64::MIN, i64::MAX)));
-    let mut tombstones: Vec<_> = stones.chain(words).collect();
-    tombstones.dedup();
     commit.erase(Erasure {
         identifiers: identifiers.clone(),
         tombstones,
@@ -118,7 +129,9 @@ pub fn forget(
     commit.audit("forget", format!("{}: {events} events, {quarantined} quarantined", report.hash));
     commit.commit()?;
     writer.checkpoint()?;
-    Ok((report, identifiers))
+    // The writer is still held, so that nobody takes a file away meanwhile.
+    let proof = store.prove_gone(&identifiers)?;
+    Ok((report, Some(proof)))
 }
 
 /// Notes that everything about somebody was handed out.
@@ -171,7 +184,7 @@ impl<'a> Theirs<'a> {
         let missing = || MaintainError::Part(crate::store::other_columns());
         if table == Table::Quarantine {
             let raw = batch.column_by_name("raw").and_then(|raw| raw.as_binary_opt::<i32>()).ok_or_else(missing)?;
-            return Ok(raw.iter().map(|line| Some(self.identifiers.are_words_of(line.unwrap_or_default()))).collect());
+            return Ok(raw.iter().map(|line| Some(self.identifiers.are_told_by(line.unwrap_or_default()))).collect());
         }
         let column = |column: Column| batch.column_by_name(column.name());
         let ids = column(Column::DistinctId).and_then(|ids| ids.as_string_opt::<i32>()).ok_or_else(missing)?;

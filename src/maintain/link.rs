@@ -45,22 +45,24 @@ pub fn say(store: &Store, config: &Config, say: Say, now: i64) -> Result<(), Mai
     let names =
         |alias: &Alias| [(id, other), (other, id)].contains(&(alias.distinct_id.as_str(), alias.person.as_str()));
     let said = links.aliases.iter().chain(&links.rejections).any(names);
-    let people = People::new(&links);
+    let people = People::new(links);
     let (what, detail, edit) = match say {
         Say::Same { id, person, why } => {
             if people.person(&id, now) == people.person(&person, now) {
                 return Err(MaintainError::AlreadyOne { id, other: person });
             }
-            let detail = format!("{id} is {person}: {why}");
+            let detail = format!("'{id}' is '{person}': {why}");
             ("identity link", detail, AliasEdit::Add(Alias { distinct_id: id, person, since: now, evidence: why }))
         }
         Say::Different { id, other, why } => {
-            let detail = format!("{id} is not {other}: {why}");
+            let detail = format!("'{id}' is not '{other}': {why}");
             let alias = Alias { distinct_id: id, person: other, since: now, evidence: why };
             ("identity reject", detail, AliasEdit::Reject(alias))
         }
         Say::Nothing { id, other } if !said => return Err(MaintainError::NothingSaid { id, other }),
-        Say::Nothing { id, other } => ("identity unlink", format!("{id} and {other}"), AliasEdit::Remove(id, other)),
+        Say::Nothing { id, other } => {
+            ("identity unlink", format!("'{id}' and '{other}'"), AliasEdit::Remove(id, other))
+        }
     };
     let mut commit = writer.begin();
     commit.alias(edit);

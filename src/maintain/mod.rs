@@ -10,7 +10,7 @@
 //! retain      days before a day go                               counted as dropped by the rule `retention`
 //! refused     refused lines that nobody wants go                 counted as dropped by the rule `steward`
 //! link        what somebody says of who is who                   no file comes or goes
-//! forget      somebody goes, with all ids                        counted as dropped by the rule `forgotten`
+//! forget      somebody goes, with all ids                        counted as dropped by the rule `erased`
 //! rebuild     every day from its stored events, elsewhere        for verify to compare with
 //! ```
 //!

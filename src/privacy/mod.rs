@@ -43,7 +43,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 
-pub use forgotten::{FORGOTTEN, Forgotten, Identifiers, TELLING_BYTES, Tombstone, tombstone};
+pub use forgotten::{ERASED, Forgotten, Identifiers, TELLING_BYTES, Tombstone, tombstone};
 pub use json::property;
 pub use key::{Key, Kind};
 

@@ -87,7 +87,7 @@ fn raw(file: &File, path: &Path, identifiers: &Identifiers) -> Result<bool, Stor
     let mut reader = file;
     let mut window = vec![0; 4 << 20];
     // What may begin in one window and end in the next.
-    let overlap = identifiers.ids().iter().map(String::len).max().unwrap_or(0);
+    let overlap = identifiers.longest();
     let mut kept = 0;
     loop {
         let read = reader.read(&mut window[kept..]).map_err(|error| StoreError::io("reading", path, error))?;
@@ -95,7 +95,7 @@ fn raw(file: &File, path: &Path, identifiers: &Identifiers) -> Result<bool, Stor
             return Ok(false);
         }
         let filled = kept + read;
-        if identifiers.are_told_by(&window[..filled]) {
+        if identifiers.are_inside(&window[..filled]) {
             return Ok(true);
         }
         kept = overlap.min(filled);
@@ -108,25 +108,15 @@ fn decoded(file: &File, path: &Path, identifiers: &Identifiers, values: &mut u64
     let failed = |error| StoreError::encode(path, error);
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let plain = ArrowReaderMetadata::load(file, options.clone()).map_err(failed)?;
-    for (leaf, field) in plain.schema().fields().iter().enumerate() {
-        if !matches!(field.data_type(), DataType::Utf8 | DataType::Binary) {
-            continue;
-        }
+    let schema = plain.schema();
+    let is_text = |leaf: &usize| matches!(schema.field(*leaf).data_type(), DataType::Utf8 | DataType::Binary);
+    for leaf in (0..schema.fields().len()).filter(is_text) {
         for (number, group) in plain.metadata().row_groups().iter().enumerate() {
             let is_coded = group.column(leaf).dictionary_page_offset().is_some();
-            let kind = match field.data_type() {
-                DataType::Utf8 if is_coded => DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into()),
-                DataType::Utf8 => DataType::Utf8View,
-                other => other.clone(),
-            };
-            let fields: Vec<Field> = plain.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
-            let mut fields = fields;
-            fields[leaf] = fields[leaf].clone().with_data_type(kind);
-            let metadata = ArrowReaderMetadata::try_new(
-                plain.metadata().clone(),
-                options.clone().with_schema(Schema::new(fields).into()),
-            )
-            .map_err(failed)?;
+            let mut fields: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone()).collect();
+            fields[leaf] = fields[leaf].clone().with_data_type(read_type(fields[leaf].data_type(), is_coded));
+            let options = options.clone().with_schema(Schema::new(fields).into());
+            let metadata = ArrowReaderMetadata::try_new(plain.metadata().clone(), options).map_err(failed)?;
             let handle = file.try_clone().map_err(|error| StoreError::io("reading", path, error))?;
             let mask = ProjectionMask::leaves(metadata.parquet_schema(), [leaf]);
             let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(handle, metadata)
@@ -147,6 +137,15 @@ fn decoded(file: &File, path: &Path, identifiers: &Identifiers, values: &mut u64
     Ok(false)
 }
 
+/// The type to look at a column in: each text of a dictionary once.
+fn read_type(stored: &DataType, is_coded: bool) -> DataType {
+    match stored {
+        DataType::Utf8 if is_coded => DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into()),
+        DataType::Utf8 => DataType::Utf8View,
+        other => other.clone(),
+    }
+}
+
 /// Whether a column has one; the dictionary that was `seen` last is not looked at again.
 fn has(column: &ArrayRef, identifiers: &Identifiers, seen: &mut Option<StringArray>, values: &mut u64) -> bool {
     *values += column.len() as u64;
@@ -157,13 +156,13 @@ fn has(column: &ArrayRef, identifiers: &Identifiers, seen: &mut Option<StringArr
             return false;
         }
         *seen = Some(texts.clone());
-        return texts.iter().flatten().any(|text| identifiers.is_in(text.as_bytes()));
+        return texts.iter().flatten().any(|text| identifiers.are_in_value(text.as_bytes()));
     }
     if let Some(texts) = column.as_string_view_opt() {
-        return texts.iter().flatten().any(|text| identifiers.is_in(text.as_bytes()));
+        return texts.iter().flatten().any(|text| identifiers.are_in_value(text.as_bytes()));
     }
     match column.as_binary_opt::<i32>() {
-        Some(lines) => lines.iter().flatten().any(|line| identifiers.is_in(line) || identifiers.are_words_of(line)),
+        Some(lines) => lines.iter().flatten().any(|line| identifiers.are_told_by(line)),
         // A column of another type has to be looked at before anything is proved.
         None => true,
     }

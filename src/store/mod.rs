@@ -61,7 +61,7 @@ pub use parquet::{Lines, PartWriter, fits, merge, other_columns, part_options};
 pub use part::{Checksum, NewPart, Part, PartFile};
 pub use scratch::Scratch;
 pub use snapshot::Snapshot;
-pub use source::SourceRow;
+pub use source::{AFTERWARDS, SourceRow};
 pub use verify::{Finding, VerifyReport};
 pub use writer::Writer;
 

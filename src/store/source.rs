@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+/// Rules by which lines go that were stored or refused before.
+pub const AFTERWARDS: [&str; 3] = ["retention", "erased", "steward"];
+
 /// A row of `jq_sources`. `lines = stored + quarantined + dropped + duplicates`, always.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceRow {

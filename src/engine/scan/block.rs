@@ -159,6 +159,17 @@ impl Block {
         self.serial += 1;
     }
 
+    /// Keeps these rows, in this order.
+    pub(super) fn pick(&mut self, rows: &[u32]) {
+        keep(&mut self.ts, rows);
+        keep(&mut self.labels, rows);
+        keep(&mut self.pages, rows);
+        keep(&mut self.events, rows);
+        keep(&mut self.sources, rows);
+        keep(&mut self.marks, rows);
+        self.places = Vec::new();
+    }
+
     /// Reorders the rows from `base` on: the row at `base + n` becomes the one that was at `base + order[n]`.
     pub(super) fn reorder(&mut self, base: usize, order: &[u32]) {
         permute(&mut self.ts, base, order);
@@ -169,6 +180,13 @@ impl Block {
         permute(&mut self.ranks, base, order);
         permute(&mut self.marks, base, order);
         permute(&mut self.places, base, order);
+    }
+}
+
+fn keep<T: Copy>(values: &mut Vec<T>, rows: &[u32]) {
+    // A column that was not asked for.
+    if !values.is_empty() {
+        *values = rows.iter().map(|&row| values[row as usize]).collect();
     }
 }
 

@@ -31,6 +31,16 @@ impl Chunk {
         self.runs.len()
     }
 
+    /// The rows of an id, where runs ascend by id and each id has one.
+    pub(super) fn rows_of(&self, id: &[u8]) -> Option<Range<usize>> {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.id(middle) < id { low = middle + 1 } else { high = middle }
+        }
+        (low < self.len() && self.id(low) == id).then(|| self.run(low))
+    }
+
     /// The id of a run.
     #[inline]
     pub(super) fn id(&self, run: usize) -> &[u8] {

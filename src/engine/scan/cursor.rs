@@ -10,6 +10,7 @@ use datafusion::common::{Result, exec_err, internal_err};
 use datafusion::physical_expr::PhysicalExpr;
 
 use crate::event::Column;
+use crate::identity::People;
 use crate::time::Day;
 
 use super::batches::{Batches, truth};
@@ -24,11 +25,15 @@ use super::source_hashes::SourceHashes;
 /// Stands at one run of one part, over one range of ids.
 #[derive(Debug)]
 pub(super) struct Cursor {
-    batches: Batches,
+    /// `None`: everything is in memory already.
+    batches: Option<Batches>,
     range: IdRange,
     ids: Option<Arc<[String]>>,
     marks: Vec<Arc<dyn PhysicalExpr>>,
     codes: Codes,
+    /// Whose redirected ids are passed over, and where the last id was looked for.
+    people: Option<Arc<People>>,
+    place: usize,
     /// Whether a chunk keeps its Arrow rows.
     keeps_rows: bool,
     page_codes: Remap,
@@ -43,8 +48,8 @@ pub(super) struct Cursor {
     /// Where the order check stands.
     last_id: Vec<u8>,
     last_ts: i64,
-    /// Number of the chunk's rows in the block that is being filled and among the rows set aside, each with the serial.
-    pub held: [Option<(u64, u32)>; 2],
+    /// Number of the chunk's rows in the block that is being filled, and that block's serial.
+    pub held: Option<(u64, u32)>,
 }
 
 impl Cursor {
@@ -56,9 +61,11 @@ impl Cursor {
             range: range.clone(),
             ids: plan.ids.clone(),
             marks: plan.marks.iter().map(|expr| bind(expr, &batches.columns, person)).collect::<Result<_>>()?,
-            batches,
+            batches: Some(batches),
             codes: plan.codes,
-            keeps_rows: plan.chunks_keep_rows(),
+            keeps_rows: plan.keeps_rows(),
+            people: plan.people.clone().filter(|_| plan.skips_redirected),
+            place: 0,
             page_codes: Remap::default(),
             event_codes: Remap::default(),
             source_hashes: SourceHashes::default(),
@@ -68,13 +75,37 @@ impl Cursor {
             run: 0,
             last_id: Vec::new(),
             last_ts: i64::MIN,
-            held: [None; 2],
+            held: None,
         })
     }
 
-    /// Day of the part.
-    pub(super) fn day(&self) -> Day {
-        self.batches.part.file.day
+    /// A cursor over rows that are in memory, of persons that nobody passes over.
+    pub(super) fn in_memory(chunk: Chunk) -> Self {
+        Self {
+            range: IdRange::default(),
+            ids: None,
+            marks: Vec::new(),
+            batches: None,
+            codes: Codes::default(),
+            keeps_rows: false,
+            people: None,
+            place: 0,
+            page_codes: Remap::default(),
+            event_codes: Remap::default(),
+            source_hashes: SourceHashes::default(),
+            prefix: 0,
+            waiting: VecDeque::new(),
+            chunk,
+            run: 0,
+            last_id: Vec::new(),
+            last_ts: i64::MIN,
+            held: None,
+        }
+    }
+
+    /// Day of the part; `None` where the rows are of several.
+    pub(super) fn day(&self) -> Option<Day> {
+        self.batches.as_ref().map(|batches| batches.part.file.day)
     }
 
     /// The id of the current run.
@@ -107,14 +138,15 @@ impl Cursor {
     /// Loads the next chunk and stands at its first run; `false` at the end of the range.
     pub(super) fn first(&mut self, names: &mut Names, labels: &mut Labels) -> Result<bool> {
         self.run = 0;
-        self.held = [None; 2];
+        self.held = None;
         if let Some(chunk) = self.waiting.pop_front() {
             self.chunk = chunk;
             return Ok(true);
         }
-        while let Some(batch) = self.batches.next()? {
-            self.fill(batch, names, labels)?;
-            if self.chunk.len() > 0 {
+        if let Some(mut batches) = self.batches.take() {
+            let found = self.next_chunk(&mut batches, names, labels);
+            self.batches = Some(batches);
+            if found? {
                 return Ok(true);
             }
         }
@@ -137,11 +169,27 @@ impl Cursor {
         Ok(size)
     }
 
-    fn fill(&mut self, batch: RecordBatch, names: &mut Names, labels: &mut Labels) -> Result<()> {
+    fn next_chunk(&mut self, batches: &mut Batches, names: &mut Names, labels: &mut Labels) -> Result<bool> {
+        while let Some(batch) = batches.next()? {
+            self.fill(batches, batch, names, labels)?;
+            if self.chunk.len() > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn fill(
+        &mut self,
+        batches: &mut Batches,
+        batch: RecordBatch,
+        names: &mut Names,
+        labels: &mut Labels,
+    ) -> Result<()> {
         let rows = batch.num_rows();
         let mut chunk = std::mem::take(&mut self.chunk);
         chunk.clear();
-        let column = |column| self.batches.column(&batch, column);
+        let column = |column| batches.column(&batch, column);
         let ids = column(Column::DistinctId);
         let Some(ts) = column(Column::Ts).and_then(|ts| ts.as_primitive_opt::<TimestampMicrosecondType>()) else {
             return internal_err!("the column ts was not read");
@@ -173,14 +221,14 @@ impl Cursor {
                 "more than 2 GiB of distinct pages and event names in one pass; normalise pages ([pages]) or read fewer days"
             );
         }
-        self.cut_runs(&mut chunk, ids)?;
+        self.cut_runs(batches, &mut chunk, ids)?;
         chunk.rows = self.keeps_rows.then_some(batch);
         self.chunk = chunk;
         Ok(())
     }
 
     /// Cuts the rows into runs, drops those outside the range, and checks the order that everything rests on.
-    fn cut_runs(&mut self, chunk: &mut Chunk, ids: Option<&ArrayRef>) -> Result<()> {
+    fn cut_runs(&mut self, batches: &mut Batches, chunk: &mut Chunk, ids: Option<&ArrayRef>) -> Result<()> {
         let Some((keys, values)) = ids
             .and_then(|ids| ids.as_dictionary_opt::<Int32Type>())
             .and_then(|ids| Some((ids.keys().values(), ids.values().as_string_opt::<i32>()?)))
@@ -192,12 +240,12 @@ impl Cursor {
             let key = keys[row];
             let end = row + keys[row..].iter().take_while(|&&it| it == key).count();
             let Some(at) = usize::try_from(key).ok().filter(|&at| at < values.len()) else {
-                return Err(damaged(&self.batches.part.file.path, &"a distinct_id is no text of its dictionary"));
+                return Err(damaged(&batches.part.file.path, &"a distinct_id is no text of its dictionary"));
             };
             let id = values.value(at).as_bytes();
-            let continues = self.check_order(id, &chunk.ts[row..end])?;
+            let continues = self.check_order(&batches.part, id, &chunk.ts[row..end])?;
             if self.range.is_before(id) {
-                self.batches.stop();
+                batches.stop();
                 break;
             }
             if !self.range.is_after(id) && self.wanted(id) && !(continues && chunk.extend_run(row, end)) {
@@ -208,18 +256,24 @@ impl Cursor {
         Ok(())
     }
 
-    fn wanted(&self, id: &[u8]) -> bool {
+    fn wanted(&mut self, id: &[u8]) -> bool {
+        if let Some(people) = &self.people {
+            self.place = people.seek(id, self.place);
+            if people.at(self.place, id).is_some() {
+                return false;
+            }
+        }
         self.ids.as_ref().is_none_or(|ids| ids.binary_search_by(|it| it.as_bytes().cmp(id)).is_ok())
     }
 
     /// Checks that rows of `id` may follow what was read before; `true` if they continue the same id.
-    fn check_order(&mut self, id: &[u8], ts: &[i64]) -> Result<bool> {
+    fn check_order(&mut self, part: &Opened, id: &[u8], ts: &[i64]) -> Result<bool> {
         let order = self.last_id.as_slice().cmp(id);
         let continues = order.is_eq();
         let rises = ts.is_sorted() && !(continues && ts.first().is_some_and(|&first| first < self.last_ts));
         if order.is_gt() || !rises {
             let who = String::from_utf8_lossy(id).into_owned();
-            return Err(damaged(&self.batches.part.file.path, &format!("its rows are not sorted (near {who})")));
+            return Err(damaged(&part.file.path, &format!("its rows are not sorted (near {who})")));
         }
         if !continues {
             self.last_id.clear();

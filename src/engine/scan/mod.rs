@@ -21,17 +21,17 @@
 //! [`crate::limits::MERGED_PARTS`] slices of ids are read part by part into memory), and as many of those after the
 //! range; a part that is not sorted as committed is refused.
 //!
-//! People with several ids come last, see `aside.rs`; a pass knows of them by [`ScanPlan::with_people`].
+//! Ids that are linked are one person of a block, see `moved.rs`; a pass knows of them by [`ScanPlan::with_people`].
 //!
 //! Deliberately not here: sessions (`journey/`), Arrow output (`engine/operators/`), any write.
 
-mod aside;
 mod batches;
 mod block;
 mod chunk;
 mod cursor;
 mod label;
 mod later;
+mod moved;
 mod names;
 mod part;
 mod persons;

@@ -1,6 +1,5 @@
 //! What a pass over the events reads: columns, row filter, conditions; and how parts are cut into ranges.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -61,8 +60,10 @@ pub struct ScanPlan {
     pub(super) gap: i64,
     /// Who is who, where anybody has several ids.
     pub(super) people: Option<Arc<People>>,
+    /// Whether ids that are somebody else's are passed over, for their rows come under that name.
+    pub(super) skips_redirected: bool,
     /// Only these persons, all if absent.
-    pub(super) persons: Option<Arc<HashSet<String>>>,
+    pub(super) persons: Option<Arc<[String]>>,
 }
 
 impl ScanPlan {
@@ -82,6 +83,7 @@ impl ScanPlan {
             later: Vec::new(),
             gap: 0,
             people: None,
+            skips_redirected: false,
             persons: None,
         }
     }
@@ -158,16 +160,16 @@ impl ScanPlan {
     #[must_use]
     pub fn with_people(mut self, people: &Arc<People>) -> Self {
         self.people = (!people.is_empty()).then(|| Arc::clone(people));
+        self.skips_redirected = self.people.is_some();
         self
     }
 
     /// Only these persons, with all their ids.
     #[must_use]
     pub fn with_persons(mut self, persons: Option<Vec<String>>) -> Self {
-        let Some(people) = &self.people else { return self.with_ids(persons) };
-        let ids = persons.as_ref().map(|persons| people.ids_of(persons));
-        self.persons = persons.map(|persons| Arc::new(persons.into_iter().collect()));
-        self.with_ids(ids)
+        self = self.with_ids(persons);
+        self.persons.clone_from(&self.ids);
+        self
     }
 
     /// Only these ids; anything else is pruned by statistics where possible and skipped for certain.
@@ -207,17 +209,12 @@ impl ScanPlan {
     }
 
     /// Whether rows come together that only the tie columns bring into the total order.
-    fn needs_ties(&self) -> bool {
+    pub(super) fn needs_ties(&self) -> bool {
         self.people.is_some() || self.shares_days()
     }
 
     /// Whether the blocks keep Arrow rows.
     pub(super) fn keeps_rows(&self) -> bool {
-        !self.rows.is_empty() || self.shares_days()
-    }
-
-    /// Whether the cursors keep Arrow rows, for the blocks or to put rows in order.
-    pub(super) fn chunks_keep_rows(&self) -> bool {
         !self.rows.is_empty() || self.needs_ties()
     }
 

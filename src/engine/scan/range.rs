@@ -3,14 +3,14 @@
 //! A range is any half-open interval of ids; where it is cut changes who does the work, never the answer. Cut points
 //! are page bounds taken from statistics, so that readers get equal numbers of rows whatever the ids look like.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 use parquet::arrow::arrow_reader::RowSelection;
 
 use crate::limits;
 
-use super::aside::HandOver;
+use super::moved::Moved;
 use super::part::{IdPage, Opened};
 use super::plan::ScanPlan;
 use super::runs::PersonRuns;
@@ -49,8 +49,8 @@ pub struct ScanRanges {
     readers: Vec<Vec<IdRange>>,
     /// Whether slices are read into memory part by part instead of merged from the files.
     pub(super) sliced: bool,
-    /// Where readers put the rows of linked people.
-    pub(super) hand_over: HandOver,
+    /// Rows of redirected ids, read by whoever comes first.
+    moved: OnceLock<Result<Arc<Moved>, Arc<DataFusionError>>>,
 }
 
 impl ScanPlan {
@@ -75,8 +75,7 @@ impl ScanPlan {
         ranges.push(IdRange { from, to: None });
         let chunk = ranges.len().div_ceil(readers).max(1);
         let readers: Vec<Vec<IdRange>> = ranges.chunks(chunk).map(<[IdRange]>::to_vec).collect();
-        let hand_over = HandOver::new(readers.len());
-        Ok(Arc::new(ScanRanges { plan: self, parts, readers, sliced, hand_over }))
+        Ok(Arc::new(ScanRanges { plan: self, parts, readers, sliced, moved: OnceLock::new() }))
     }
 }
 
@@ -98,11 +97,30 @@ impl ScanRanges {
     /// # Errors
     /// A part cannot be opened.
     pub fn runs(self: &Arc<Self>, at: usize) -> Result<PersonRuns> {
-        PersonRuns::new(Arc::clone(self), self.readers.get(at).cloned().unwrap_or_default(), at)
+        PersonRuns::new(Arc::clone(self), self.readers.get(at).cloned().unwrap_or_default())
     }
 
-    /// How many first bytes all ids of the pass have in common, by the statistics.
+    /// The rows of redirected ids; `None` where nobody has several ids.
+    pub(super) fn moved(&self) -> Result<Option<Arc<Moved>>> {
+        let Some(people) = &self.plan.people else { return Ok(None) };
+        let read = || Moved::read(&self.plan, &self.parts, people).map(Arc::new).map_err(Arc::new);
+        match self.moved.get_or_init(read) {
+            Ok(moved) => Ok(Some(Arc::clone(moved))),
+            Err(error) => Err(DataFusionError::Shared(Arc::clone(error))),
+        }
+    }
+
+    /// Bytes of the moved rows, shared by all readers.
+    pub(super) fn moved_size(&self) -> usize {
+        let moved = self.moved.get().and_then(|moved| moved.as_ref().ok());
+        moved.map_or(0, |moved| moved.size() / self.readers.len().max(1))
+    }
+
+    /// How many first bytes all ids of the pass have in common, by the statistics. Names of persons may have none.
     pub(super) fn shared_prefix(&self) -> usize {
+        if self.plan.people.is_some() {
+            return 0;
+        }
         let mut bounds: Option<(&[u8], &[u8])> = None;
         for page in self.parts.iter().flat_map(Opened::pages) {
             let Some(max) = page.max else { return 0 };
@@ -117,7 +135,7 @@ impl ScanRanges {
     /// The whole pass by one reader, slice after slice.
     #[cfg(test)]
     pub(super) fn all_runs(self: &Arc<Self>) -> Result<PersonRuns> {
-        PersonRuns::new(Arc::clone(self), self.readers.iter().flatten().cloned().collect(), 0)
+        PersonRuns::new(Arc::clone(self), self.readers.iter().flatten().cloned().collect())
     }
 }
 

@@ -7,12 +7,11 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::common::{Result, exec_err};
 
 use crate::event::Column;
-use crate::identity::People;
 use crate::limits;
 use crate::time::Day;
 
-use super::aside::{Aside, Rest};
 use super::block::Block;
+use super::chunk::Chunk;
 use super::cursor::Cursor;
 use super::label::Labels;
 use super::later::Later;
@@ -34,36 +33,30 @@ pub struct PersonRuns {
     names: Names,
     labels: Labels,
     block: Block,
-    /// The id being gathered: the tail of `block.ids`, or of the ids aside.
-    open: Open,
-    /// Rows of linked people.
-    aside: Aside,
-    /// Which reader this is, until it has handed over what it has set aside.
-    reader: Option<usize>,
-    /// What all readers have set aside, given to the last of them.
-    rest: Rest,
-    /// Where each part's rows of the open person begin; kept only if days are shared.
-    segments: Vec<(usize, Day)>,
-    shares_days: bool,
+    /// The person being gathered: its id is the tail of `block.ids`.
+    open: bool,
+    /// Where each part's rows of the open person begin, no day for rows of many; kept only if rows may be out of order.
+    segments: Vec<(usize, Option<Day>)>,
+    mixes: bool,
     loaded: usize,
+    /// Rows of redirected ids in each later part, and where they lie in the block.
+    moved_later: Vec<(Chunk, Held)>,
 }
 
 impl PersonRuns {
-    pub(super) fn new(pass: Arc<ScanRanges>, slices: Vec<IdRange>, reader: usize) -> Result<Self> {
+    pub(super) fn new(pass: Arc<ScanRanges>, slices: Vec<IdRange>) -> Result<Self> {
         let mut runs = Self {
             labels: Labels::new(pass.plan.label),
-            shares_days: pass.plan.shares_days(),
+            mixes: pass.plan.needs_ties(),
             block: Block { keeps_rows: pass.plan.keeps_rows(), ..Block::default() },
+            moved_later: Vec::new(),
             pass,
             slices: slices.into_iter(),
             cursors: Vec::new(),
             heap: Vec::new(),
             later: Later::default(),
             names: Names::default(),
-            open: Open::Nobody,
-            aside: Aside::new(),
-            reader: Some(reader),
-            rest: Rest::default(),
+            open: false,
             segments: Vec::new(),
             loaded: 0,
         };
@@ -91,8 +84,7 @@ impl PersonRuns {
     #[must_use]
     pub fn size(&self) -> usize {
         let chunks: usize = self.cursors.iter().map(|cursor| cursor.chunk.size()).sum();
-        let aside = self.aside.size() + self.rest.size();
-        chunks + self.later.size() + self.loaded + self.block.size() + self.names.size() + aside
+        chunks + self.pass.moved_size() + self.later.size() + self.loaded + self.block.size() + self.names.size()
     }
 
     /// Fills the block with the next people, at least [`limits::BATCH_ROWS`] rows where there are as many.
@@ -105,26 +97,19 @@ impl PersonRuns {
         loop {
             let Some(&top) = self.heap.first() else {
                 self.close_person()?;
-                if self.block.ts.len() >= limits::BATCH_ROWS {
-                    return self.hand_out();
-                }
-                if !self.next_slice()? {
-                    return self.last_blocks();
+                if self.block.ts.len() >= limits::BATCH_ROWS || !self.next_slice()? {
+                    return Ok(!self.block.is_empty());
                 }
                 continue;
             };
-            if !self.is_open(top) {
+            if !self.open || !self.is_open_person(top) {
                 self.close_person()?;
                 if self.block.ts.len() >= limits::BATCH_ROWS {
-                    return self.hand_out();
+                    return Ok(true);
                 }
                 self.open_person(top);
             }
-            let cursor = &mut self.cursors[top];
-            match self.open {
-                Open::Linked => append_run(&mut self.aside.block, cursor, None, 1),
-                _ => append_run(&mut self.block, cursor, self.shares_days.then_some(&mut self.segments), 0),
-            }
+            append_run(&mut self.block, &mut self.cursors[top], self.mixes.then_some(&mut self.segments));
             if self.cursors[top].advance(&mut self.names, &mut self.labels)? {
                 self.sift_down(0);
             } else {
@@ -132,39 +117,6 @@ impl PersonRuns {
                 self.sift_down(0);
             }
         }
-    }
-
-    /// The block is full; what was set aside meanwhile is packed while its batches are at hand.
-    fn hand_out(&mut self) -> Result<bool> {
-        if self.pass.plan.people.is_some() {
-            self.aside.pack(&self.pass.plan)?;
-        }
-        Ok(true)
-    }
-
-    /// What comes after the last slice: the people set aside, from the reader that is the last to come here.
-    fn last_blocks(&mut self) -> Result<bool> {
-        let Some(people) = self.pass.plan.people.clone() else { return Ok(!self.block.is_empty()) };
-        if let Some(reader) = self.reader.take() {
-            self.aside.pack(&self.pass.plan)?;
-            let aside = std::mem::replace(&mut self.aside, Aside::new());
-            if let Some(given) = self.pass.hand_over.give(reader, aside, &self.names) {
-                let (prefix, words) = (self.pass.shared_prefix(), (&mut self.names, &mut self.labels));
-                self.rest = Rest::gather(given, &self.pass.plan, &people, words, prefix)?;
-                if self.names.is_full() {
-                    return exec_err!("more than 2 GiB of distinct pages and event names in one pass");
-                }
-            }
-            if !self.block.is_empty() {
-                return Ok(true);
-            }
-        }
-        while self.block.ts.len() < limits::BATCH_ROWS {
-            let Some(person) = self.rest.next(&people, &mut self.block) else { break };
-            self.block.ids.push_str(person);
-            self.finish_person();
-        }
-        Ok(!self.block.is_empty())
     }
 
     /// Opens the cursors of the next slice; `false` if there is none.
@@ -183,11 +135,28 @@ impl PersonRuns {
                 self.cursors.push(cursor);
             }
         }
+        self.take_moved(&range)?;
         self.heap = (0..self.cursors.len()).collect();
         for at in (0..self.heap.len() / 2).rev() {
             self.sift_down(at);
         }
         Ok(true)
+    }
+
+    /// Puts the rows of redirected ids beside the parts.
+    fn take_moved(&mut self, range: &IdRange) -> Result<()> {
+        let Some(moved) = self.pass.moved()? else { return Ok(()) };
+        let chunk = moved.chunk(&moved.rows, range, &mut self.names);
+        if chunk.len() > 0 {
+            self.loaded += chunk.size();
+            self.cursors.push(Cursor::in_memory(chunk));
+        }
+        let names = &mut self.names;
+        self.moved_later = moved.later.iter().map(|rows| (moved.chunk(rows, range, names), None)).collect();
+        if self.names.is_full() {
+            return exec_err!("more than 2 GiB of distinct pages and event names in one pass");
+        }
+        Ok(())
     }
 
     fn less(&self, a: usize, b: usize) -> bool {
@@ -216,57 +185,27 @@ impl PersonRuns {
         }
     }
 
-    fn is_open(&self, cursor: usize) -> bool {
-        let id = self.cursors[cursor].id();
-        match self.open {
-            Open::Nobody => false,
-            Open::Person => {
-                let from = self.block.id_ends.last().copied().unwrap_or(0);
-                self.block.ids.as_bytes()[from..] == *id
-            }
-            Open::Linked => self.aside.block.ids.as_bytes() == id,
-        }
+    fn is_open_person(&self, cursor: usize) -> bool {
+        let from = self.block.id_ends.last().copied().unwrap_or(0);
+        self.block.ids.as_bytes()[from..] == *self.cursors[cursor].id()
     }
 
     fn open_person(&mut self, cursor: usize) {
-        let id = self.cursors[cursor].id();
         // Ids are UTF-8 columns; the text was validated when it was decoded.
-        let text = std::str::from_utf8(id).unwrap_or_default();
-        let is_linked = |people: &Arc<People>| self.aside.owners(people, id).is_some();
-        if self.pass.plan.people.as_ref().is_some_and(is_linked) {
-            self.aside.block.ids.clear();
-            self.aside.block.ids.push_str(text);
-            self.open = Open::Linked;
-            return;
-        }
-        self.block.ids.push_str(text);
+        self.block.ids.push_str(std::str::from_utf8(self.cursors[cursor].id()).unwrap_or_default());
         self.segments.clear();
-        self.open = Open::Person;
+        self.open = true;
     }
 
     fn close_person(&mut self) -> Result<()> {
-        match std::mem::replace(&mut self.open, Open::Nobody) {
-            Open::Nobody => return Ok(()),
-            Open::Linked => {
-                if let Some(people) = &self.pass.plan.people {
-                    self.aside.own(people);
-                }
-                return Ok(());
-            }
-            Open::Person => {}
+        if !self.open {
+            return Ok(());
         }
         let base = self.block.row_ends.last().copied().unwrap_or(0);
         self.follow(base)?;
-        if self.shares_days {
+        if self.mixes {
             self.order_ties(base);
         }
-        self.finish_person();
-        Ok(())
-    }
-
-    /// Ends the last person of the block, whose rows are in the total order.
-    fn finish_person(&mut self) {
-        let base = self.block.row_ends.last().copied().unwrap_or(0);
         if self.pass.plan.codes.has(Code::Source) {
             let rows = as_u32(self.block.ts.len() - base);
             self.block.ranks.extend(0..rows);
@@ -274,6 +213,8 @@ impl PersonRuns {
         }
         self.block.id_ends.push(self.block.ids.len());
         self.block.row_ends.push(self.block.ts.len());
+        self.open = false;
+        Ok(())
     }
 
     /// Adds the open person's rows of later parts for as long as a session may run on into them.
@@ -289,8 +230,14 @@ impl PersonRuns {
             }
             let (block, segments) = (&mut self.block, &mut self.segments);
             self.later.each_run(at, &id, &self.pass.plan, (&mut self.names, &mut self.labels), |cursor| {
-                append_run(block, cursor, self.shares_days.then_some(&mut *segments), 0);
+                append_run(block, cursor, self.mixes.then_some(&mut *segments));
             })?;
+            if let Some((chunk, held)) = self.moved_later.get_mut(at)
+                && let Some(rows) = chunk.rows_of(&id)
+            {
+                self.segments.push((self.block.ts.len(), None));
+                append_rows(&mut self.block, chunk, rows, held);
+            }
         }
         Ok(())
     }
@@ -302,7 +249,8 @@ impl PersonRuns {
             let border = pair[1].0;
             pair[0].1 == pair[1].1 && border > 0 && block.ts[border - 1] >= block.ts[border]
         });
-        if !mixed {
+        let moved = self.segments.len() > 1 && self.segments.iter().any(|(_, day)| day.is_none());
+        if !mixed && !moved {
             return;
         }
         let mut order: Vec<u32> = (0..as_u32(block.ts.len() - base)).collect();
@@ -338,28 +286,19 @@ impl PersonRuns {
     }
 }
 
-/// What is being gathered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Open {
-    Nobody,
-    /// Somebody with one id, into the block.
-    Person,
-    /// One of several ids of somebody, aside.
-    Linked,
-}
-
-/// Lays the cursor's run behind the last rows of a block, which is the cursor's first or second one (`slot`).
-pub(super) fn append_run(
-    block: &mut Block,
-    cursor: &mut Cursor,
-    segments: Option<&mut Vec<(usize, Day)>>,
-    slot: usize,
-) {
-    let rows = cursor.rows();
+/// Lays the cursor's run behind the rows of the open person.
+pub(super) fn append_run(block: &mut Block, cursor: &mut Cursor, segments: Option<&mut Vec<(usize, Option<Day>)>>) {
     if let Some(segments) = segments {
         segments.push((block.ts.len(), cursor.day()));
     }
-    let chunk = &cursor.chunk;
+    let rows = cursor.rows();
+    append_rows(block, &cursor.chunk, rows, &mut cursor.held);
+}
+
+/// Number of a chunk's rows in the block that is being filled, and that block's serial.
+type Held = Option<(u64, u32)>;
+
+fn append_rows(block: &mut Block, chunk: &Chunk, rows: std::ops::Range<usize>, held: &mut Held) {
     block.ts.extend_from_slice(&chunk.ts[rows.clone()]);
     append(&mut block.labels, &chunk.labels, &rows);
     append(&mut block.pages, &chunk.pages, &rows);
@@ -367,14 +306,14 @@ pub(super) fn append_run(
     append(&mut block.sources, &chunk.sources, &rows);
     append(&mut block.marks, &chunk.marks, &rows);
     if let Some(kept) = chunk.rows.as_ref().filter(|_| block.keeps_rows) {
-        let number = match cursor.held[slot] {
+        let number = match *held {
             Some((serial, number)) if serial == block.serial => number,
             _ => {
                 block.batches.push(kept.clone());
                 as_u32(block.batches.len() - 1)
             }
         };
-        cursor.held[slot] = Some((block.serial, number));
+        *held = Some((block.serial, number));
         block.places.extend(rows.map(|row| (number, as_u32(row))));
     }
 }

@@ -14,7 +14,7 @@ use super::texts::{Texts, code, text};
 use super::who::{Who, Whos};
 use crate::event::{RawEvent, RejectReason};
 use crate::identity;
-use crate::privacy::{self, CONSENT, FORGOTTEN, Privacy};
+use crate::privacy::{self, CONSENT, ERASED, Privacy};
 
 /// What is known of one distinct target.
 #[derive(Debug, Clone, Copy, Default)]
@@ -77,7 +77,7 @@ impl RowBuffer {
         }
         let who = self.who(raw, rules)?;
         if self.is_forgotten(who, raw.ts, rules) {
-            return Ok(Taken::Dropped(FORGOTTEN));
+            return Ok(Taken::Dropped(ERASED));
         }
         self.place(who, raw, (source, offset), rules);
         Ok(Taken::Stored)
@@ -95,7 +95,7 @@ impl RowBuffer {
         }
         let who = self.who(raw, rules)?;
         if self.is_forgotten(who, raw.ts, rules) {
-            return Ok(Taken::Dropped(FORGOTTEN));
+            return Ok(Taken::Dropped(ERASED));
         }
         let mut texts = std::mem::take(&mut self.masked);
         self.place(who, &privacy.what(raw, &mut texts), line, rules);

@@ -28,7 +28,7 @@ use super::source::digest::{Fate, Hasher, State, Tail};
 use super::source::verify::Position;
 use crate::event::Reject;
 use crate::parse::{Chosen, Framing, LineParser, Outcome};
-use crate::privacy::FORGOTTEN;
+use crate::privacy::ERASED;
 use crate::time::Day;
 use naming::Naming;
 
@@ -250,8 +250,8 @@ impl Reading<'_, '_, '_> {
         let Reject { reason, matched } = reject;
         let source = u32::try_from(number).unwrap_or(u32::MAX);
         if self.run.rules.is_forgotten(line) {
-            self.group.pending[number].tally.drop_by(FORGOTTEN);
-            return Became::Dropped(FORGOTTEN);
+            self.group.pending[number].tally.drop_by(ERASED);
+            return Became::Dropped(ERASED);
         }
         let kept = self.run.rules.kept(line);
         self.buffer.refusals.push((source, offset, line_no), reason, matched, &kept);

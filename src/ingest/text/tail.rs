@@ -11,7 +11,7 @@ use crate::ingest::group::Place;
 use crate::ingest::input::frame::Record;
 use crate::ingest::reading::Reading;
 use crate::ingest::source::digest::{Fate, Tail};
-use crate::store::{Part, Table};
+use crate::store::{AFTERWARDS, Part, Table};
 use crate::time::Day;
 
 impl Reading<'_, '_, '_> {
@@ -107,8 +107,17 @@ impl Reading<'_, '_, '_> {
                 }
             }
         }
-        // It lost against a copy elsewhere: there is no row.
-        self.group.recount_stored(&id, &run.known, Place::Duplicate, None);
+        // There is no row: it lost against a copy elsewhere, or a rule has dropped it since.
+        let base = &mut self.group.pending[number].base;
+        let rule = AFTERWARDS.into_iter().find(|rule| base.dropped_by.get(*rule).is_some_and(|it| *it > 0));
+        match rule.filter(|_| base.duplicates == 0) {
+            Some(rule) => {
+                base.dropped -= 1;
+                base.lines -= 1;
+                base.dropped_by.entry(rule.to_owned()).and_modify(|count| *count -= 1);
+            }
+            None => self.group.recount_stored(&id, &run.known, Place::Duplicate, None),
+        }
         Ok(())
     }
 }

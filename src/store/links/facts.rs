@@ -13,7 +13,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::Linking;
 use crate::event::{Column, is_junk};
-use crate::identity::{Device, Match, Run, append, join};
+use crate::identity::{Device, MOST_LINKS, Match, Run, append, join};
 use crate::limits;
 use crate::privacy::{Key, property};
 use crate::store::StoreError;
@@ -129,7 +129,21 @@ pub fn collect(
             }
         }
     }
+    facts.devices.values_mut().for_each(stop);
     Ok(facts)
+}
+
+/// Keeps of a device with too many users no more than tells so: one run of each.
+fn stop(runs: &mut Vec<Run>) {
+    if runs.len() > MOST_LINKS && has_too_many(runs) {
+        let mut seen = HashSet::new();
+        runs.retain(|run| !run.out && seen.len() <= MOST_LINKS && seen.insert(run.user.clone()));
+    }
+}
+
+/// Whether a device has too many users to link.
+pub fn has_too_many(runs: &[Run]) -> bool {
+    runs.iter().filter(|run| !run.out).map(|run| &run.user).collect::<HashSet<_>>().len() > MOST_LINKS
 }
 
 impl Facts {
@@ -156,8 +170,11 @@ impl DayFacts {
             self.pairs.insert(device.to_owned(), vec![run]);
             return;
         };
+        let users = runs.len();
         match runs.iter_mut().find(|it| (it.out, &it.user) == (run.out, &run.user)) {
             Some(it) => (it.first, it.last) = (it.first.min(run.first), it.last.max(run.last)),
+            // With so many users it stops linking, whoever comes then.
+            None if users > MOST_LINKS + 1 => {}
             None => runs.push(run),
         }
     }

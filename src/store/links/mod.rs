@@ -21,7 +21,7 @@ use super::catalog::Catalog;
 use super::part::{NewPart, Part};
 use super::{StoreError, Table};
 use crate::config::Identity;
-use crate::identity::{Device, Match, join};
+use crate::identity::{Device, MOST_LINKS, Match, join};
 use crate::privacy::Key;
 
 /// The fact in `jq_meta`: the rules that the links were made by.
@@ -112,6 +112,9 @@ pub(super) fn change(
     let mut devices = Vec::new();
     for (id, runs) in std::mem::take(&mut fresh.devices) {
         let known = catalog.device(&id)?;
+        if known.len() > MOST_LINKS && facts::has_too_many(&known) && !unclear.contains(&id) {
+            continue;
+        }
         match join(known.iter().cloned().chain(runs).collect()) {
             Some(runs) if !unclear.contains(&id) => {
                 if runs != known {

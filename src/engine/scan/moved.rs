@@ -1,0 +1,203 @@
+//! Rows whose person is not who their id says: read first, put under their person's name, and merged like another part.
+//!
+//! ```text
+//! redirected ids of all parts ─► rows by (person, total order) ─┐ once for the pass
+//!                                                               ├─ a chunk of each reader's range ─► Cursor ─► the merge
+//! parts ─ Cursors that pass redirected ids over ────────────────┘
+//! ```
+//!
+//! Invariants: a row comes from a part's own cursor or from here, never from both; a person whose ids are all redirected
+//! appears all the same; what is kept of a row is what the pass asked for and what orders it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::interleave;
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::Result;
+
+use crate::event::Column;
+use crate::identity::{People, owner};
+use crate::limits;
+
+use super::block::Block;
+use super::chunk::Chunk;
+use super::cursor::Cursor;
+use super::label::Labels;
+use super::names::{NONE, Names};
+use super::part::Opened;
+use super::plan::ScanPlan;
+use super::range::IdRange;
+use super::runs::{TieKey, append_run, as_u32};
+
+/// All moved rows of a pass.
+#[derive(Debug, Default)]
+pub(super) struct Moved {
+    names: Names,
+    /// Those of the pass's parts.
+    pub rows: Sorted,
+    /// Those of each later part.
+    pub later: Vec<Sorted>,
+}
+
+/// Moved rows, person by person in the total order.
+#[derive(Debug, Default)]
+pub(super) struct Sorted {
+    /// Name and rows, ascending by name.
+    persons: Vec<(String, Range<usize>)>,
+    block: Block,
+}
+
+impl Moved {
+    /// Reads the rows of redirected ids.
+    pub(super) fn read(plan: &ScanPlan, parts: &[Opened], people: &Arc<People>) -> Result<Self> {
+        let mut moved = Self::default();
+        let mut own = plan.clone().with_ids(Some(people.redirected(plan.ids.as_deref())));
+        // These cursors are the ones that do not pass them over.
+        own.skips_redirected = false;
+        let mut labels = Labels::new(plan.label);
+        moved.rows = Sorted::read(&own, parts, people, &mut moved.names, &mut labels)?;
+        for part in &plan.later {
+            let part = [Opened::open(part)?];
+            moved.later.push(Sorted::read(&own, &part, people, &mut moved.names, &mut labels)?);
+        }
+        Ok(moved)
+    }
+
+    /// The rows of a range of persons, with the codes of `names`.
+    pub(super) fn chunk(&self, sorted: &Sorted, range: &IdRange, names: &mut Names) -> Chunk {
+        let mut chunk = Chunk::default();
+        let from = sorted.persons.partition_point(|(name, _)| range.is_after(name.as_bytes()));
+        let to = sorted.persons.partition_point(|(name, _)| !range.is_before(name.as_bytes()));
+        let persons = sorted.persons.get(from..to).unwrap_or_default();
+        let (Some(first), Some(last)) = (persons.first(), persons.last()) else { return chunk };
+        let rows = first.1.start..last.1.end;
+        for (name, its) in persons {
+            chunk.push_run(name.as_bytes(), its.start - rows.start..its.end - rows.start, 0);
+        }
+        let mut codes: HashMap<u32, u32> = HashMap::new();
+        let mut translated = |from: &[u32]| -> Vec<u32> {
+            let code = |&code: &u32| match code {
+                NONE => NONE,
+                code => *codes.entry(code).or_insert_with(|| names.code(self.names.text(code))),
+            };
+            from.get(rows.clone()).unwrap_or_default().iter().map(code).collect()
+        };
+        let block = &sorted.block;
+        chunk.labels = translated(&block.labels);
+        chunk.pages = translated(&block.pages);
+        chunk.events = translated(&block.events);
+        chunk.ts = block.ts[rows.clone()].to_vec().into();
+        chunk.sources = block.sources.get(rows.clone()).unwrap_or_default().to_vec();
+        chunk.marks = block.marks.get(rows.clone()).unwrap_or_default().to_vec();
+        chunk.rows = block.batches.first().map(|batch| batch.slice(rows.start, rows.len()));
+        chunk
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.names.size() + self.rows.size() + self.later.iter().map(Sorted::size).sum::<usize>()
+    }
+}
+
+impl Sorted {
+    fn read(
+        plan: &ScanPlan,
+        parts: &[Opened],
+        people: &Arc<People>,
+        names: &mut Names,
+        labels: &mut Labels,
+    ) -> Result<Self> {
+        let mut block = Block { keeps_rows: true, ..Block::default() };
+        let mut persons: Vec<u32> = Vec::new();
+        for part in parts {
+            let mut cursor = Cursor::new(part, plan, &IdRange::default(), 0)?;
+            let mut packed = (block.ts.len(), block.batches.len());
+            let mut more = cursor.first(names, labels)?;
+            while more {
+                append_run(&mut block, &mut cursor, None);
+                let owners = people.owners(cursor.id()).unwrap_or_default();
+                let from = persons.len();
+                persons.extend(block.ts[from..].iter().map(|&ts| owner(owners, ts).unwrap_or_default()));
+                more = cursor.advance(names, labels)?;
+                if !more || block.ts.len() - packed.0 >= limits::BATCH_ROWS {
+                    packed = pack(&mut block, packed, plan)?;
+                }
+            }
+        }
+        Self::arrange(block, &persons, plan, people)
+    }
+
+    fn arrange(mut block: Block, persons: &[u32], plan: &ScanPlan, people: &People) -> Result<Self> {
+        let wanted: Option<HashSet<&str>> = plan.persons.as_ref().map(|all| all.iter().map(String::as_str).collect());
+        let mut by_person: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+        for (row, &person) in (0..).zip(persons) {
+            let name = people.name(person);
+            if wanted.as_ref().is_none_or(|wanted| wanted.contains(name)) {
+                by_person.entry(name).or_default().push(row);
+            }
+        }
+        let mut order: Vec<u32> = Vec::with_capacity(persons.len());
+        let mut ranges = Vec::with_capacity(by_person.len());
+        for (name, mut rows) in by_person {
+            let tie = |row: u32| TieKey::of(&block.batches, block.places[row as usize]);
+            rows.sort_by(|&a, &b| block.ts[a as usize].cmp(&block.ts[b as usize]).then_with(|| tie(a).cmp(&tie(b))));
+            ranges.push((name.to_owned(), order.len()..order.len() + rows.len()));
+            order.extend(rows);
+        }
+        let places: Vec<_> = order.iter().map(|&row| block.places[row as usize]).collect();
+        let batch = if order.is_empty() { None } else { Some(gather(&block.batches, &places, plan)?) };
+        block.pick(&order);
+        block.batches = batch.into_iter().collect();
+        Ok(Self { persons: ranges, block })
+    }
+
+    fn size(&self) -> usize {
+        let batches: usize = self.block.batches.iter().map(RecordBatch::get_array_memory_size).sum();
+        self.block.size() + self.persons.capacity() * 64 + batches
+    }
+}
+
+/// Copies what is kept of the rows from `rows` on, so that the batches that they came in can go.
+fn pack(block: &mut Block, (rows, batches): (usize, usize), plan: &ScanPlan) -> Result<(usize, usize)> {
+    if block.ts.len() > rows {
+        let kept = gather(&block.batches, &block.places[rows..], plan)?;
+        let number = as_u32(batches);
+        let len = as_u32(block.places.len() - rows);
+        block.batches.truncate(batches);
+        block.batches.push(kept);
+        block.places.truncate(rows);
+        block.places.extend((0..len).map(|row| (number, row)));
+    }
+    block.serial += 1;
+    Ok((block.ts.len(), block.batches.len()))
+}
+
+/// The kept columns of these rows, and those that order them, as one batch of their own.
+fn gather(batches: &[RecordBatch], places: &[(u32, u32)], plan: &ScanPlan) -> Result<RecordBatch> {
+    let places: Vec<(usize, usize)> = places.iter().map(|&(batch, row)| (batch as usize, row as usize)).collect();
+    let ties = [Column::SourceId, Column::SourceOffset, Column::EventId];
+    let mut columns: Vec<Column> = plan.rows.iter().copied().chain(ties).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    let (mut fields, mut arrays) = (Vec::new(), Vec::new());
+    for column in columns {
+        let found: Option<Vec<&dyn Array>> =
+            batches.iter().map(|batch| batch.column_by_name(column.name()).map(AsRef::as_ref)).collect();
+        let Some(found) = found.filter(|found| !found.is_empty()) else { continue };
+        let array = own(interleave(&found, &places)?);
+        fields.push(Field::new(column.name(), array.data_type().clone(), true));
+        arrays.push(array);
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?)
+}
+
+/// The array without the bytes of other rows.
+fn own(array: ArrayRef) -> ArrayRef {
+    match array.data_type() {
+        DataType::Utf8View => Arc::new(array.as_string_view().gc()),
+        _ => array,
+    }
+}
