@@ -106,6 +106,8 @@ impl Catalog {
         let tx = catalog.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
         ddl::create(&tx, layout, store_id, now).map_err(fail)?;
         tx.commit().map_err(fail)?;
+        // Closing does it too, and does not say when the disk was full: the half of a catalog would get the name.
+        catalog.checkpoint()?;
         catalog.connection.close().map_err(|(_, error)| fail(error))
     }
 
