@@ -43,6 +43,17 @@ impl Store {
         let mut files = Vec::new();
         walk(self.dir(), &mut files)?;
         let mut proof = Proof::default();
+        // SQLite's own files are its own to open: closing another handle would drop its locks. What it has of them is
+        // looked at below; a log that a reader keeps from being emptied cannot be, and counts as telling.
+        let (its, files): (Vec<PathBuf>, Vec<PathBuf>) = files.into_iter().partition(|path| is_sqlite(path));
+        for path in its {
+            let bytes = fs::metadata(&path).map_err(|error| StoreError::io("reading", &path, error))?.len();
+            proof.files += 1;
+            proof.bytes += bytes;
+            if bytes > 0 && path.to_string_lossy().ends_with("-wal") {
+                proof.hits.push(self.below(&path));
+            }
+        }
         for path in files {
             let file = File::open(&path).map_err(|error| StoreError::io("reading", &path, error))?;
             let bytes = file.metadata().map_err(|error| StoreError::io("reading", &path, error))?.len();
@@ -53,13 +64,27 @@ impl Store {
                 hit |= decoded(&file, &path, identifiers, &mut proof.values)?;
             }
             if hit {
-                proof.hits.push(path.strip_prefix(self.dir()).unwrap_or(&path).display().to_string());
+                proof.hits.push(self.below(&path));
             }
         }
         let told = self.catalog().tells(identifiers, &mut proof.values)?;
+        if identifiers.are_inside(&self.catalog().bytes()?) {
+            proof.hits.push("catalog.sqlite".to_owned());
+        }
         proof.hits.extend(told.into_iter().map(|table| format!("catalog.sqlite, table {table}")));
         Ok(proof)
     }
+}
+
+impl Store {
+    fn below(&self, path: &Path) -> String {
+        path.strip_prefix(self.dir()).unwrap_or(path).display().to_string()
+    }
+}
+
+/// Whether a file is the catalog's, its log's or its index of the log.
+fn is_sqlite(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("catalog.sqlite"))
 }
 
 impl Writer {

@@ -18,7 +18,7 @@ use super::chunk::Chunk;
 use super::label::Labels;
 use super::names::{NONE, Names, Remap};
 use super::part::{Opened, damaged};
-use super::plan::{Code, Codes, ScanPlan, bind};
+use super::plan::{Code, Codes, Redirected, ScanPlan, bind};
 use super::range::IdRange;
 use super::source_hashes::SourceHashes;
 
@@ -31,8 +31,9 @@ pub(super) struct Cursor {
     ids: Option<Arc<[String]>>,
     marks: Vec<Arc<dyn PhysicalExpr>>,
     codes: Codes,
-    /// Whose redirected ids are passed over, and where the last id was looked for.
+    /// Which ids are redirected, what becomes of them, and where the last id was looked for.
     people: Option<Arc<People>>,
+    redirected: Redirected,
     place: usize,
     /// Whether a chunk keeps its Arrow rows.
     keeps_rows: bool,
@@ -59,12 +60,14 @@ impl Cursor {
         let person = plan.asks_for_person()?;
         Ok(Self {
             range: range.clone(),
-            ids: plan.ids.clone(),
+            // Where only redirected ids are read, the map says which, unless few persons are asked for.
+            ids: plan.ids.clone().filter(|_| plan.redirected == Redirected::Skip || plan.persons.is_some()),
             marks: plan.marks.iter().map(|expr| bind(expr, &batches.columns, person)).collect::<Result<_>>()?,
             batches: Some(batches),
             codes: plan.codes,
             keeps_rows: plan.keeps_rows(),
-            people: plan.people.clone().filter(|_| plan.skips_redirected),
+            people: plan.people.clone(),
+            redirected: plan.redirected,
             place: 0,
             page_codes: Remap::default(),
             event_codes: Remap::default(),
@@ -89,6 +92,7 @@ impl Cursor {
             codes: Codes::default(),
             keeps_rows: false,
             people: None,
+            redirected: Redirected::Skip,
             place: 0,
             page_codes: Remap::default(),
             event_codes: Remap::default(),
@@ -259,7 +263,7 @@ impl Cursor {
     fn wanted(&mut self, id: &[u8]) -> bool {
         if let Some(people) = &self.people {
             self.place = people.seek(id, self.place);
-            if people.at(self.place, id).is_some() {
+            if people.at(self.place, id).is_some() != (self.redirected == Redirected::Only) {
                 return false;
             }
         }

@@ -9,7 +9,7 @@
 //! Invariants: a row comes from a part's own cursor or from here, never from both; a person whose ids are all redirected
 //! appears all the same; what is kept of a row is what the pass asked for and what orders it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use super::cursor::Cursor;
 use super::label::Labels;
 use super::names::{NONE, Names};
 use super::part::Opened;
-use super::plan::ScanPlan;
+use super::plan::{Redirected, ScanPlan};
 use super::range::IdRange;
 use super::runs::{TieKey, append_run, as_u32};
 
@@ -55,8 +55,8 @@ impl Moved {
     pub(super) fn read(plan: &ScanPlan, parts: &[Opened], people: &Arc<People>) -> Result<Self> {
         let mut moved = Self::default();
         let mut own = plan.clone().with_ids(Some(people.redirected(plan.ids.as_deref())));
-        // These cursors are the ones that do not pass them over.
-        own.skips_redirected = false;
+        // These cursors are the ones that read them, and nothing else.
+        own.redirected = Redirected::Only;
         let mut labels = Labels::new(plan.label);
         moved.rows = Sorted::read(&own, parts, people, &mut moved.names, &mut labels)?;
         for part in &plan.later {
@@ -130,21 +130,18 @@ impl Sorted {
     }
 
     fn arrange(mut block: Block, persons: &[u32], plan: &ScanPlan, people: &People) -> Result<Self> {
-        let wanted: Option<HashSet<&str>> = plan.persons.as_ref().map(|all| all.iter().map(String::as_str).collect());
-        let mut by_person: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
-        for (row, &person) in (0..).zip(persons) {
-            let name = people.name(person);
-            if wanted.as_ref().is_none_or(|wanted| wanted.contains(name)) {
-                by_person.entry(name).or_default().push(row);
-            }
-        }
-        let mut order: Vec<u32> = Vec::with_capacity(persons.len());
-        let mut ranges = Vec::with_capacity(by_person.len());
-        for (name, mut rows) in by_person {
+        let ranks = Ranks::new(persons, plan, people);
+        let mut order = ranks.rows(persons);
+        let mut ranges = Vec::with_capacity(ranks.names.len());
+        let mut from = 0;
+        while from < order.len() {
+            let person = persons[order[from] as usize];
+            let len = order[from..].iter().take_while(|&&row| persons[row as usize] == person).count();
             let tie = |row: u32| TieKey::of(&block.batches, block.places[row as usize]);
-            rows.sort_by(|&a, &b| block.ts[a as usize].cmp(&block.ts[b as usize]).then_with(|| tie(a).cmp(&tie(b))));
-            ranges.push((name.to_owned(), order.len()..order.len() + rows.len()));
-            order.extend(rows);
+            order[from..from + len]
+                .sort_by(|&a, &b| block.ts[a as usize].cmp(&block.ts[b as usize]).then_with(|| tie(a).cmp(&tie(b))));
+            ranges.push((people.name(person).to_owned(), from..from + len));
+            from += len;
         }
         let places: Vec<_> = order.iter().map(|&row| block.places[row as usize]).collect();
         let batch = if order.is_empty() { None } else { Some(gather(&block.batches, &places, plan)?) };
@@ -156,6 +153,55 @@ impl Sorted {
     fn size(&self) -> usize {
         let batches: usize = self.block.batches.iter().map(RecordBatch::get_array_memory_size).sum();
         self.block.size() + self.persons.capacity() * 64 + batches
+    }
+}
+
+/// The persons that have rows and are asked for, by name.
+struct Ranks<'a> {
+    names: Vec<(&'a str, u32)>,
+    /// By person: place among the names, if any.
+    ranks: Vec<u32>,
+}
+
+/// The rank of a person who is not asked for, or has no rows.
+const NOWHERE: u32 = u32::MAX;
+
+impl<'a> Ranks<'a> {
+    fn new(persons: &[u32], plan: &ScanPlan, people: &'a People) -> Self {
+        let mut seen = vec![false; persons.iter().max().map_or(0, |max| *max as usize + 1)];
+        persons.iter().for_each(|person| seen[*person as usize] = true);
+        let wanted = |name: &str| {
+            plan.persons.as_ref().is_none_or(|all| all.binary_search_by(|it| it.as_str().cmp(name)).is_ok())
+        };
+        let all = (0..).zip(&seen).filter(|(_, seen)| **seen).map(|(person, _)| (people.name(person), person));
+        let mut names: Vec<(&str, u32)> = all.filter(|(name, _)| wanted(name)).collect();
+        names.sort_unstable();
+        let mut ranks = vec![NOWHERE; seen.len()];
+        for (rank, (_, person)) in (0..).zip(&names) {
+            ranks[*person as usize] = rank;
+        }
+        Self { names, ranks }
+    }
+
+    /// The rows of these persons, person by person in order of their names, each one's as they come.
+    fn rows(&self, persons: &[u32]) -> Vec<u32> {
+        let rank = |person: u32| self.ranks[person as usize] as usize;
+        let mut starts = vec![0; self.names.len() + 1];
+        for &person in persons.iter().filter(|person| self.ranks[**person as usize] != NOWHERE) {
+            starts[rank(person) + 1] += 1;
+        }
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        let mut order = vec![0; starts.last().copied().unwrap_or(0)];
+        for (row, &person) in (0..).zip(persons) {
+            if self.ranks[person as usize] != NOWHERE {
+                let next = &mut starts[rank(person)];
+                order[*next] = row;
+                *next += 1;
+            }
+        }
+        order
     }
 }
 

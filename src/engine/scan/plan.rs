@@ -38,6 +38,13 @@ impl Codes {
     }
 }
 
+/// What a cursor does with ids that are somebody else's, whose rows come under that name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Redirected {
+    Skip,
+    Only,
+}
+
 /// A pass over the events of some parts, person by person. Build it with the setters, then open ranges of it.
 ///
 /// Expressions are over the columns of [`crate::event::events`] by **name** (`user_id` is read as `distinct_id`); the
@@ -60,8 +67,8 @@ pub struct ScanPlan {
     pub(super) gap: i64,
     /// Who is who, where anybody has several ids.
     pub(super) people: Option<Arc<People>>,
-    /// Whether ids that are somebody else's are passed over, for their rows come under that name.
-    pub(super) skips_redirected: bool,
+    /// What cursors do with ids that are somebody else's.
+    pub(super) redirected: Redirected,
     /// Only these persons, all if absent.
     pub(super) persons: Option<Arc<[String]>>,
 }
@@ -83,7 +90,7 @@ impl ScanPlan {
             later: Vec::new(),
             gap: 0,
             people: None,
-            skips_redirected: false,
+            redirected: Redirected::Skip,
             persons: None,
         }
     }
@@ -160,7 +167,6 @@ impl ScanPlan {
     #[must_use]
     pub fn with_people(mut self, people: &Arc<People>) -> Self {
         self.people = (!people.is_empty()).then(|| Arc::clone(people));
-        self.skips_redirected = self.people.is_some();
         self
     }
 

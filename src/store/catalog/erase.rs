@@ -58,6 +58,13 @@ impl Catalog {
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(self.fail("checkpointing"))
     }
 
+    /// Every page of the database, those without content included.
+    pub(in crate::store) fn bytes(&mut self) -> Result<Vec<u8>, StoreError> {
+        let path = self.path.clone();
+        let fail = |error| StoreError::catalog("reading its pages in", &path, error);
+        Ok(self.connection.serialize(rusqlite::MAIN_DB).map_err(fail)?.to_vec())
+    }
+
     /// The tables in which a text or blob tells of somebody.
     pub(in crate::store) fn tells(
         &self,
