@@ -9,8 +9,8 @@ use journeyql::config::Config;
 use journeyql::database::{Database, Options};
 use journeyql::event::Column;
 use journeyql::ingest::Quiet;
-use journeyql::maintain::{Dropped, MaintainError, Refused, Reprocess, Reprocessed, compact, drop_refused, retain};
-use journeyql::store::{Checksum, Linking, Meter, PartWriter, Store, Table, merge};
+use journeyql::maintain::{Dropped, MaintainError, Reprocess, Reprocessed, compact, drop_refused, retain};
+use journeyql::store::{Checksum, Lines, Linking, Meter, PartWriter, Refused, Store, Table, merge};
 use journeyql::time::Day;
 use proptest::prelude::*;
 
@@ -233,7 +233,7 @@ fn verify_from_scratch_names_the_row_that_no_event_makes() {
     let mut writer = store.writer(Linking::default()).unwrap();
     let part = writer.snapshot().unwrap().events()[0].clone();
     let mut forged = PartWriter::new(writer.part(Table::Events, part.day).unwrap(), &part.rules).unwrap();
-    let nothing = std::collections::HashSet::new();
+    let nothing = Lines::default();
     merge(Table::Events, vec![(part.open().unwrap(), &nothing)], |batch| {
         let pages: Vec<Option<String>> =
             (0..batch.num_rows()).map(|row| Some(format!("/forged/{}", row % 2))).collect();

@@ -1,5 +1,7 @@
 //! `journeyql quarantine`: the refused lines.
 
+use std::io::Write;
+
 use clap::ArgGroup;
 
 use super::answer;
@@ -9,7 +11,8 @@ use super::context::Context;
 use super::failure::{Code, Failure};
 use super::target::{print, print_json};
 use crate::database::literal;
-use crate::maintain::Refused;
+use crate::ingest::Retried;
+use crate::store::Refused;
 
 /// The lines that were refused
 #[derive(Debug, clap::Subcommand)]
@@ -28,6 +31,16 @@ pub(in crate::cli) enum Command {
         limit: usize,
         #[command(flatten)]
         shape: Shape,
+    },
+    /// Read lines again under the rules of now: those that are events come in, at their old place in their source
+    Retry {
+        #[command(flatten)]
+        filter: Filter,
+        /// Only say what would become of them
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        json: Json,
     },
     /// Drop the lines that the options choose; they stay counted as dropped by the rule steward
     #[command(group(ArgGroup::new("which").required(true).multiple(true).args(["source", "reason", "since", "until", "all"])))]
@@ -63,6 +76,12 @@ pub(in crate::cli) struct Filter {
 }
 
 impl Filter {
+    /// As the store takes it.
+    fn meant(self) -> Refused {
+        let Self { source, reason, since, until } = self;
+        Refused { source, reason, received: (since, until) }
+    }
+
     /// As a condition on `quarantine`.
     fn sql(&self) -> String {
         let mut wanted = vec!["true".to_owned()];
@@ -92,6 +111,7 @@ pub(in crate::cli) async fn run(command: Command, context: &Context) -> Result<C
             );
             answer::write("quarantine show", &sql, &shape, context).await
         }
+        Command::Retry { filter, dry_run, json } => return retry(filter, dry_run, json, context).await,
         Command::Drop { filter, dry_run, json, .. } => return drop_lines(filter, dry_run, json, context).await,
     }?;
     if redacted {
@@ -105,8 +125,7 @@ pub(in crate::cli) async fn run(command: Command, context: &Context) -> Result<C
 
 async fn drop_lines(filter: Filter, dry_run: bool, json: Json, context: &Context) -> Result<Code, Failure> {
     let database = context.open()?;
-    let Filter { source, reason, since, until } = filter;
-    let meant = Refused { source, reason, received: (since, until) };
+    let meant = filter.meant();
     let gone = blocking(move || Ok(database.drop_refused(&meant, dry_run)?)).await?;
     if json.json {
         print_json(&gone)?;
@@ -117,6 +136,43 @@ async fn drop_lines(filter: Filter, dry_run: bool, json: Json, context: &Context
         print(|out| writeln!(out, "{verb}: {} refused lines of {} sources", gone.lines, gone.sources))?;
     }
     Ok(Code::Done)
+}
+
+async fn retry(filter: Filter, dry_run: bool, json: Json, context: &Context) -> Result<Code, Failure> {
+    let database = context.open()?;
+    let meant = filter.meant();
+    let told = blocking(move || Ok(database.retry_refused(&meant, dry_run)?)).await?;
+    if json.json {
+        print_json(&told)?;
+    } else if told.lines == 0 {
+        print(|out| {
+            writeln!(out, "nothing to retry: no refused line is meant – journeyql quarantine list shows them")
+        })?;
+    } else {
+        print(|out| write_retried(&told, dry_run, out))?;
+    }
+    Ok(Code::Done)
+}
+
+fn write_retried(told: &Retried, dry_run: bool, out: &mut dyn Write) -> std::io::Result<()> {
+    let Retried { lines, stored, dropped, duplicates, refused, reasons_changed, .. } = told;
+    let kept: u64 = told.not_retried.values().sum();
+    let verb = if dry_run { "would be " } else { "" };
+    writeln!(
+        out,
+        "{lines} refused lines: {verb}{stored} stored, {dropped} dropped, {duplicates} duplicates, {refused} refused again, \
+         {kept} not retried"
+    )?;
+    for (rule, count) in &told.dropped_by {
+        writeln!(out, "  {count} dropped by the rule {rule}")?;
+    }
+    if *reasons_changed > 0 {
+        writeln!(out, "  {reasons_changed} of those refused again are so for another reason than before")?;
+    }
+    for (why, count) in &told.not_retried {
+        writeln!(out, "  {count} not retried: {}", why.why())?;
+    }
+    Ok(())
 }
 
 const LIST: &str = "

@@ -5,8 +5,9 @@ use serde::Serialize;
 use super::difference::{Difference, differences};
 use super::{Database, Error};
 use crate::engine::Engine;
-use crate::maintain::{self, Compacted, Dropped, MaintainError, Refused, Reprocess, Reprocessed, Retained};
-use crate::store::{Meter, Snapshot};
+use crate::ingest::{self, Retried};
+use crate::maintain::{self, Compacted, Dropped, MaintainError, Reprocess, Reprocessed, Retained};
+use crate::store::{Meter, Refused, Snapshot};
 use crate::time::{self, Day};
 
 /// A reprocess and what it does to the main views over its days.
@@ -45,6 +46,16 @@ impl Database {
     pub fn drop_refused(&self, meant: &Refused, dry_run: bool) -> Result<Dropped, Error> {
         let now = self.now.unwrap_or_else(time::now_micros);
         Ok(maintain::drop_refused(&self.store, &self.config, meant, now, dry_run)?)
+    }
+
+    /// Reads the refused lines that are meant again, under the rules in force: those that are events now come in as
+    /// themselves. With `dry_run` it only says what would become of them.
+    ///
+    /// # Errors
+    /// What [`ingest::IngestError`] says; the store is as it was then.
+    pub fn retry_refused(&self, meant: &Refused, dry_run: bool) -> Result<Retried, Error> {
+        let now = self.now.unwrap_or_else(time::now_micros);
+        Ok(ingest::retry(&self.store, &self.config, meant, now, dry_run)?)
     }
 
     /// Derives the pages and steps of the days `from` to `to`, both included, by the rules in force; with `dry_run` it

@@ -72,6 +72,25 @@ pub enum RejectReason {
 }
 
 impl RejectReason {
+    /// Every reason.
+    pub const ALL: [Self; 9] = [
+        Self::Malformed,
+        Self::UnclosedQuote,
+        Self::Time,
+        Self::Clock,
+        Self::Request,
+        Self::NoIdentity,
+        Self::Json,
+        Self::TooLong,
+        Self::ConflictingDuplicate,
+    ];
+
+    /// The reason of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+
     /// The stable name that the `quarantine` table shows.
     #[must_use]
     pub const fn name(self) -> &'static str {

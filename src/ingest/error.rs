@@ -48,6 +48,10 @@ pub enum IngestError {
     State { name: String },
     #[error("{name}: another input has read on in the same log – follow it once, as a file or as a stream")]
     Overtaken { name: String },
+    #[error("{name} changed while it was read – nothing was kept of it; try again")]
+    Changed { name: String },
+    #[error("refused lines of more than 65 536 sources – choose some with --source")]
+    ManySources,
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("cannot build the rows: {0}")]

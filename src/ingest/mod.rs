@@ -7,6 +7,8 @@
 //! threads   reader: read, unpack, hash, cut │ caller: parse, intern │ press: sort, encode, write
 //! ```
 //!
+//! retry/: refused lines of the quarantine take the same way once more, after the rules have changed
+//!
 //! Invariants (each is checked before a commit, a violation is an error and no commit):
 //! - every line of a source is stored, quarantined, dropped by a named rule, or a duplicate;
 //! - a source's offset moves in the commit that brings its rows: a killed ingest leaves the one state or the other;
@@ -30,6 +32,7 @@ mod prefix;
 mod press;
 mod reading;
 mod report;
+mod retry;
 mod rows;
 mod run;
 mod source;
@@ -38,4 +41,5 @@ mod text;
 
 pub use error::IngestError;
 pub use report::{Counts, Flushed, IngestReport, Problem, Progress, Quiet, Skipped, SourceReport};
+pub use retry::{Kept, Retried, retry};
 pub use run::{Follow, IngestOptions, ingest};

@@ -36,6 +36,6 @@ pub use error::MaintainError;
 pub use forget::{Erased, Someone, forget, identifiers, note_export};
 pub use link::{Say, say};
 pub use rebuild::rebuild;
-pub use refused::{Dropped, Refused, drop_refused};
+pub use refused::{Dropped, drop_refused};
 pub use reprocess::{Reprocess, Reprocessed};
 pub use retain::{Retained, retain};

@@ -1,32 +1,19 @@
 //! Refused lines that a steward has looked at and does not want.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::TimestampMicrosecondType;
 use serde::Serialize;
 
 use super::account::Account;
 use super::error::MaintainError;
 use super::rewrite::rewrite;
 use crate::config::Config;
-use crate::event::Column;
-use crate::store::{Linking, Part, SourceRow, Store, Table};
+use crate::store::{Linking, Part, Refused, Store, Table};
 use crate::time::Day;
 
 /// The rule that such lines are counted under.
 const RULE: &str = "steward";
-
-/// Which refused lines are meant: those that meet all that is given.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Refused {
-    /// Part of the source's name or id.
-    pub source: Option<String>,
-    pub reason: Option<String>,
-    /// Microseconds of receipt: from, and before.
-    pub received: (Option<i64>, Option<i64>),
-}
 
 /// What went, or would go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -59,7 +46,7 @@ pub fn drop_refused(
     for ((day, rules), parts) in days {
         let before = report.lines;
         let part = rewrite(&writer, (Table::Quarantine, day), &parts, rules, &mut |batch| {
-            let goes = meant.goes(batch, sources.as_ref());
+            let goes = meant.chooses(batch, sources.as_ref());
             account.rows(Table::Quarantine, batch, |row| goes.value(row));
             report.lines += goes.true_count() as u64;
             Ok(filter_record_batch(batch, &arrow::compute::not(&goes)?)?)
@@ -84,30 +71,4 @@ pub fn drop_refused(
     commit.audit("quarantine drop", format!("{} lines of {} sources", report.lines, report.sources));
     commit.commit()?;
     Ok(report)
-}
-
-impl Refused {
-    /// The ids of the sources that are meant; `None`: all.
-    fn sources(&self, known: &[SourceRow]) -> Option<HashSet<String>> {
-        let text = self.source.as_ref()?;
-        let meant = known.iter().filter(|row| row.name.contains(text) || row.source_id.contains(text));
-        Some(meant.map(|row| row.source_id.clone()).collect())
-    }
-
-    /// Which rows of a batch of quarantine are meant.
-    fn goes(&self, batch: &RecordBatch, sources: Option<&HashSet<String>>) -> BooleanArray {
-        let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
-        let (ids, reasons) = (text(Column::SourceId.name()), text("reason"));
-        let received = batch.column_by_name("received_at");
-        let received = received.and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
-        let (from, before) = self.received;
-        let meets = |row: usize| {
-            let at = received.map(|times| times.value(row));
-            sources.is_none_or(|meant| ids.is_some_and(|ids| meant.contains(ids.value(row))))
-                && self.reason.as_ref().is_none_or(|reason| reasons.is_some_and(|it| it.value(row) == reason))
-                && from.is_none_or(|from| at.is_some_and(|at| at >= from))
-                && before.is_none_or(|before| at.is_some_and(|at| at < before))
-        };
-        (0..batch.num_rows()).map(|row| Some(meets(row))).collect()
-    }
 }

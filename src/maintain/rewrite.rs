@@ -1,13 +1,12 @@
 //! Parts of one day to one part.
 
-use std::collections::HashSet;
 use std::fs::File;
 
 use arrow::array::RecordBatch;
 
 use super::error::MaintainError;
 use crate::limits;
-use crate::store::{NewPart, Part, PartWriter, StoreError, Table, Writer, merge};
+use crate::store::{Lines, NewPart, Part, PartWriter, StoreError, Table, Writer, merge};
 use crate::time::Day;
 
 /// What becomes of a batch on its way.
@@ -67,7 +66,7 @@ fn one(
     rules: &str,
     change: Change<'_>,
 ) -> Result<NewPart, MaintainError> {
-    let nothing = HashSet::new();
+    let nothing = Lines::default();
     let files = runs.iter().map(|run| Ok((run.open()?, &nothing))).collect::<Result<Vec<_>, StoreError>>()?;
     let mut part = PartWriter::new(writer.part(table, day)?, rules)?;
     merge(table, files, |batch| Ok::<_, MaintainError>(part.write(&change(batch)?)?))?;

@@ -55,6 +55,8 @@ use secrets::{Secrets, plain};
 
 /// The rule that drops events without consent.
 pub const CONSENT: &str = "consent";
+/// How a masked line begins; 16 hex digits and `] ` follow.
+const REDACTED: &[u8] = b"[redacted ";
 /// What stands in place of what is gone.
 const GONE: &[u8] = b"***";
 /// How a keyed hash begins where a value stood.
@@ -93,6 +95,13 @@ pub struct Who<'a> {
 pub struct Texts {
     clean: [Option<Vec<u8>>; 4],
     names: Names,
+}
+
+/// Whether a refused line is kept as its shape alone, as [`Privacy::line`] makes it.
+#[must_use]
+pub fn is_redacted(line: &[u8]) -> bool {
+    let hash = line.strip_prefix(REDACTED).and_then(|rest| rest.split_at_checked(16));
+    hash.is_some_and(|(hash, rest)| hash.iter().all(u8::is_ascii_hexdigit) && rest.starts_with(b"] "))
 }
 
 impl Privacy {

@@ -8,7 +8,7 @@
 //!
 //!   layout.rs   where everything lies            disk.rs     create, write, sync, rename, remove
 //!   catalog/    what is data (SQLite, DuckLake)  commit.rs   the protocol       sweep.rs  what a crash left
-//!   key.rs      the secret of the masks
+//!   key.rs      the secret of the masks          refused.rs  which refused lines are meant
 //!   links/      who is who, from the events
 //!   erase.rs    the proof that somebody is gone
 //!   lock.rs     one writer                       lease.rs    who reads what     parquet.rs  rows → bytes
@@ -33,6 +33,7 @@ mod meter;
 mod order;
 mod parquet;
 mod part;
+mod refused;
 mod rules;
 mod scratch;
 mod snapshot;
@@ -59,6 +60,7 @@ pub use links::Linking;
 pub use meter::Meter;
 pub use parquet::{Lines, PartWriter, fits, merge, other_columns, part_options};
 pub use part::{Checksum, NewPart, Part, PartFile};
+pub use refused::Refused;
 pub use scratch::Scratch;
 pub use snapshot::Snapshot;
 pub use source::{AFTERWARDS, SourceRow};

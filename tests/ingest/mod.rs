@@ -9,6 +9,7 @@ mod golden;
 mod growth;
 mod permutations;
 mod privacy;
+mod retry;
 mod tables;
 
 use std::collections::BTreeMap;

@@ -17,6 +17,7 @@ use super::press::Pressed;
 use super::reading::Ended;
 use super::report::{Counts, SourceReport};
 use super::source::identify::KnownSources;
+use crate::event::Reject;
 use crate::store::{Lines, NewPart, Part, SourceRow, Table};
 use crate::time::Day;
 
@@ -53,6 +54,8 @@ pub struct Edit {
     files: BTreeSet<i64>,
     /// Lines whose rows of this group go.
     new: Lines,
+    /// Refused lines that stay, and are refused for another reason now.
+    reasons: HashMap<(String, u64), Reject>,
 }
 
 /// Everything between two commits.
@@ -134,20 +137,27 @@ impl Group {
     /// Takes a stored row of an earlier commit out.
     pub fn remove_stored(&mut self, table: Table, part: &Part, source_id: &str, offset: u64) {
         let edit = self.edits.entry((table, part.day)).or_default();
-        edit.stored.insert((source_id.to_owned(), offset));
+        edit.stored.insert(source_id, offset);
         edit.files.insert(part.file_id);
     }
 
     /// Takes a row of this group's parts out.
     pub fn remove_new(&mut self, table: Table, day: Day, source_id: &str, offset: u64) {
-        self.edits.entry((table, day)).or_default().new.insert((source_id.to_owned(), offset));
+        self.edits.entry((table, day)).or_default().new.insert(source_id, offset);
+    }
+
+    /// Gives a refused line of an earlier commit another reason.
+    pub fn refuse_anew(&mut self, part: &Part, source_id: &str, offset: u64, reject: Reject) {
+        let edit = self.edits.entry((Table::Quarantine, part.day)).or_default();
+        edit.reasons.insert((source_id.to_owned(), offset), reject);
+        edit.files.insert(part.file_id);
     }
 
     /// Whether the row of a line, stored earlier or by this group, was taken out already.
     pub fn is_removed(&self, (table, day): (Table, Day), stored: bool, source_id: &str, offset: u64) -> bool {
         self.edits.get(&(table, day)).is_some_and(|edit| {
             let lines = if stored { &edit.stored } else { &edit.new };
-            !lines.is_empty() && lines.contains(&(source_id.to_owned(), offset))
+            lines.contains(source_id, offset)
         })
     }
 

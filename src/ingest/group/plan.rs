@@ -2,14 +2,20 @@
 //!
 //! Invariant: the rows of the new parts are exactly the lines that the tallies call stored and quarantined.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::Int64Type;
 
 use super::{Edit, Group};
 use crate::config::common_fingerprint;
+use crate::event::Reject;
 use crate::ingest::error::IngestError;
+use crate::ingest::find;
 use crate::ingest::press::Press;
 use crate::limits;
-use crate::store::{NewPart, Part, PartWriter, Snapshot, Table, merge};
+use crate::store::{NewPart, Part, PartWriter, Snapshot, Table, merge, other_columns};
 use crate::time::Day;
 
 /// Live parts of a day from which on a commit merges those that are worth it.
@@ -149,8 +155,33 @@ fn merged(
     let fresh = (!new.is_empty()).then_some(press.fingerprint);
     let rules = common_fingerprint(old.iter().map(|part| part.rules.as_str()).chain(fresh));
     let mut writer = PartWriter::new(press.writer.part(table, day)?, &rules)?;
-    merge(table, files, |batch| writer.write(batch).map_err(IngestError::from))?;
+    merge(table, files, |batch| {
+        if edit.reasons.is_empty() {
+            return Ok(writer.write(batch)?);
+        }
+        Ok::<_, IngestError>(writer.write(&with_reasons(batch, &edit.reasons)?)?)
+    })?;
     Ok(writer.finish()?)
+}
+
+/// Refused lines with the reasons that they have now.
+fn with_reasons(batch: &RecordBatch, reasons: &HashMap<(String, u64), Reject>) -> Result<RecordBatch, IngestError> {
+    let missing = other_columns;
+    let at = |name: &str| batch.schema().index_of(name);
+    let (reason, matched) = (at("reason")?, at("matched_bytes")?);
+    let old = batch.column(reason).as_string_opt::<i32>().ok_or_else(missing)?;
+    let reach = batch.column(matched).as_primitive_opt::<Int64Type>().ok_or_else(missing)?;
+    let (mut names, mut bytes) = (Vec::with_capacity(old.len()), Vec::with_capacity(old.len()));
+    for row in 0..batch.num_rows() {
+        let (source, offset) = find::line(batch, row).ok_or_else(missing)?;
+        let now = reasons.get(&(source.to_owned(), offset));
+        names.push(now.map_or(old.value(row), |reject| reject.reason.name()));
+        bytes.push(now.map_or(reach.value(row), |reject| i64::from(reject.matched)));
+    }
+    let mut columns = batch.columns().to_vec();
+    columns[reason] = Arc::new(StringArray::from(names));
+    columns[matched] = Arc::new(Int64Array::from(bytes));
+    Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }
 
 #[cfg(test)]

@@ -115,6 +115,11 @@ impl Plain {
         Ok(Self { packing, reader })
     }
 
+    /// The text up to a plain offset.
+    pub fn up_to(self, end: u64) -> Self {
+        Self { packing: self.packing, reader: Box::new(self.reader.take(end)) }
+    }
+
     /// Fills `buffer` as far as the text goes and returns how far.
     ///
     /// # Errors

@@ -36,6 +36,11 @@ impl Reading<'_, '_, '_> {
         }
         let raw_bytes = self.done.raw_bytes + self.raw_bytes.load(Ordering::Relaxed);
         self.progress.advance(raw_bytes, self.done.lines + lines, &input.name);
+        self.relieve()
+    }
+
+    /// Hands over a full buffer.
+    pub fn relieve(&mut self) -> Result<(), IngestError> {
         // Refused lines of a source that has no name yet must wait for it.
         let named = self.group.ids.last().is_none_or(|id| !id.is_empty());
         let memory = self.buffer.memory_bytes();

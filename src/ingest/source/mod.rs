@@ -9,8 +9,11 @@
 //! hash of its first event line; where two different sources begin with the same event line, the one that came later
 //! is numbered (`identify::source_id`).
 //!
+//! `again.rs` reads a known source once more from the file that it was last seen as, if its bytes are still the same.
+//!
 //! Deliberately not here: reading (`input/`), what the lines say (`parse/`).
 
+pub mod again;
 pub mod digest;
 pub mod identify;
 pub mod verify;

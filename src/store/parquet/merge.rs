@@ -10,7 +10,7 @@
 //! line is to be left out; at most [`limits::OPEN_PARTS`] files are open (more: the caller merges in levels).
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 
 use ::parquet::errors::ParquetError;
@@ -23,7 +23,38 @@ use crate::limits;
 use crate::store::Table;
 
 /// Lines by source id and offset.
-pub type Lines = HashSet<(String, u64)>;
+#[derive(Debug, Default)]
+pub struct Lines {
+    by_source: HashMap<String, HashSet<u64>>,
+    len: usize,
+}
+
+impl Lines {
+    /// Adds a line; whether it is new.
+    pub fn insert(&mut self, source_id: &str, offset: u64) -> bool {
+        let is_new = match self.by_source.get_mut(source_id) {
+            Some(offsets) => offsets.insert(offset),
+            None => self.by_source.entry(source_id.to_owned()).or_default().insert(offset),
+        };
+        self.len += usize::from(is_new);
+        is_new
+    }
+
+    #[must_use]
+    pub fn contains(&self, source_id: &str, offset: u64) -> bool {
+        self.len > 0 && self.by_source.get(source_id).is_some_and(|offsets| offsets.contains(&offset))
+    }
+
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
 
 /// Merges files into `sink`, leaving out the lines that stand beside each.
 ///
@@ -70,7 +101,7 @@ pub fn merge<E: From<ParquetError> + From<ArrowError>>(
 
 fn is_among(lines: &Lines, cursor: &Cursor) -> bool {
     let (source, offset) = cursor.line();
-    lines.contains(&(source.to_owned(), offset))
+    lines.contains(source, offset)
 }
 
 /// The cursors with the smallest and the second smallest row.

@@ -1,0 +1,69 @@
+//! The text of a known source, read once more from the file that it was last seen as.
+//!
+//! A name proves nothing: what was read counts only if its bytes are the source's to the last one, and a file that has
+//! grown is read as far as it was committed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::digest::{Hasher, Seal};
+use super::identify::{PARQUET, state_of};
+use crate::ingest::error::IngestError;
+use crate::ingest::input::chunks::{Chunks, Piece};
+use crate::ingest::input::expand::Origin;
+use crate::ingest::input::frame::{Record, Records};
+use crate::ingest::input::plain::{Packing, Plain};
+use crate::parse::Framing;
+use crate::store::SourceRow;
+
+/// Bytes that tell a format.
+const HEAD_BYTES: usize = 256 << 10;
+
+/// The first bytes of the file that `row` was last seen as; `None` where there is no such text.
+pub fn head(row: &SourceRow) -> Option<Vec<u8>> {
+    let mut plain = open(row)?;
+    let mut head = vec![0; HEAD_BYTES];
+    let read = plain.fill(&mut head).ok()?;
+    head.truncate(read);
+    Some(head)
+}
+
+/// Shows `visit` every record of `row`'s text with its offset, those that are too long excepted. Whether the text is
+/// proved to be the source's; where it is not, what was shown is of no use.
+///
+/// # Errors
+/// The source was ingested by a newer program, or `visit` fails.
+pub fn records(
+    row: &SourceRow,
+    framing: Framing,
+    seal: &Seal,
+    mut visit: impl FnMut(u64, &Record<'_>) -> Result<(), IngestError>,
+) -> Result<bool, IngestError> {
+    let state = if row.format == PARQUET { None } else { Some(state_of(row)?) };
+    let (Some(plain), Some(state)) = (open(row), state) else { return Ok(false) };
+    let mut chunks = Chunks::new(plain.up_to(row.offset), framing, Hasher::default(), Vec::new());
+    let mut buffer = Vec::new();
+    loop {
+        // A file that cannot be read on is one that is not there.
+        let Ok(piece) = chunks.next(std::mem::take(&mut buffer)) else { return Ok(false) };
+        match piece {
+            None => break,
+            Some(Piece::TooLong { .. }) => {}
+            Some(Piece::Records(chunk)) => {
+                for record in Records::new(framing, chunk.bytes(), chunk.last) {
+                    visit(chunk.start + record.start as u64, &record)?;
+                }
+                buffer = chunk.buffer;
+            }
+        }
+    }
+    let (hasher, _, _) = chunks.finish();
+    Ok(hasher.position() == row.offset && state.is(state.whole, seal, (row.offset, hasher.hash())))
+}
+
+fn open(row: &SourceRow) -> Option<Plain> {
+    // A pipe or a device would wait for somebody.
+    let path = Some(PathBuf::from(&row.name)).filter(|path| Path::is_file(path))?;
+    let plain = Plain::open(&Origin::File(path), &row.name, &Arc::default()).ok()?;
+    Some(plain).filter(|plain| plain.packing != Packing::Parquet)
+}
