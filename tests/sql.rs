@@ -26,8 +26,12 @@ impl AsyncDB for Sql {
             batches(&self.engine, sql).await?;
             return Ok(DBOutput::StatementComplete(0));
         }
-        let rows = match sql.strip_prefix("RUN ") {
-            Some(call) => rows(&self.engine, &report(call)?).await?,
+        let rows = match sql.split_once("RUN ") {
+            // Alone, or in parentheses as a table.
+            Some((before, call)) => {
+                let (call, after) = call.split_at(call.find(')').unwrap_or(call.len()));
+                rows(&self.engine, &format!("{before}{}\n{after}", report(call)?)).await?
+            }
             None => rows(&self.engine, sql).await?,
         };
         let spelled = |text: String| if text.is_empty() { "(empty)".to_owned() } else { text };

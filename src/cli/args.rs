@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    audit, compact, config, demo, explain, export_person, files, forget, formats, identity, ingest, quarantine,
-    queries, reprocess, retain, run, sql, status, trace, verify,
+    audit, compact, config, demo, explain, export_person, files, forget, formats, identity, ingest, inspect,
+    quarantine, queries, reprocess, retain, run, sql, status, trace, verify,
 };
 use crate::output::Format;
 use crate::time;
@@ -102,6 +102,7 @@ pub(super) enum Command {
     Repl,
     Status(status::Args),
     Trace(trace::Args),
+    Inspect(inspect::Args),
     Queries(queries::Args),
     Formats(formats::Args),
     #[command(subcommand)]

@@ -22,6 +22,7 @@ mod forget;
 mod formats;
 mod identity;
 mod ingest;
+mod inspect;
 mod progress;
 mod quarantine;
 mod queries;
@@ -110,6 +111,7 @@ async fn perform(command: Command, context: &Context) -> Result<Code, Failure> {
         Command::Sql(args) => sql::run(args, context).await,
         Command::Explain(args) => explain::run(args, context).await,
         Command::Trace(args) => trace::run(args, context).await,
+        Command::Inspect(args) => inspect::run(args, context).await,
         Command::Quarantine(command) => quarantine::run(command, context).await,
         Command::Identity(command) => identity::run(command, context).await,
         Command::Status(args) => status::run(&args, context),

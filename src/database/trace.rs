@@ -94,7 +94,7 @@ impl Database {
         Ok(Trace { user_id: user.to_owned(), sessions, closest })
     }
 
-    async fn similar_user(&self, user: &str) -> Result<Option<String>, Error> {
+    pub(super) async fn similar_user(&self, user: &str) -> Result<Option<String>, Error> {
         let rows = self.rows("SELECT DISTINCT user_id FROM sessions LIMIT 100000").await?;
         Ok(closest(user, rows.iter().filter_map(|row| row["user_id"].as_str())).map(str::to_owned))
     }

@@ -23,7 +23,7 @@ pub const VIEWS: &[(&str, &str)] = queries!("views/": "drop_offs", "dwell", "flo
 
 /// The reports of the program: name and text.
 pub const REPORTS: &[(&str, &str)] =
-    queries!("": "drop_offs", "dwell", "funnel", "overview", "top_paths", "transitions", "user_journey");
+    queries!("": "drop_offs", "dwell", "funnel", "inspect", "overview", "top_paths", "transitions", "user_journey");
 
 /// A view or report.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -43,3 +43,4 @@ pub use error::IngestError;
 pub use report::{Counts, Flushed, IngestReport, Problem, Progress, Quiet, Skipped, SourceReport};
 pub use retry::{Kept, Retried, retry};
 pub use run::{Follow, IngestOptions, ingest};
+pub use source::again::{Wanted, lines};

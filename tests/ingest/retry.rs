@@ -1,7 +1,7 @@
 //! Refused lines that are read again: they come in as themselves, once, and every line stays accounted for.
 
 use journeyql::config::Config;
-use journeyql::ingest::{Kept, Retried, retry};
+use journeyql::ingest::{Kept, Retried, Wanted, lines, retry};
 use journeyql::maintain::drop_refused;
 use journeyql::store::{Meter, Refused};
 use proptest::prelude::*;
@@ -205,6 +205,28 @@ fn a_half_last_line_that_a_steward_dropped_still_grows() {
     let whole = format!("{half}-01-05T10:00:01Z\",\"user_id\":\"ann\"}}\n");
     place.take("app.ndjson", &whole);
     assert_eq!(place.tables().events.len(), 4);
+}
+
+#[test]
+fn lines_of_events_are_read_from_their_source_or_not_at_all() {
+    let csv = "ts,user_id,page\n2026-01-05T10:00:00Z,ann,\"/b\nc\"\n2026-01-05T10:00:01Z,ann,/d\n";
+    let read = |place: &Place| {
+        let known = place.store.snapshot().unwrap().sources().to_vec();
+        let wanted: Wanted = known.iter().map(|row| (row.source_id.clone(), [16, 48].into())).collect();
+        let mut lines: Vec<_> = lines(&known, &wanted).unwrap().into_values().collect();
+        lines.sort();
+        lines.into_iter().map(|line| String::from_utf8(line).unwrap()).collect::<Vec<_>>()
+    };
+    let both = ["2026-01-05T10:00:00Z,ann,\"/b\nc\"", "2026-01-05T10:00:01Z,ann,/d"];
+    let place = from_scratch("", "a.csv", csv);
+    assert_eq!(read(&place), both);
+    place.file("a.csv", [csv, "grown"].concat());
+    assert_eq!(read(&place), both, "grown");
+    place.file("a.csv", csv.replace("/d", "/e"));
+    assert!(read(&place).is_empty(), "changed");
+    place.file("a.csv", &csv[..40]);
+    assert!(read(&place).is_empty(), "cut");
+    assert!(read(&from_scratch("[privacy]\nuser_id = \"hash\"", "a.csv", csv)).is_empty(), "masked");
 }
 
 proptest! {

@@ -20,9 +20,6 @@ use crate::privacy;
 use crate::store::{Part, Refused, SourceRow, Table, part_options};
 use crate::time::Day;
 
-/// The format whose first record says what the others mean.
-const HEADED: &str = "csv";
-
 /// The work on refused lines.
 pub struct Again<'scope, 'env, 'r> {
     pub reading: Reading<'scope, 'env, 'r>,
@@ -128,7 +125,9 @@ impl Again<'_, '_, '_> {
                     Way::Line(parser)
                 }
                 Err(FormatError::Unknown { .. }) => Way::Not(Kept::UnknownFormat),
-                Err(source) if row.format != HEADED => return Err(IngestError::Format { name: row.name, source }),
+                Err(source) if row.format != again::HEADED => {
+                    return Err(IngestError::Format { name: row.name, source });
+                }
                 _ => Way::Text,
             }
         };

@@ -3,6 +3,7 @@
 //! A name proves nothing: what was read counts only if its bytes are the source's to the last one, and a file that has
 //! grown is read as far as it was committed.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,8 +17,41 @@ use crate::ingest::input::plain::{Packing, Plain};
 use crate::parse::Framing;
 use crate::store::SourceRow;
 
+/// The format whose first record says what the others mean, and whose records may span lines.
+pub const HEADED: &str = "csv";
+
+/// Offsets of lines by source id.
+pub type Wanted = HashMap<String, HashSet<u64>>;
+
 /// Bytes that tell a format.
 const HEAD_BYTES: usize = 256 << 10;
+
+/// The lines of sources at these offsets, by source id, as far as the files that they were last seen as still have
+/// them: not of sources that were ingested under masks, whose lines would show what is masked.
+///
+/// # Errors
+/// A source was ingested by a newer program.
+pub fn lines(known: &[SourceRow], wanted: &Wanted) -> Result<HashMap<(String, u64), Vec<u8>>, IngestError> {
+    let mut lines = HashMap::new();
+    for row in known.iter().filter(|row| row.format != PARQUET) {
+        let Some(offsets) = wanted.get(&row.source_id).filter(|_| !matches!(state_of(row), Ok(state) if state.sealed))
+        else {
+            continue;
+        };
+        let framing = if row.format == HEADED { Framing::Csv } else { Framing::Lines };
+        let mut found = Vec::new();
+        let same = records(row, framing, &Seal::default(), |offset, record| {
+            if offsets.contains(&offset) {
+                found.push(((row.source_id.clone(), offset), record.bytes.to_vec()));
+            }
+            Ok(())
+        })?;
+        if same {
+            lines.extend(found);
+        }
+    }
+    Ok(lines)
+}
 
 /// The first bytes of the file that `row` was last seen as; `None` where there is no such text.
 pub fn head(row: &SourceRow) -> Option<Vec<u8>> {
