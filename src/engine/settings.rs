@@ -12,6 +12,10 @@
 //! | `terminal_pages` | names, separated by commas or as a JSON list | `[journey] terminal_pages` |
 //! | `top_n`, `max_steps` | counts for `flows` | 10, 6 |
 //! | `path_steps` | paths look at the first so many steps; 0: at all | 0 |
+//! | `anomaly_duration` | a length of time; a longer session is too long | 4 hours |
+//! | `anomaly_events` | a count; a session of more events has too many | 500 |
+//! | `anomaly_rate` | events a second; a session of more is no person's | 2 |
+//! | `anomaly_deviations` | a count; a path so many deviations less likely than usual is rare | 5 |
 //! | `now` | a time; when open sessions are judged | the latest event |
 //! | `native_aggregates` | false: let `DataFusion` aggregate (same answers, slower) | true |
 //!
@@ -32,7 +36,7 @@ use crate::time;
 pub const PREFIX: &str = "journeyql";
 
 /// Name and description of every setting, in the order `SHOW ALL` lists them.
-pub const NAMES: [(&str, &str); 14] = [
+pub const NAMES: [(&str, &str); 18] = [
     ("session_gap", "the idle time after which a session ends"),
     ("source_ids", "honour or ignore session ids of the input"),
     ("from", "sessions that begin at this day or time or later"),
@@ -45,6 +49,10 @@ pub const NAMES: [(&str, &str); 14] = [
     ("top_n", "steps shown per position of flows"),
     ("max_steps", "positions of flows"),
     ("path_steps", "how many first steps a path looks at; 0: all"),
+    ("anomaly_duration", "a longer session is too long"),
+    ("anomaly_events", "a session of more events has too many"),
+    ("anomaly_rate", "a session of more events a second is no person's"),
+    ("anomaly_deviations", "a path so many deviations less likely than usual is rare"),
     ("now", "the time at which open sessions are judged"),
     ("native_aggregates", "whether aggregates over journeys run inside the pass"),
 ];
@@ -68,6 +76,11 @@ pub struct Settings {
     pub top_n: u64,
     pub max_steps: u64,
     pub path_steps: u64,
+    /// µs
+    pub anomaly_duration: i64,
+    pub anomaly_events: u64,
+    pub anomaly_rate: u64,
+    pub anomaly_deviations: u64,
     /// µs
     pub now: Option<i64>,
     pub native_aggregates: bool,
@@ -104,6 +117,10 @@ impl Settings {
             top_n: 10,
             max_steps: 6,
             path_steps: 0,
+            anomaly_duration: 4 * time::HOUR,
+            anomaly_events: 500,
+            anomaly_rate: 2,
+            anomaly_deviations: 5,
             now,
             native_aggregates: true,
         }
@@ -144,6 +161,10 @@ impl Settings {
             "top_n" => self.top_n.to_string(),
             "max_steps" => self.max_steps.to_string(),
             "path_steps" => self.path_steps.to_string(),
+            "anomaly_duration" => time::duration_text(self.anomaly_duration),
+            "anomaly_events" => self.anomaly_events.to_string(),
+            "anomaly_rate" => self.anomaly_rate.to_string(),
+            "anomaly_deviations" => self.anomaly_deviations.to_string(),
             "now" => time::iso(self.now?),
             "native_aggregates" => self.native_aggregates.to_string(),
             _ => return None,
@@ -193,6 +214,10 @@ impl Settings {
             "top_n" => self.top_n = count(value, 1)?,
             "max_steps" => self.max_steps = count(value, 1)?,
             "path_steps" => self.path_steps = count(value, 0)?,
+            "anomaly_duration" => self.anomaly_duration = time::parse_duration(value)?,
+            "anomaly_events" => self.anomaly_events = count(value, 1)?,
+            "anomaly_rate" => self.anomaly_rate = count(value, 1)?,
+            "anomaly_deviations" => self.anomaly_deviations = count(value, 1)?,
             "now" => self.now = moment(value)?,
             "native_aggregates" => self.native_aggregates = truth(value)?,
             _ => return Err(unknown(name)),
