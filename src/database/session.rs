@@ -27,7 +27,7 @@ pub struct RelationInfo {
 }
 
 /// What the tables hold that have no file to say it.
-const TABLES: [(&str, &str); 10] = [
+const TABLES: [(&str, &str); 11] = [
     ("events", "every event, as it was stored"),
     ("steps", "one row per step of a session"),
     ("sessions", "one row per session"),
@@ -36,6 +36,7 @@ const TABLES: [(&str, &str); 10] = [
     ("quarantine_rows", "the refused lines as they are stored; quarantine adds the name of their source"),
     ("source_rows", "the inputs as the catalog has them; sources is the table to read"),
     ("audit", "what was done to the store, and when"),
+    ("late_ledger", "how late events were, ingest by ingest, and what they did to sessions"),
     ("identities", "which ids are whose: the person of an id, since when, and why"),
     ("identity_rejections", "pairs of ids that are not one person, as somebody said"),
 ];

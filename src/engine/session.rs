@@ -343,6 +343,7 @@ fn native_tables(
     tables.insert("quarantine_rows".to_owned(), stored::quarantine_rows(snapshot)?);
     tables.insert("source_rows".to_owned(), stored::source_rows(snapshot)?);
     tables.insert("audit".to_owned(), stored::audit(store)?);
+    tables.insert("late_ledger".to_owned(), stored::late_ledger(store)?);
     tables.insert("identities".to_owned(), stored::identities(source.people())?);
     tables.insert("identity_rejections".to_owned(), stored::identity_rejections(source.people())?);
     Ok(tables)

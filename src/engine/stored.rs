@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
+    ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, StringBuilder,
+    TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
@@ -17,7 +18,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use crate::event::{quarantine, utc_micros};
 use crate::identity::{Alias, Identity, People};
 use crate::limits;
-use crate::store::{AuditRow, Part, Snapshot, SourceRow, Store};
+use crate::store::{AuditRow, Late, LateRow, Part, Snapshot, SourceRow, Store};
 
 use super::operators::{Sink, blocking_stream};
 use super::scan::damaged;
@@ -247,6 +248,49 @@ pub fn identity_rejections(people: &Arc<People>) -> Result<Arc<dyn TableProvider
             text(|row| &row.person),
             text(|row| &row.evidence),
             times(rows.iter().map(|row| row.since)),
+        ];
+        let _ = sink.send(&RecordBatch::try_new(Arc::clone(schema), arrays)?);
+        Ok(())
+    })
+}
+
+/// `late_ledger`: what late events did, a row for every commit that brought some, oldest first.
+///
+/// # Errors
+/// Never; the schema is fixed.
+pub fn late_ledger(store: &Arc<Store>) -> Result<Arc<dyn TableProvider>> {
+    let number = |name: &str| Field::new(name, DataType::Int64, false);
+    let columns = vec![
+        number("snapshot"),
+        Field::new("at", utc_micros(), false),
+        number("late_events"),
+        number("visitors"),
+        number("max_late_us"),
+        Field::new("median_late_us", DataType::Float64, false),
+        number("sessions_created"),
+        number("sessions_extended"),
+        number("sessions_merged"),
+    ];
+    let store = Arc::clone(store);
+    table(columns, move |schema, sink| {
+        let rows: Vec<LateRow> = store.late_ledger().map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let signed =
+            |of: fn(&LateRow) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values(rows.iter().map(of))) };
+        let number = |of: fn(&Late) -> u64| -> ArrayRef {
+            Arc::new(Int64Array::from_iter_values(
+                rows.iter().map(|row| i64::try_from(of(&row.late)).unwrap_or(i64::MAX)),
+            ))
+        };
+        let arrays: Vec<ArrayRef> = vec![
+            signed(|row| row.snapshot),
+            times(rows.iter().map(|row| row.at)),
+            number(|late| late.events),
+            number(|late| late.visitors),
+            signed(|row| row.late.max),
+            Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row.late.median))),
+            number(|late| late.created),
+            number(|late| late.extended),
+            number(|late| late.merged),
         ];
         let _ = sink.send(&RecordBatch::try_new(Arc::clone(schema), arrays)?);
         Ok(())

@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{Int32Type, Int64Type};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
 
@@ -16,8 +16,8 @@ use crate::store::{fits, other_columns, part_options};
 /// Event ids up to which a row group's bloom filter is asked first; more would hit every filter by chance.
 const BLOOM_IDS: usize = 256;
 
-/// Shows `visit` every row (batch with all columns, index) of `groups` for which `wanted` says yes after seeing only
-/// `columns` of it.
+/// Shows `visit` every row (batch with the columns `shown`, or all, and index) of `groups` for which `wanted` says yes
+/// after seeing only `columns` of it.
 ///
 /// # Errors
 /// The part cannot be read, or `visit` fails.
@@ -25,7 +25,7 @@ pub fn rows(
     file: &File,
     meta: &ArrowReaderMetadata,
     groups: &[usize],
-    columns: &[&str],
+    (columns, shown): (&[&str], Option<&[&str]>),
     mut wanted: impl FnMut(&RecordBatch, usize) -> bool,
     mut visit: impl FnMut(&RecordBatch, usize) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
@@ -50,7 +50,12 @@ pub fn rows(
     if !selectors.iter().any(|selector| !selector.skip) {
         return Ok(());
     }
-    for batch in again()?.with_row_selection(RowSelection::from(selectors)).build()? {
+    let shown = match shown {
+        Some(shown) => ProjectionMask::columns(meta.parquet_schema(), shown.iter().copied()),
+        None => ProjectionMask::all(),
+    };
+    let whole = again()?.with_projection(shown);
+    for batch in whole.with_row_selection(RowSelection::from(selectors)).build()? {
         let batch = batch?;
         for at in 0..batch.num_rows() {
             visit(&batch, at)?;
@@ -82,7 +87,7 @@ pub fn by_event_id(
         file,
         &meta,
         &groups,
-        &[name],
+        (&[name], None),
         |batch, at| code(batch, at).is_some(),
         |batch, at| match code(batch, at) {
             Some(id) => visit(id, batch, at),
@@ -112,7 +117,7 @@ pub fn by_line(
         file,
         &meta,
         &groups,
-        &columns,
+        (&columns, None),
         |batch, at| line(batch, at).is_some(),
         |batch, at| match line(batch, at) {
             Some(offset) => visit(offset, batch, at),
@@ -136,11 +141,11 @@ pub fn by_reason(
         let reasons = batch.column_by_name("reason").and_then(|array| array.as_string_opt::<i32>());
         reasons.is_some_and(|reasons| reasons.value(at) == reason)
     };
-    rows(file, &meta, &groups, &["reason"], wanted, visit)
+    rows(file, &meta, &groups, (&["reason"], None), wanted, visit)
 }
 
 /// The footer of a part, which must have the columns of a table: a column that is not found would hide rows.
-fn footer(file: &File) -> Result<ArrowReaderMetadata, IngestError> {
+pub fn footer(file: &File) -> Result<ArrowReaderMetadata, IngestError> {
     let meta = ArrowReaderMetadata::load(file, part_options())?;
     let ours = [events(), quarantine()].iter().any(|table| fits(table, meta.schema()));
     if ours { Ok(meta) } else { Err(other_columns().into()) }
@@ -151,6 +156,14 @@ pub fn line(batch: &RecordBatch, at: usize) -> Option<(&str, u64)> {
     let sources = batch.column_by_name(Column::SourceId.name())?.as_string_opt::<i32>()?;
     let offsets = batch.column_by_name(Column::SourceOffset.name())?.as_primitive_opt::<Int64Type>()?;
     Some((sources.value(at), offsets.value(at).cast_unsigned()))
+}
+
+/// Source id and offset of a row whose text is coded.
+pub fn coded_line(batch: &RecordBatch, at: usize) -> Option<(&str, u64)> {
+    let sources = batch.column_by_name(Column::SourceId.name())?.as_dictionary_opt::<Int32Type>()?;
+    let offsets = batch.column_by_name(Column::SourceOffset.name())?.as_primitive_opt::<Int64Type>()?;
+    let source = sources.values().as_string_opt::<i32>()?.value(sources.key(at)?);
+    Some((source, offsets.value(at).cast_unsigned()))
 }
 
 /// The raw line of a quarantine row.

@@ -26,6 +26,7 @@ mod find;
 mod follow;
 mod group;
 mod input;
+mod late;
 mod order;
 
 mod prefix;

@@ -15,6 +15,7 @@ use super::error::IngestError;
 use super::follow;
 use super::group::{Group, Plan};
 use super::input::expand::{self, Input};
+use super::late;
 use super::press::Press;
 use super::reading::{Ended, Reading, Waiting};
 use super::report::{IngestReport, Progress, Skipped};
@@ -25,7 +26,7 @@ use super::source::identify::KnownSources;
 use crate::config::Config;
 use crate::limits;
 use crate::privacy::Forgotten;
-use crate::store::{Linking, Store, Writer};
+use crate::store::{Late, Linking, Store, Writer};
 use crate::time::{self, Stopwatch};
 
 /// Seconds between two notes of a follower in the audit.
@@ -126,6 +127,8 @@ pub struct Run<'a> {
     pub ended: Vec<Ended>,
     /// Since a follower was last noted in the audit.
     noted: Option<Stopwatch>,
+    /// The store's latest event when the ingest began (a follower is an ingest an hour); `None`: it has not begun.
+    before: Option<i64>,
     pub done: Done,
 }
 
@@ -153,6 +156,7 @@ impl<'a> Run<'a> {
             failures: Vec::new(),
             ended: Vec::new(),
             noted: None,
+            before: None,
             done: Done::default(),
         })
     }
@@ -178,6 +182,8 @@ impl Run<'_> {
     ) -> Result<(), IngestError> {
         let snapshot = writer.snapshot()?;
         self.report.snapshot = snapshot.id;
+        let due = self.is_due();
+        let before = *self.before.insert(self.before.filter(|_| !due).unwrap_or_else(|| late::latest(&snapshot)));
         let buffer = self.buffer.take().unwrap_or_else(|| RowBuffer::new(&self.rules));
         let mut conflicts = std::mem::take(&mut self.conflicts);
         let (mut taken, mut failures) = (Vec::new(), Vec::new());
@@ -199,15 +205,21 @@ impl Run<'_> {
         if waiting.is_empty() {
             progress.finishing();
         }
+        let late = late::ledger(&group, &snapshot, before, self.config)?;
         let plan = group.plan(press, &snapshot)?;
         self.buffer = Some(buffer);
         self.done = done;
         // Our own lease would keep the files that the commit replaces.
         drop(snapshot);
-        self.commit(writer, group, plan)
+        self.commit(writer, group, (plan, late))
     }
 
-    fn commit(&mut self, writer: &mut Writer, mut group: Group, plan: Plan) -> Result<(), IngestError> {
+    fn commit(
+        &mut self,
+        writer: &mut Writer,
+        mut group: Group,
+        (plan, late): (Plan, Option<Late>),
+    ) -> Result<(), IngestError> {
         let rows = group.source_rows(self.now);
         if !rows.is_empty() || !plan.add.is_empty() || !plan.remove.is_empty() {
             let mut commit = writer.begin();
@@ -217,6 +229,7 @@ impl Run<'_> {
             }
             rows.iter().cloned().for_each(|row| commit.source(row));
             group.forgotten.iter().for_each(|id| commit.forget(id.clone()));
+            commit.late(late);
             self.note(&group).into_iter().for_each(|note| commit.audit("ingest", note));
             self.report.snapshot = commit.commit()?;
             group.forgotten.iter().for_each(|id| self.known.remove(id));
@@ -233,11 +246,16 @@ impl Run<'_> {
         if self.options.follow.is_none() {
             return Some(group.summary());
         }
-        if self.noted.is_some_and(|noted| noted.seconds() < NOTED) {
+        if !self.is_due() {
             return None;
         }
         self.noted = Some(Stopwatch::start());
         Some(format!("{}, and what is followed within an hour", group.summary()))
+    }
+
+    /// A follower is about to be noted in the audit.
+    fn is_due(&self) -> bool {
+        self.options.follow.is_some() && self.noted.is_none_or(|noted| noted.seconds() >= NOTED)
     }
 
     /// The last of `taken` failed: the others are read again, which nothing stands against because a stream always

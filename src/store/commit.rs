@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 
 use super::StoreError;
 use super::catalog::{AliasEdit, Change, CommitFailure, Erasure};
+use super::late::Late;
 use super::links::{self, LinkChange, Parts};
 use super::part::NewPart;
 use super::source::SourceRow;
@@ -39,6 +40,7 @@ pub struct Commit<'a> {
     aliases: Vec<AliasEdit>,
     loses: bool,
     erasure: Option<Erasure>,
+    late: Option<Late>,
     audit: Vec<(String, String)>,
 }
 
@@ -55,6 +57,7 @@ impl<'a> Commit<'a> {
             aliases: Vec::new(),
             loses: false,
             erasure: None,
+            late: None,
             audit: Vec::new(),
         }
     }
@@ -105,6 +108,11 @@ impl<'a> Commit<'a> {
         self.forget.push(source_id);
     }
 
+    /// Says what late events of this commit do to sessions.
+    pub fn late(&mut self, late: Option<Late>) {
+        self.late = late;
+    }
+
     /// Records what was done.
     pub fn audit(&mut self, what: impl Into<String>, detail: impl Into<String>) {
         self.audit.push((what.into(), detail.into()));
@@ -142,6 +150,7 @@ impl<'a> Commit<'a> {
             links: &links,
             aliases: &self.aliases,
             erasure: self.erasure.as_ref(),
+            late: self.late.as_ref(),
             audit: &self.audit,
             now: now_micros(),
         };

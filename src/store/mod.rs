@@ -25,6 +25,7 @@ mod disk;
 mod erase;
 mod error;
 mod key;
+mod late;
 mod layout;
 mod lease;
 mod links;
@@ -55,6 +56,7 @@ pub use catalog::{AliasEdit, AuditRow, Erasure};
 pub use commit::Commit;
 pub use erase::Proof;
 pub use error::StoreError;
+pub use late::{Late, LateRow};
 pub use layout::Table;
 pub use links::Linking;
 pub use meter::Meter;
@@ -189,6 +191,14 @@ impl Store {
     /// The catalog cannot be read.
     pub fn audit(&self) -> Result<Vec<AuditRow>, StoreError> {
         self.catalog().audit()
+    }
+
+    /// What late events did, commit by commit, oldest first.
+    ///
+    /// # Errors
+    /// The catalog cannot be read.
+    pub fn late_ledger(&self) -> Result<Vec<LateRow>, StoreError> {
+        self.catalog().late_ledger()
     }
 
     fn catalog(&self) -> std::sync::MutexGuard<'_, Catalog> {

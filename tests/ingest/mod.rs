@@ -7,6 +7,7 @@ mod bad_input;
 mod duplicates;
 mod golden;
 mod growth;
+mod late;
 mod permutations;
 mod privacy;
 mod retry;

@@ -20,6 +20,7 @@ use std::thread;
 
 use super::duplicates::Conflicts;
 use super::error::IngestError;
+use super::late;
 use super::press::Press;
 use super::reading::Reading;
 use super::report::Quiet;
@@ -55,6 +56,7 @@ pub fn retry(store: &Store, config: &Config, meant: &Refused, now: i64, dry_run:
         let Again { reading, report, .. } = again;
         Ok::<_, IngestError>((reading.close()?.0, report))
     })?;
+    let late = late::ledger(&group, &snapshot, late::latest(&snapshot), config)?;
     let plan = group.plan(press, &snapshot)?;
     group.pending.iter().filter(|pending| pending.changed).for_each(|pending| report.add(&pending.tally));
     let rows = group.source_rows(now);
@@ -71,6 +73,7 @@ pub fn retry(store: &Store, config: &Config, meant: &Refused, now: i64, dry_run:
     for row in rows {
         commit.source(row);
     }
+    commit.late(late);
     let Retried { lines, stored, dropped, duplicates, .. } = report;
     let detail = format!("{lines} lines: {stored} stored, {dropped} dropped, {duplicates} duplicates");
     commit.audit("quarantine retry", detail);

@@ -4,7 +4,7 @@
 //! ddl.rs     the tables and the rows of an empty store
 //! read.rs    head, listing of a snapshot, checks against foreign writers
 //! write.rs   one commit's rows, inside one transaction
-//! links.rs   who is who
+//! links.rs   who is who                      late.rs  the ledger of late events
 //! erase.rs   what is said of somebody who goes
 //! totals.rs  the statistics of a table over its live parts
 //! stats.rs   statistics of one column: footer → text → totals
@@ -17,6 +17,7 @@
 
 mod ddl;
 mod erase;
+mod late;
 mod links;
 mod read;
 pub(super) mod stats;

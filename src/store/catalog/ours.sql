@@ -86,3 +86,15 @@ CREATE TABLE jq_forgotten(
     from_ts INTEGER NOT NULL,
     to_ts   INTEGER NOT NULL
 );
+
+CREATE TABLE jq_late_ledger(
+    snapshot_id INTEGER PRIMARY KEY,
+    at          INTEGER NOT NULL,
+    events      INTEGER NOT NULL,
+    visitors    INTEGER NOT NULL,
+    max_late    INTEGER NOT NULL,
+    median_late REAL NOT NULL,
+    created     INTEGER NOT NULL,
+    extended    INTEGER NOT NULL,
+    merged      INTEGER NOT NULL
+);

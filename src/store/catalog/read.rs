@@ -380,7 +380,7 @@ pub(super) fn column_at(row: &Row<'_>, at: usize) -> rusqlite::Result<usize> {
 }
 
 /// A count: SQLite has signed integers only.
-fn unsigned(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
+pub(super) fn unsigned(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
     let value: i64 = row.get(at)?;
     u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(at, value))
 }

@@ -7,8 +7,9 @@ use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 use super::ddl::{self, NEXT_CATALOG_ID, SCHEMA_VERSION, column_id};
 use super::read::{head, place};
 use super::stats::bound_text;
-use super::{AliasEdit, Catalog, Erasure, StoreError, erase, links, sql_time, totals};
+use super::{AliasEdit, Catalog, Erasure, StoreError, erase, late, links, sql_time, totals};
 use crate::store::disk::{Disk, Step};
+use crate::store::late::Late;
 use crate::store::layout::Table;
 use crate::store::links::LinkChange;
 use crate::store::part::NewPart;
@@ -29,6 +30,7 @@ pub(in crate::store) struct Change<'a> {
     pub aliases: &'a [AliasEdit],
     /// Who goes.
     pub erasure: Option<&'a Erasure>,
+    pub late: Option<&'a Late>,
     /// What was done, and details.
     pub audit: &'a [(String, String)],
     /// Microseconds.
@@ -154,6 +156,9 @@ fn write(tx: &Transaction<'_>, change: &Change<'_>) -> Result<i64, Refusal> {
     links::write(tx, change.links, change.aliases, id)?;
     if let Some(erasure) = change.erasure {
         erase::write(tx, erasure, id)?;
+    }
+    if let Some(late) = change.late {
+        late::write(tx, late, id, change.now)?;
     }
     for (what, detail) in change.audit {
         tx.execute(
@@ -313,6 +318,6 @@ fn upsert(tx: &Transaction<'_>, source: &SourceRow) -> rusqlite::Result<()> {
 }
 
 /// SQLite has signed integers only; no count of ours reaches the 64th bit.
-fn count(value: u64) -> i64 {
+pub(super) fn count(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
