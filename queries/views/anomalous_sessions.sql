@@ -5,8 +5,7 @@
 --   impossible_rate  events a second, of sessions of ten events or more, a session being at least a second long; more than
 --                    journeyql.anomaly_rate
 --   rare_path        the mean of log10(probability) over the session's moves, START and EXIT included, so that a long path
---                    is no rarer for being long; less than the median of all sessions by journeyql.anomaly_deviations
---                    robust deviations (1.4826 times the median distance from the median, at least 0.1)
+--                    is no rarer for being long; less than that of one in journeyql.anomaly_odds
 -- columns:
 --   session_id text, the session
 --   user_id text, whose it is
@@ -15,30 +14,20 @@
 --   value double, what was measured
 --   threshold double, what it was held against
 WITH likely AS (
-    SELECT
-        e.session_id,
-        e.user_id,
-        e.session_start,
-        -- In whole billionths: a sum of those is the same in any order.
-        CAST(sum(t.billionths) AS DOUBLE) / count(*) / 1e9 AS value
-    FROM edges AS e
+    -- In whole billionths: a sum of those is the same in any order.
+    SELECT e.session_id, CAST(sum(t.billionths) AS DOUBLE) / count(*) / 1e9 AS value
+    -- As text: the codes of one batch say nothing in another, and joins mix batches.
+    FROM (SELECT CAST(session_id AS VARCHAR) AS session_id, from_step, to_step FROM edges) AS e
     JOIN (
         SELECT from_step, to_step, CAST(round(log10(probability) * 1e9) AS BIGINT) AS billionths FROM transitions
     ) AS t
-        ON (e.from_step IS NOT DISTINCT FROM t.from_step) AND (e.to_step IS NOT DISTINCT FROM t.to_step)
-    GROUP BY e.session_id, e.user_id, e.session_start
-),
-middle AS (SELECT median(value) AS usual FROM likely),
-spread AS (SELECT median(abs(l.value - m.usual)) AS distance FROM likely AS l CROSS JOIN middle AS m),
-rare AS (
-    SELECT m.usual - CAST(setting('anomaly_deviations') AS DOUBLE) * greatest(1.4826 * s.distance, 0.1) AS threshold
-    FROM middle AS m
-    CROSS JOIN spread AS s
+        ON e.from_step = t.from_step AND e.to_step = t.to_step
+    GROUP BY e.session_id
 ),
 measured AS (
     SELECT
-        session_id,
-        user_id,
+        CAST(session_id AS VARCHAR) AS session_id,
+        CAST(user_id AS VARCHAR) AS user_id,
         started_at AS session_start,
         duration_s,
         CAST(events AS DOUBLE) AS events,
@@ -61,8 +50,10 @@ SELECT session_id, user_id, session_start, reason, value, threshold
 FROM odd
 WHERE value > threshold
 UNION ALL
-SELECT l.session_id, l.user_id, l.session_start, 'rare_path', l.value, r.threshold
-FROM likely AS l
-CROSS JOIN rare AS r
-WHERE l.value < r.threshold
+SELECT s.session_id, s.user_id, s.session_start, 'rare_path', l.value, l.threshold
+FROM (
+    SELECT session_id, value, -log10(CAST(setting('anomaly_odds') AS DOUBLE)) AS threshold FROM likely
+) AS l
+JOIN measured AS s ON s.session_id = l.session_id
+WHERE l.value < l.threshold
 ORDER BY session_start, session_id, reason

@@ -15,7 +15,7 @@
 //! | `anomaly_duration` | a length of time; a longer session is too long | 4 hours |
 //! | `anomaly_events` | a count; a session of more events has too many | 500 |
 //! | `anomaly_rate` | events a second; a session of more is no person's | 2 |
-//! | `anomaly_deviations` | a count; a path so many deviations less likely than usual is rare | 5 |
+//! | `anomaly_odds` | a count; a path whose moves are less likely than one in so many, on the mean, is rare | 100 |
 //! | `now` | a time; when open sessions are judged | the latest event |
 //! | `native_aggregates` | false: let `DataFusion` aggregate (same answers, slower) | true |
 //!
@@ -52,7 +52,7 @@ pub const NAMES: [(&str, &str); 18] = [
     ("anomaly_duration", "a longer session is too long"),
     ("anomaly_events", "a session of more events has too many"),
     ("anomaly_rate", "a session of more events a second is no person's"),
-    ("anomaly_deviations", "a path so many deviations less likely than usual is rare"),
+    ("anomaly_odds", "a path whose moves are less likely than one in so many is rare"),
     ("now", "the time at which open sessions are judged"),
     ("native_aggregates", "whether aggregates over journeys run inside the pass"),
 ];
@@ -80,7 +80,7 @@ pub struct Settings {
     pub anomaly_duration: i64,
     pub anomaly_events: u64,
     pub anomaly_rate: u64,
-    pub anomaly_deviations: u64,
+    pub anomaly_odds: u64,
     /// µs
     pub now: Option<i64>,
     pub native_aggregates: bool,
@@ -120,7 +120,7 @@ impl Settings {
             anomaly_duration: 4 * time::HOUR,
             anomaly_events: 500,
             anomaly_rate: 2,
-            anomaly_deviations: 5,
+            anomaly_odds: 100,
             now,
             native_aggregates: true,
         }
@@ -164,7 +164,7 @@ impl Settings {
             "anomaly_duration" => time::duration_text(self.anomaly_duration),
             "anomaly_events" => self.anomaly_events.to_string(),
             "anomaly_rate" => self.anomaly_rate.to_string(),
-            "anomaly_deviations" => self.anomaly_deviations.to_string(),
+            "anomaly_odds" => self.anomaly_odds.to_string(),
             "now" => time::iso(self.now?),
             "native_aggregates" => self.native_aggregates.to_string(),
             _ => return None,
@@ -217,7 +217,7 @@ impl Settings {
             "anomaly_duration" => self.anomaly_duration = time::parse_duration(value)?,
             "anomaly_events" => self.anomaly_events = count(value, 1)?,
             "anomaly_rate" => self.anomaly_rate = count(value, 1)?,
-            "anomaly_deviations" => self.anomaly_deviations = count(value, 1)?,
+            "anomaly_odds" => self.anomaly_odds = count(value, 1)?,
             "now" => self.now = moment(value)?,
             "native_aggregates" => self.native_aggregates = truth(value)?,
             _ => return Err(unknown(name)),

@@ -155,9 +155,12 @@ impl Ledger<'_> {
             // Rows come in runs of one id.
             let (mut last, mut wanted) = (None, false);
             let mut is_known = |batch: &RecordBatch, at: usize| {
-                let Some((key, id)) = text(batch, Column::DistinctId, at) else { return false };
+                // The only column of this reading, and nearly every row only compares its code.
+                let Some(codes) = batch.column(0).as_dictionary_opt::<Int32Type>() else { return false };
+                let key = codes.keys().value(at);
                 if at == 0 || last != Some(key) {
-                    (last, wanted) = (Some(key), known.contains(id));
+                    last = Some(key);
+                    wanted = text(batch, Column::DistinctId, at).is_some_and(|(_, id)| known.contains(id));
                 }
                 wanted
             };
