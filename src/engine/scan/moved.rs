@@ -169,7 +169,9 @@ const NOWHERE: u32 = u32::MAX;
 impl<'a> Ranks<'a> {
     fn new(persons: &[u32], plan: &ScanPlan, people: &'a People) -> Self {
         let mut seen = vec![false; persons.iter().max().map_or(0, |max| *max as usize + 1)];
-        persons.iter().for_each(|person| seen[*person as usize] = true);
+        for person in persons {
+            seen[*person as usize] = true;
+        }
         let wanted = |name: &str| {
             plan.persons.as_ref().is_none_or(|all| all.binary_search_by(|it| it.as_str().cmp(name)).is_ok())
         };
