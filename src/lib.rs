@@ -49,6 +49,9 @@
 //! - A source is known by its first event line and continues only if its bytes so far are the same. Two inputs that
 //!   begin with the same event line and then differ are two sources; the second one to arrive gets a number, so the
 //!   order of their events of one microsecond and one person is that of arrival.
+//! - Rows of redirected ids are read before a pass and merged into it under their person's name: a person's own rows
+//!   stay in the stream, however many people have links ([`engine`]). Logins and log-outs of one microsecond count in
+//!   that order, users by their ids, so that a device's history needs no line numbers ([`identity`]).
 
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make and break their own files"))]
 

@@ -111,6 +111,11 @@ pub fn forget(
     let stones = stretches.iter().map(|stretch| tombstone(&key, &stretch.id, (stretch.from, until(stretch))));
     let words = identifiers.ids().map(|id| tombstone(&key, id, always));
     let mut tombstones: Vec<Tombstone> = stones.chain(words).collect();
+    let left = |stretch: &Stretch| {
+        let device = stretch.id.strip_prefix("anon:").filter(|_| !stretch.is_whole() && stretch.to < i64::MAX)?;
+        Some((device.to_owned(), stretch.to - 1))
+    };
+    let log_outs = stretches.iter().filter_map(left).collect();
     tombstones.sort();
     tombstones.dedup();
     drop(snapshot);
@@ -123,6 +128,7 @@ pub fn forget(
     commit.erase(Erasure {
         identifiers: identifiers.clone(),
         tombstones,
+        log_outs,
         instead: format!("[forgotten {}]", &report.hash[..8]),
     });
     let Erased { events, quarantined, .. } = report;

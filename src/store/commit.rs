@@ -175,7 +175,8 @@ impl<'a> Commit<'a> {
     /// What the parts say about who is who.
     fn links(&mut self) -> Result<LinkChange, StoreError> {
         let key = self.writer.key(!self.writer.linking.matches.is_empty())?;
-        let parts = Parts { add: &self.add, remove: &self.remove, loses: self.loses };
+        let log_outs = self.erasure.as_ref().map_or(&[][..], |erasure| &erasure.log_outs);
+        let parts = Parts { add: &self.add, remove: &self.remove, loses: self.loses, log_outs };
         let linking = self.writer.linking.clone();
         links::change(self.writer.catalog_mut(), parts, &linking, key.as_ref())
     }

@@ -77,6 +77,14 @@ impl Store {
 }
 
 impl Store {
+    /// When people who were erased left devices that others have too, by device (µs).
+    ///
+    /// # Errors
+    /// The catalog cannot be read.
+    pub fn erased_log_outs(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        self.catalog().log_outs()
+    }
+
     fn below(&self, path: &Path) -> String {
         path.strip_prefix(self.dir()).unwrap_or(path).display().to_string()
     }

@@ -11,6 +11,8 @@ use crate::privacy::{Identifiers, Tombstone};
 pub struct Erasure {
     pub identifiers: Identifiers,
     pub tombstones: Vec<Tombstone>,
+    /// When they left devices that others have too, by device without `anon:`: what came after stays whose it was.
+    pub log_outs: Vec<(String, i64)>,
     /// What stands in the texts instead.
     pub instead: String,
 }
@@ -34,6 +36,9 @@ pub(super) fn write(tx: &Transaction<'_>, erasure: &Erasure, id: i64) -> rusqlit
             }
         }
     }
+    for (device, ts) in &erasure.log_outs {
+        tx.execute("INSERT INTO jq_log_outs VALUES (?1, ?2)", params![device, ts])?;
+    }
     for Tombstone { hash, from, to } in &erasure.tombstones {
         tx.execute("INSERT INTO jq_forgotten VALUES (?1, ?2, ?3)", params![hash, from, to])?;
     }
@@ -49,6 +54,14 @@ impl Catalog {
         let rows = query
             .query_map([], |row| Ok(Tombstone { hash: row.get(0)?, from: row.get(1)?, to: row.get(2)? }))
             .map_err(&fail)?;
+        rows.collect::<Result<_, _>>().map_err(&fail)
+    }
+
+    /// When people who were erased left devices that others have too.
+    pub(in crate::store) fn log_outs(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        let fail = self.fail("reading who was erased");
+        let mut query = self.connection.prepare_cached("SELECT device, ts FROM jq_log_outs").map_err(&fail)?;
+        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(&fail)?;
         rows.collect::<Result<_, _>>().map_err(&fail)
     }
 

@@ -81,6 +81,11 @@ CREATE TABLE jq_aliases(
 );
 CREATE INDEX jq_aliases_ended ON jq_aliases(end_snapshot) WHERE end_snapshot IS NOT NULL;
 
+CREATE TABLE jq_log_outs(
+    device TEXT NOT NULL,
+    ts     INTEGER NOT NULL
+);
+
 CREATE TABLE jq_forgotten(
     hash    TEXT NOT NULL,
     from_ts INTEGER NOT NULL,

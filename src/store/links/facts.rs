@@ -26,6 +26,8 @@ use crate::time::Day;
 pub enum Rows<'a> {
     Live(&'a Part),
     New(&'a NewPart),
+    /// What stands for a log-out that was erased: the device, and when (µs).
+    LogOut(&'a str, i64),
 }
 
 impl Rows<'_> {
@@ -33,13 +35,15 @@ impl Rows<'_> {
         match self {
             Self::Live(part) => part.day,
             Self::New(part) => part.day(),
+            Self::LogOut(_, ts) => Day::of(*ts),
         }
     }
 
-    fn open(&self) -> Result<File, StoreError> {
+    fn open(&self) -> Result<Option<File>, StoreError> {
         match self {
-            Self::Live(part) => part.open(),
-            Self::New(part) => part.open(),
+            Self::Live(part) => part.open().map(Some),
+            Self::New(part) => part.open().map(Some),
+            Self::LogOut(..) => Ok(None),
         }
     }
 
@@ -47,6 +51,7 @@ impl Rows<'_> {
         let path = match self {
             Self::Live(part) => part.path.clone(),
             Self::New(part) => part.tmp_path().to_owned(),
+            Self::LogOut(..) => std::path::PathBuf::new(),
         };
         StoreError::DamagedPart { path, check: "rows", detail: error.to_string() }
     }
@@ -204,8 +209,14 @@ fn read(
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
     let failed = |error: &dyn std::fmt::Display| rows.damaged(error);
-    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(rows.open()?, part_options())
-        .map_err(|error| failed(&error))?;
+    if let Rows::LogOut(device, ts) = *rows
+        && only.is_none_or(|only| only.devices.contains(device))
+    {
+        day.see(device, Run { first: ts, out: true, user: String::new(), last: ts });
+    }
+    let Some(file) = rows.open()? else { return Ok(()) };
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new_with_options(file, part_options()).map_err(|error| failed(&error))?;
     let matched = key.filter(|_| !linking.matches.is_empty());
     let properties = matched.map(|_| Column::Properties.name());
     let names = COLUMNS.iter().map(|column| column.name()).chain(properties);

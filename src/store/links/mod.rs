@@ -77,6 +77,8 @@ pub(super) struct Parts<'a> {
     pub remove: &'a [i64],
     /// Rows of the removed parts are in none that is added.
     pub loses: bool,
+    /// Log-outs that the commit leaves for those that it erases.
+    pub log_outs: &'a [(String, i64)],
 }
 
 /// What a commit of these parts does to the links.
@@ -95,7 +97,11 @@ pub(super) fn change(
     let listing = catalog.listing()?;
     let (gone, kept): (Vec<&Part>, Vec<&Part>) =
         listing.events.iter().partition(|part| parts.remove.contains(&part.file_id));
-    let all = || kept.iter().map(|part| Rows::Live(part)).chain(added.iter().copied()).collect::<Vec<_>>();
+    let mut log_outs = catalog.log_outs()?;
+    log_outs.extend(parts.log_outs.iter().cloned());
+    let outs = || log_outs.iter().map(|(device, ts)| Rows::LogOut(device, *ts));
+    let all =
+        || kept.iter().map(|part| Rows::Live(part)).chain(added.iter().copied()).chain(outs()).collect::<Vec<_>>();
     if !same_rules {
         let found = facts::collect(all(), linking, key, None)?;
         let (devices, matches) = found.into_rows();
