@@ -144,12 +144,12 @@ fn a_short_id_goes_by_its_value() {
 fn a_person_is_exported_with_everything() {
     let place = Place::new();
     place.take("app.ndjson", LOG.as_bytes());
-    let mut records = Vec::new();
-    for sql in place.database.known_of("alice-0123456789").unwrap() {
-        records.extend(place.rows(&sql));
-    }
+    let text = wait(place.database.export_person("alice-0123456789")).unwrap();
+    let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let count = |record: &str| records.iter().filter(|row| row["record"] == record).count();
     assert_eq!(["identity", "event", "session", "quarantined line"].map(count), [2, 5, 2, 1]);
     assert!(!records.iter().any(|row| row.to_string().contains("bob")), "{records:?}");
+    let nobody = wait(place.database.export_person("alcie")).unwrap_err().to_string();
+    assert!(nobody.contains("nothing is known of 'alcie'"), "{nobody}");
     assert_eq!(place.rows("SELECT * FROM audit WHERE what = 'export-person'").len(), 1);
 }

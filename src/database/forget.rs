@@ -4,6 +4,7 @@ use super::statement::literal;
 use super::{Database, Error};
 use crate::identity::{People, is_junk};
 use crate::maintain::{self, Erased, MaintainError, Someone};
+use crate::output::{Format, Look};
 use crate::privacy::TELLING_BYTES;
 use crate::store::Proof;
 use crate::time;
@@ -19,12 +20,11 @@ impl Database {
         Ok(maintain::forget(&self.store, &self.config, &who, now, dry_run)?)
     }
 
-    /// Everything that is known of a person, as queries whose column `record` says what a row is. The audit notes that
-    /// it was asked for.
+    /// Everything that is known of a person as NDJSON, whose field `record` says what a line is. The audit notes it.
     ///
     /// # Errors
     /// The id is nobody's or several people's, or the audit cannot be written.
-    pub fn known_of(&self, user: &str) -> Result<Vec<String>, Error> {
+    pub async fn export_person(&self, user: &str) -> Result<String, Error> {
         let who = self.someone(user)?;
         let people = People::new(self.store.links(&self.snapshot()?)?);
         let (_, identifiers) = maintain::identifiers(&people, &who)?;
@@ -33,8 +33,7 @@ impl Database {
         let text = |id: &str| if id.len() < TELLING_BYTES { format!("\"{id}\"") } else { id.to_owned() };
         let named: Vec<String> =
             identifiers.ids().map(|id| format!("strpos(raw, {}) > 0", literal(&text(id)))).collect();
-        maintain::note_export(&self.store, &self.config, &who)?;
-        Ok(vec![
+        let queries = [
             format!(
                 "SELECT 'identity' AS record, * FROM identities WHERE person = {person} ORDER BY distinct_id, from_ts"
             ),
@@ -48,7 +47,16 @@ impl Database {
                 "SELECT 'quarantined line' AS record, * FROM quarantine WHERE {} ORDER BY source_id, source_offset",
                 named.join(" OR ")
             ),
-        ])
+        ];
+        let (mut session, mut text) = (self.session(), String::new());
+        for sql in queries {
+            text += &session.query(&sql).await?.text(Format::Ndjson, Look::default()).await?;
+        }
+        if text.is_empty() {
+            return Err(MaintainError::Unknown { id: user.to_owned() }.into());
+        }
+        maintain::note_export(&self.store, &self.config, &who)?;
+        Ok(text)
     }
 
     /// The person behind an id, as the store or the input has it.
