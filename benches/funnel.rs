@@ -130,6 +130,7 @@ fn store() -> (tempfile::TempDir, Engine) {
     };
     ingest(&store, &config, &options, &mut Quiet).unwrap();
     let engine = Engine::new(EngineOptions {
+        corrections: None,
         snapshot: store.snapshot().unwrap(),
         store,
         config,

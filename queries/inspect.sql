@@ -1,5 +1,6 @@
 -- What one person did, event by event: the event as it was stored, the step and the session that it is part of, and
--- where its line is. Needs the whole history: run it without journeyql.from and journeyql.to.
+-- where its line is. Needs the whole history: run it without journeyql.from, journeyql.to and
+-- journeyql.skip_flagged.
 -- parameter: user text, the person
 -- parameter: from timestamp = 1995-01-01T00:00:00Z, events at this time or later
 -- parameter: to timestamp = 2262-01-01T00:00:00Z, events before this time
@@ -24,6 +25,7 @@
 --   source text null, the name its source was last seen under
 --   source_id text, its source
 --   source_offset bigint, byte offset of its line in the plain text, or the number of its row
+--   event_ref text, what journeyql correct calls it
 WITH own AS (
     SELECT
         *,
@@ -80,7 +82,8 @@ SELECT
     w.dwell_s,
     r.name AS source,
     p.source_id,
-    p.source_offset
+    p.source_offset,
+    p.source_id || ':' || CAST(p.source_offset AS VARCHAR) AS event_ref
 FROM placed AS p
 LEFT JOIN walked AS w ON w.line_up = p.line_up AND w.nth = p.step_begins AND p.is_step
 LEFT JOIN (SELECT session_id, events FROM sessions WHERE user_id = $user) AS s ON s.session_id = w.session_id

@@ -23,7 +23,7 @@
 //! | façade | [`database`] open, ingest, query, verify, make anew: what a program that embeds journeyql uses |
 //! | flows | [`ingest`] lines to committed days · [`engine`] SQL to batches · [`maintain`] days made anew; they meet only in the store |
 //! | cellar | [`store`] the only writer of a store's files; its contract is `src/store/FORMAT.md` |
-//! | pure | [`parse`] · [`privacy`] · [`normalize`] · [`identity`] · [`journey`] algorithms on plain slices · [`output`] · [`demo`] |
+//! | pure | [`parse`] · [`privacy`] · [`normalize`] · [`identity`] · [`correction`] · [`journey`] algorithms on plain slices · [`output`] · [`demo`] |
 //! | ground | [`event`] the record and its Arrow schema · [`config`] · [`time`] · [`limits`] · [`terminal`] · [`error`] |
 //!
 //! One name in all places: the funnel is `src/journey/funnel/`, `src/engine/functions/funnel/`, `queries/funnel.sql`,
@@ -49,6 +49,9 @@
 //! - A source is known by its first event line and continues only if its bytes so far are the same. Two inputs that
 //!   begin with the same event line and then differ are two sources; the second one to arrive gets a number, so the
 //!   order of their events of one microsecond and one person is that of arrival.
+//! - A correction is a row in the catalog, never a rewritten event: a pass takes the stored row out by a row selection
+//!   and reads the corrected one from a part in memory; the persons that corrections name are read apart, so that
+//!   nobody else pays ([`engine::scan`], [`correction`]).
 //! - Rows of redirected ids are read before a pass and merged into it under their person's name: a person's own rows
 //!   stay in the stream, however many people have links ([`engine`]). Logins and log-outs of one microsecond count in
 //!   that order, users by their ids, so that a device's history needs no line numbers ([`identity`]).
@@ -62,6 +65,7 @@ pub mod limits;
 pub mod terminal;
 pub mod time;
 
+pub mod correction;
 pub mod demo;
 pub mod identity;
 pub mod journey;

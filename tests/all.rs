@@ -12,6 +12,7 @@ mod architecture;
 mod batches;
 mod cancel;
 mod cli;
+mod corrections;
 mod days;
 mod duckdb;
 mod faults;

@@ -50,6 +50,7 @@ impl Stage {
 
     pub fn try_engine(&self) -> Result<Engine, QueryError> {
         Engine::new(EngineOptions {
+            corrections: None,
             snapshot: self.store.snapshot().unwrap(),
             store: Arc::clone(&self.store),
             config: Arc::clone(&self.config),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    audit, compact, config, demo, explain, export_person, files, forget, formats, identity, ingest, inspect,
+    audit, compact, config, correct, demo, explain, export_person, files, forget, formats, identity, ingest, inspect,
     quarantine, queries, reprocess, retain, run, sql, status, trace, verify,
 };
 use crate::output::Format;
@@ -112,6 +112,12 @@ pub(super) enum Command {
     Quarantine(quarantine::Command),
     #[command(subcommand)]
     Identity(identity::Command),
+    #[command(subcommand)]
+    Correct(correct::Command),
+    #[command(subcommand)]
+    Flag(correct::Flag),
+    #[command(subcommand)]
+    Corrections(correct::List),
     Reprocess(reprocess::Args),
     Compact(compact::Args),
     Retain(retain::Args),

@@ -13,6 +13,7 @@ mod audit;
 mod compact;
 mod config;
 mod context;
+mod correct;
 mod demo;
 mod explain;
 mod export_person;
@@ -114,6 +115,9 @@ async fn perform(command: Command, context: &Context) -> Result<Code, Failure> {
         Command::Inspect(args) => inspect::run(args, context).await,
         Command::Quarantine(command) => quarantine::run(command, context).await,
         Command::Identity(command) => identity::run(command, context).await,
+        Command::Correct(command) => correct::run(command, context).await,
+        Command::Flag(flag) => correct::flag(flag, context).await,
+        Command::Corrections(list) => correct::list(list, context).await,
         Command::Status(args) => status::run(&args, context),
         Command::Queries(args) => queries::run(args, context),
         Command::Formats(args) => formats::run(&args),

@@ -61,7 +61,7 @@ fn write(done: &Reprocessing, dry_run: bool, out: &mut dyn Write) -> std::io::Re
     Ok(())
 }
 
-fn write_difference(difference: &Difference, out: &mut dyn Write) -> std::io::Result<()> {
+pub(in crate::cli) fn write_difference(difference: &Difference, out: &mut dyn Write) -> std::io::Result<()> {
     let Difference { view, figure, rows_before, rows_after, rows_changed, most } = difference;
     writeln!(out, "\n{view}: {rows_before} -> {rows_after} rows, {rows_changed} of them differ; {figure} of those:")?;
     let spelled = |figure: Option<i64>| figure.map_or_else(|| "–".to_owned(), |figure| figure.to_string());

@@ -69,6 +69,8 @@ pub struct Session {
     /// The most events of a session, `0` for no limit.
     pub max_events: u64,
     pub split_at_midnight: bool,
+    /// Whether sessions and people that somebody flagged are left out.
+    pub skip_flagged: bool,
 }
 
 impl Default for Session {
@@ -80,6 +82,7 @@ impl Default for Session {
             max_duration: "0".to_owned(),
             max_events: 0,
             split_at_midnight: false,
+            skip_flagged: false,
         }
     }
 }

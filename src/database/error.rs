@@ -74,7 +74,13 @@ impl Error {
                 | MaintainError::Unknown { .. }
                 | MaintainError::SameId { .. }
                 | MaintainError::AlreadyOne { .. }
-                | MaintainError::NothingSaid { .. },
+                | MaintainError::NothingSaid { .. }
+                | MaintainError::NoEvent { .. }
+                | MaintainError::NoSession { .. }
+                | MaintainError::NoTime { .. }
+                | MaintainError::NoLabel
+                | MaintainError::NoCorrection { .. }
+                | MaintainError::Reverted { .. },
             ) => Fault::Usage,
             Self::Ingest(IngestError::Interrupted) => Fault::Interrupted,
             Self::Query(error) => match error.kind {

@@ -33,6 +33,8 @@ impl Database {
         let text = |id: &str| if id.len() < TELLING_BYTES { format!("\"{id}\"") } else { id.to_owned() };
         let named: Vec<String> =
             identifiers.ids().map(|id| format!("strpos(raw, {}) > 0", literal(&text(id)))).collect();
+        let listed =
+            |texts: &mut dyn Iterator<Item = String>| texts.map(|text| literal(&text)).collect::<Vec<_>>().join(", ");
         let queries = [
             format!(
                 "SELECT 'identity' AS record, * FROM identities WHERE person = {person} ORDER BY distinct_id, from_ts"
@@ -46,6 +48,11 @@ impl Database {
             format!(
                 "SELECT 'quarantined line' AS record, * FROM quarantine WHERE {} ORDER BY source_id, source_offset",
                 named.join(" OR ")
+            ),
+            format!(
+                "SELECT 'correction' AS record, * FROM corrections WHERE distinct_id IN ({}) OR detail IN ({}) ORDER BY id",
+                listed(&mut identifiers.ids().map(str::to_owned)),
+                listed(&mut identifiers.ids().map(|id| serde_json::json!({ "user": id }).to_string()))
             ),
         ];
         let (mut session, mut text) = (self.session(), String::new());

@@ -41,7 +41,9 @@ impl Database {
         values.extend(to.map(|to| ("to".to_owned(), time::iso(to))));
         let report = reports(self.dir())?.into_iter().find(|report| report.name == "inspect");
         let report = report.ok_or_else(|| Error::Rows("there is no report inspect".to_owned()))?;
-        let answer = self.session().query(&report.sql(&values)?).await?;
+        // The report numbers all steps of the person.
+        let sql = format!("SET journeyql.skip_flagged = false; {}", report.sql(&values)?);
+        let answer = self.session().query(&sql).await?;
         let schema = answer.schema();
         let batches: Vec<RecordBatch> =
             answer.collect().await?.into_iter().filter(|batch| batch.num_rows() > 0).collect();

@@ -9,6 +9,7 @@
 //!
 //! Deliberately not here: printing, exit codes (`cli/`).
 
+mod correct;
 mod difference;
 mod error;
 mod files;
@@ -34,6 +35,7 @@ use crate::store::{Snapshot, Store, StoreError};
 use crate::time;
 
 pub use crate::engine::header::Header;
+pub use correct::{Corrected, SessionEvents};
 pub use difference::{Difference, Moved};
 pub use error::{Error, Fault};
 pub use files::{Files, LiveFile};

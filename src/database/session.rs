@@ -8,6 +8,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::statement::split;
 use super::{Database, Error};
+use crate::correction::Correction;
 use crate::engine::{self, Engine, EngineOptions};
 use crate::event::Column;
 use crate::limits;
@@ -27,7 +28,7 @@ pub struct RelationInfo {
 }
 
 /// What the tables hold that have no file to say it.
-const TABLES: [(&str, &str); 11] = [
+const TABLES: [(&str, &str); 12] = [
     ("events", "every event, as it was stored"),
     ("steps", "one row per step of a session"),
     ("sessions", "one row per session"),
@@ -38,6 +39,7 @@ const TABLES: [(&str, &str); 11] = [
     ("audit", "what was done to the store, and when"),
     ("late_ledger", "how late events were, ingest by ingest, and what they did to sessions"),
     ("identities", "which ids are whose: the person of an id, since when, and why"),
+    ("corrections", "what people said of single events, sessions and people, with what was taken back"),
     ("identity_rejections", "pairs of ids that are not one person, as somebody said"),
 ];
 
@@ -128,13 +130,19 @@ fn is_setting(statement: &str) -> bool {
 impl Database {
     /// An engine over a snapshot.
     pub(super) fn engine(&self, snapshot: &Snapshot) -> Result<Engine, Error> {
-        self.engine_with_views(snapshot, self.views_dir())
+        self.engine_with(snapshot, self.views_dir(), None)
     }
 
-    /// An engine over a snapshot, with the views in a folder in place of ours.
-    pub(super) fn engine_with_views(&self, snapshot: &Snapshot, views_dir: PathBuf) -> Result<Engine, Error> {
+    /// An engine over a snapshot, with the views in a folder in place of ours, and perhaps other corrections.
+    pub(super) fn engine_with(
+        &self,
+        snapshot: &Snapshot,
+        views_dir: PathBuf,
+        corrections: Option<Vec<Correction>>,
+    ) -> Result<Engine, Error> {
         Ok(Engine::new(EngineOptions {
             snapshot: snapshot.clone(),
+            corrections,
             store: Arc::clone(&self.store),
             config: self.config.clone(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),

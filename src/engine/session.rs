@@ -23,6 +23,7 @@ use datafusion::prelude::{SQLOptions, SessionConfig};
 use datafusion::sql::parser::Statement;
 
 use crate::config::Config;
+use crate::correction::Correction;
 use crate::error::closest;
 use crate::identity::People;
 use crate::limits;
@@ -34,7 +35,7 @@ use super::error::{QueryError, QueryErrorKind};
 use super::functions::TableFunctions;
 use super::operators::{FuseAggregates, KeepDistinct};
 use super::relations::{Relation, events};
-use super::scan::PartFile;
+use super::scan::{Overlay, PartFile};
 use super::settings::{NAMES, PREFIX, Settings};
 use super::source::Source;
 use super::statement::{parse, reset_name};
@@ -47,6 +48,8 @@ use super::{functions, setting, stored};
 pub struct EngineOptions {
     /// What is read; leased for as long as the engine lives.
     pub snapshot: Snapshot,
+    /// What is said of single events, oldest first, in place of what the snapshot says.
+    pub corrections: Option<Vec<Correction>>,
     /// Where the audit is read from.
     pub store: Arc<Store>,
     pub config: Arc<Config>,
@@ -65,6 +68,7 @@ pub struct EngineOptions {
 pub struct Engine {
     source: Arc<Source>,
     snapshot: Snapshot,
+    corrections: Arc<[Correction]>,
     store: Arc<Store>,
     views: Arc<Queries>,
     runtime: Arc<RuntimeEnv>,
@@ -86,15 +90,22 @@ impl Engine {
         let base = Settings::new(&options.config, options.now);
         let steps_where = steps_where(&options.config)?;
         let parts = options.snapshot.events().iter().map(PartFile::from).collect();
-        let links = options
-            .store
-            .links(&options.snapshot)
-            .map_err(|error| internal(&DataFusionError::External(Box::new(error))))?;
-        let people = Arc::new(People::new(links));
-        let source = Arc::new(Source::new(options.config, options.snapshot.id, parts, steps_where, people));
+        let failed = |error| internal(&DataFusionError::External(Box::new(error)));
+        let links = options.store.links(&options.snapshot).map_err(failed)?;
+        let corrections = match options.corrections {
+            Some(corrections) => corrections,
+            None => options.store.corrections(&options.snapshot).map_err(failed)?,
+        };
+        let overlay = Overlay::new(parts, &corrections).map_err(|error| internal(&error))?;
+        let mut people = People::new(links);
+        people.set_few_apart(limits::FEW_LINKED);
+        people.set_apart(&overlay.apart);
+        let source = Source::new(options.config, options.snapshot.id, overlay.parts, steps_where, Arc::new(people));
+        let source = Arc::new(source.with_edges(overlay.edges));
         let (snapshot, store, threads) = (options.snapshot, options.store, options.threads.max(1));
-        let state = session_state(&source, &snapshot, &store, &views, &runtime, threads, &base)?;
-        Ok(Self { source, snapshot, store, views, runtime, threads, base, state })
+        let corrections: Arc<[Correction]> = corrections.into();
+        let state = session_state(&source, (&snapshot, &corrections), &store, &views, &runtime, threads, &base)?;
+        Ok(Self { source, snapshot, corrections, store, views, runtime, threads, base, state })
     }
 
     /// Another session over the same snapshot, with settings of its own.
@@ -102,11 +113,12 @@ impl Engine {
     /// # Errors
     /// The session cannot be built.
     pub fn fork(&self) -> Result<Self, QueryError> {
-        let Self { source, snapshot, store, views, runtime, threads, base, .. } = self;
-        let state = session_state(source, snapshot, store, views, runtime, *threads, base)?;
+        let Self { source, snapshot, corrections, store, views, runtime, threads, base, .. } = self;
+        let state = session_state(source, (snapshot, corrections), store, views, runtime, *threads, base)?;
         Ok(Self {
             source: Arc::clone(source),
             snapshot: snapshot.clone(),
+            corrections: Arc::clone(corrections),
             store: Arc::clone(store),
             views: Arc::clone(views),
             runtime: Arc::clone(runtime),
@@ -288,7 +300,7 @@ fn internal(error: &DataFusionError) -> QueryError {
 /// A session with our names, functions and settings.
 fn session_state(
     source: &Arc<Source>,
-    snapshot: &Snapshot,
+    known: (&Snapshot, &Arc<[Correction]>),
     store: &Arc<Store>,
     views: &Arc<Queries>,
     runtime: &Arc<RuntimeEnv>,
@@ -296,7 +308,7 @@ fn session_state(
     settings: &Settings,
 ) -> Result<Arc<RwLock<SessionState>>, QueryError> {
     let link = Arc::new(SessionLink::new());
-    let tables = native_tables(source, snapshot, store).map_err(|error| internal(&error))?;
+    let tables = native_tables(source, known, store).map_err(|error| internal(&error))?;
     let catalogs = MemoryCatalogProviderList::new();
     let names = Arc::new(Names::new(tables, Arc::clone(views), Arc::clone(&link)));
     catalogs.register_catalog(CATALOG.to_owned(), Arc::new(Catalog::new(names)));
@@ -332,7 +344,7 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
 
 fn native_tables(
     source: &Arc<Source>,
-    snapshot: &Snapshot,
+    (snapshot, corrections): (&Snapshot, &Arc<[Correction]>),
     store: &Arc<Store>,
 ) -> DfResult<BTreeMap<String, Arc<dyn TableProvider>>> {
     let mut tables: BTreeMap<String, Arc<dyn TableProvider>> = BTreeMap::new();
@@ -344,6 +356,7 @@ fn native_tables(
     tables.insert("source_rows".to_owned(), stored::source_rows(snapshot)?);
     tables.insert("audit".to_owned(), stored::audit(store)?);
     tables.insert("late_ledger".to_owned(), stored::late_ledger(store)?);
+    tables.insert("corrections".to_owned(), stored::corrections(corrections)?);
     tables.insert("identities".to_owned(), stored::identities(source.people())?);
     tables.insert("identity_rejections".to_owned(), stored::identity_rejections(source.people())?);
     Ok(tables)

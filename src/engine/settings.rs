@@ -7,6 +7,7 @@
 //! | `from`, `to` | a day or a time (UTC); sessions that begin in `[from, to)` | none |
 //! | `user` | one person | none |
 //! | `segment` | a saved segment | none |
+//! | `skip_flagged` | true: as if flagged sessions and people were not there | `[session] skip_flagged` |
 //! | `label` | auto, page, event | `[journey] label` |
 //! | `collapse` | true, false | `[journey] collapse` |
 //! | `terminal_pages` | names, separated by commas or as a JSON list | `[journey] terminal_pages` |
@@ -29,20 +30,21 @@ use datafusion::config::ConfigOptions;
 
 use crate::config::{Config, Label, SourceIds};
 use crate::error::closest;
-use crate::journey::Rules;
+use crate::journey::{Keep, Rules};
 use crate::time;
 
 /// What [`Settings`] are called in SQL: `journeyql.NAME`.
 pub const PREFIX: &str = "journeyql";
 
 /// Name and description of every setting, in the order `SHOW ALL` lists them.
-pub const NAMES: [(&str, &str); 18] = [
+pub const NAMES: [(&str, &str); 19] = [
     ("session_gap", "the idle time after which a session ends"),
     ("source_ids", "honour or ignore session ids of the input"),
     ("from", "sessions that begin at this day or time or later"),
     ("to", "sessions that begin before this day or time"),
     ("user", "only this person"),
     ("segment", "only people of this segment"),
+    ("skip_flagged", "whether flagged sessions and people are left out"),
     ("label", "what a step is called: auto, page or event"),
     ("collapse", "whether consecutive equal steps are one"),
     ("terminal_pages", "pages where a journey may end without being a drop-off"),
@@ -70,6 +72,7 @@ pub struct Settings {
     pub to: Option<i64>,
     pub user: Option<String>,
     pub segment: Option<String>,
+    pub skip_flagged: bool,
     pub label: Label,
     pub collapse: bool,
     pub terminal_pages: Vec<String>,
@@ -111,6 +114,7 @@ impl Settings {
             to: None,
             user: None,
             segment: None,
+            skip_flagged: session.skip_flagged,
             label: config.journey.label,
             collapse: config.journey.collapse,
             terminal_pages: config.journey.terminal_pages.clone(),
@@ -138,6 +142,12 @@ impl Settings {
         (self.from.unwrap_or(i64::MIN), self.to.unwrap_or(i64::MAX))
     }
 
+    /// The sessions that are taken.
+    #[must_use]
+    pub fn keep(&self) -> Keep {
+        Keep { within: self.within(), flagged: !self.skip_flagged }
+    }
+
     /// The value of a setting as text, `None` if it is not set or there is no such setting.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
@@ -151,6 +161,7 @@ impl Settings {
             "to" => time::iso(self.to?),
             "user" => self.user.clone()?,
             "segment" => self.segment.clone()?,
+            "skip_flagged" => self.skip_flagged.to_string(),
             "label" => match self.label {
                 Label::Auto => "auto".to_owned(),
                 Label::Page => "page".to_owned(),
@@ -206,6 +217,7 @@ impl Settings {
                 return Err("there are no segments yet; use a WHERE clause over sessions or steps".to_owned());
             }
             "segment" => self.segment = None,
+            "skip_flagged" => self.skip_flagged = truth(value)?,
             "label" => {
                 self.label = choice(value, &[("auto", Label::Auto), ("page", Label::Page), ("event", Label::Event)])?;
             }

@@ -10,7 +10,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use crate::config::{Config, SourceIds};
 use crate::identity::People;
 
-use super::scan::{PartFile, ScanPlan};
+use super::scan::{Edges, PartFile, ScanPlan};
 use super::settings::Settings;
 
 /// One snapshot as the engine sees it. Shared by all relations of an engine.
@@ -23,6 +23,7 @@ pub struct Source {
     /// `[steps] where`, planned over `events`.
     steps_where: Option<Expr>,
     people: Arc<People>,
+    edges: Option<Arc<Edges>>,
 }
 
 impl Source {
@@ -37,7 +38,14 @@ impl Source {
     ) -> Self {
         let mut parts: Vec<Arc<PartFile>> = parts.into_iter().map(Arc::new).collect();
         parts.sort_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
-        Self { config, snapshot, parts, steps_where, people }
+        Self { config, snapshot, parts, steps_where, people, edges: None }
+    }
+
+    /// The same with what somebody said of sessions; the persons that it names are set apart in the map.
+    #[must_use]
+    pub fn with_edges(mut self, edges: Option<Arc<Edges>>) -> Self {
+        self.edges = edges;
+        self
     }
 
     /// The event parts in day order.
@@ -55,7 +63,7 @@ impl Source {
     /// Stored events.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.parts.iter().map(|part| part.rows).sum()
+        self.parts.iter().map(|part| part.visible()).sum()
     }
 
     /// Earliest and latest event, µs; `None` for an empty store.
@@ -115,17 +123,19 @@ impl Source {
         whole_history: bool,
     ) -> Result<ScanPlan> {
         // A session that begins at `from` or later depends on nothing earlier than one gap before.
-        let reach = if whole_history || !settings.rules.is_local() || from == i64::MIN {
+        let merges = self.edges.as_ref().is_some_and(|edges| edges.merges());
+        let reach = if whole_history || merges || !settings.rules.is_local() || from == i64::MIN {
             i64::MIN
         } else {
             from.saturating_sub(settings.rules.gap)
         };
         let parts = self.parts.iter().filter(|part| part.ts_max >= reach).cloned().collect();
         let plan = ScanPlan::new(parts).with_filter(self.step_filter(session)?);
-        let plan = plan.with_people(&self.people).with_persons(both(settings.user.clone(), only));
+        let plan = plan.with_people(&self.people).with_edges(self.edges.as_ref());
+        let plan = plan.with_persons(both(settings.user.clone(), only));
         // What ends in a pause before a part that is not read is judged as ended: right unless one judges from before it.
         let judged_after_all = self.parts.iter().all(|part| part.ts_min <= self.now(settings));
-        Ok(if judged_after_all { plan.with_later(settings.within().1, settings.rules.gap) } else { plan })
+        Ok(if judged_after_all && !merges { plan.with_later(settings.within().1, settings.rules.gap) } else { plan })
     }
 }
 

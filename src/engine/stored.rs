@@ -15,6 +15,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::streaming::PartitionStream;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use crate::correction::{Anchor, Correction};
 use crate::event::{quarantine, utc_micros};
 use crate::identity::{Alias, Identity, People};
 use crate::limits;
@@ -248,6 +249,57 @@ pub fn identity_rejections(people: &Arc<People>) -> Result<Arc<dyn TableProvider
             text(|row| &row.person),
             text(|row| &row.evidence),
             times(rows.iter().map(|row| row.since)),
+        ];
+        let _ = sink.send(&RecordBatch::try_new(Arc::clone(schema), arrays)?);
+        Ok(())
+    })
+}
+
+/// `corrections`: what people said of single events, sessions and people, oldest first.
+///
+/// `id` Int64 · `kind` Utf8 · `event_ref`, `distinct_id` Utf8? (the event as stored, or the person who is flagged) · `ts`
+/// Timestamp? (as stored) · `detail` Utf8 (JSON: what is new) · `reason`, `said_by` Utf8 · `at` Timestamp ·
+/// `reverted_by` Utf8? · `reverted_at` Timestamp? (NULL: in force).
+///
+/// # Errors
+/// Never; the schema is fixed.
+pub fn corrections(rows: &Arc<[Correction]>) -> Result<Arc<dyn TableProvider>> {
+    let text = |name: &str| Field::new(name, DataType::Utf8, false);
+    let columns = vec![
+        Field::new("id", DataType::Int64, false),
+        text("kind"),
+        Field::new("event_ref", DataType::Utf8, true),
+        text("distinct_id"),
+        Field::new("ts", utc_micros(), true),
+        text("detail"),
+        text("reason"),
+        text("said_by"),
+        Field::new("at", utc_micros(), false),
+        Field::new("reverted_by", DataType::Utf8, true),
+        Field::new("reverted_at", utc_micros(), true),
+    ];
+    let rows = Arc::clone(rows);
+    table(columns, move |schema, sink| {
+        let anchors: Vec<Option<&Anchor>> = rows.iter().map(|row| row.change.event()).collect();
+        let text = |of: fn(&Correction) -> Option<&str>| -> ArrayRef {
+            Arc::new(rows.iter().map(of).collect::<StringArray>())
+        };
+        let maybe = |times: Vec<Option<i64>>| -> ArrayRef {
+            Arc::new(times.into_iter().collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+        };
+        let refs = anchors.iter().map(|anchor| anchor.map(|anchor| anchor.event.to_string()));
+        let arrays = vec![
+            Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.id))) as ArrayRef,
+            text(|row| Some(row.change.kind())),
+            Arc::new(refs.collect::<StringArray>()),
+            text(|row| row.change.ids().next()),
+            maybe(anchors.iter().map(|anchor| anchor.map(|anchor| anchor.ts)).collect()),
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.change.detail()))),
+            text(|row| Some(&row.reason)),
+            text(|row| Some(&row.by)),
+            times(rows.iter().map(|row| row.at)),
+            text(|row| row.reverted.as_ref().map(|reverted| reverted.by.as_str())),
+            maybe(rows.iter().map(|row| row.reverted.as_ref().map(|reverted| reverted.at)).collect()),
         ];
         let _ = sink.send(&RecordBatch::try_new(Arc::clone(schema), arrays)?);
         Ok(())

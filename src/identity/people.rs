@@ -93,6 +93,8 @@ pub struct People {
     ends: Vec<u32>,
     owners: Vec<Owner>,
     names: Vec<Box<str>>,
+    /// Whether some person has rows under an id with an entry and under one without.
+    joins: bool,
     /// What it follows from.
     links: Links,
 }
@@ -123,7 +125,7 @@ impl People {
         }
         let people = Self::packed(&entries);
         drop((entries, owned));
-        Self { links, ..people }
+        Self { links, joins: !people.ids.is_empty(), ..people }
     }
 
     fn packed(entries: &BTreeMap<&str, Vec<(i64, &str)>>) -> Self {
@@ -142,6 +144,65 @@ impl People {
             people.ends.push(count(people.owners.len()));
         }
         people
+    }
+
+    /// Gives every id of these ids' persons an entry: then all that is theirs is read together.
+    pub fn set_apart(&mut self, ids: &[String]) {
+        let mut persons: Vec<String> = ids.iter().flat_map(|id| self.persons_of(id)).map(str::to_owned).collect();
+        persons.sort_unstable();
+        persons.dedup();
+        let mut alone = self.ids_of(&persons);
+        alone.retain(|id| self.owners(id.as_bytes()).is_none());
+        if alone.is_empty() {
+            return;
+        }
+        let (ids, ends) = (std::mem::take(&mut self.ids), std::mem::take(&mut self.ends));
+        let owners = std::mem::take(&mut self.owners);
+        let numbers: HashMap<Box<str>, u32> = self.names.iter().cloned().zip(0..).collect();
+        let mut all: Vec<(Box<str>, Vec<Owner>)> = Vec::with_capacity(ids.len() + alone.len());
+        let mut from = 0;
+        for (id, end) in ids.into_iter().zip(ends) {
+            all.push((id, owners[from..end as usize].to_vec()));
+            from = end as usize;
+        }
+        for id in alone {
+            let person = numbers.get(id.as_str()).copied().unwrap_or_else(|| {
+                self.names.push(id.as_str().into());
+                count(self.names.len() - 1)
+            });
+            all.push((id.into(), vec![Owner { to: i64::MAX, person }]));
+        }
+        all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        for (id, owners) in all {
+            self.ids.push(id);
+            self.owners.extend(owners);
+            self.ends.push(count(self.owners.len()));
+        }
+    }
+
+    /// Sets everybody apart who has several ids, where they are few: rows of one person then never come together from
+    /// two places.
+    pub fn set_few_apart(&mut self, most: usize) {
+        if self.joins && self.ids.len() <= most {
+            let names: Vec<String> = self.names.iter().map(ToString::to_string).collect();
+            self.set_apart(&names);
+            self.joins = false;
+        }
+    }
+
+    /// Whether some person has rows under an id with an entry and under one without.
+    #[must_use]
+    pub fn joins(&self) -> bool {
+        self.joins
+    }
+
+    /// The persons that an id is of at some time.
+    #[must_use]
+    pub fn persons_of<'a>(&'a self, id: &'a str) -> Vec<&'a str> {
+        match self.owners(id.as_bytes()) {
+            Some(owners) => owners.iter().map(|owner| self.name(owner.person)).collect(),
+            None => vec![id],
+        }
     }
 
     /// Whether every id is its own person, alone.

@@ -20,5 +20,5 @@ pub mod walk;
 
 pub use collapse::{UNKNOWN, dwell};
 pub use path::Paths;
-pub use sessionize::{EndedBy, Rules, sessionize};
-pub use walk::{Columns, Session, Walk};
+pub use sessionize::{Edge, EndedBy, Rules, sessionize};
+pub use walk::{Columns, Keep, Session, Walk, is_flagged, sessions};

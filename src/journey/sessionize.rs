@@ -40,6 +40,8 @@ pub enum EndedBy {
     MaxDuration,
     MaxEvents,
     Midnight,
+    /// Somebody said so.
+    Correction,
 }
 
 impl EndedBy {
@@ -53,18 +55,57 @@ impl EndedBy {
             Self::MaxDuration => Some("max_duration"),
             Self::MaxEvents => Some("max_events"),
             Self::Midnight => Some("midnight"),
+            Self::Correction => Some("correction"),
         }
+    }
+}
+
+/// What somebody said of an event's place among sessions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Edge(u8);
+
+impl Edge {
+    /// Nothing.
+    pub const FREE: Self = Self(0);
+    /// A session begins at the event.
+    pub const SPLIT: Self = Self(1);
+    /// No session begins at the event.
+    pub const JOIN: Self = Self(2);
+    /// The event's session is flagged.
+    pub const FLAG: Self = Self(4);
+
+    /// The same, and `other`; of a split and a join the later word counts.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        let kept = if other.0 & (Self::SPLIT.0 | Self::JOIN.0) == 0 { self.0 } else { self.0 & Self::FLAG.0 };
+        Self(kept | other.0)
+    }
+
+    /// Whether it says this too.
+    #[must_use]
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
     }
 }
 
 /// Cuts events into sessions and calls `emit(first, end, ended_by)` for each, `end` being one past its last event.
 ///
 /// `ts` rises (µs) and belongs to one person and one source session id; `ends(n)` says whether event `n` closes the
-/// session it belongs to.
-pub fn sessionize(ts: &[i64], rules: Rules, ends: impl Fn(usize) -> bool, mut emit: impl FnMut(usize, usize, EndedBy)) {
+/// session it belongs to, `edge(n)` what somebody said of event `n`.
+pub fn sessionize(
+    ts: &[i64],
+    rules: Rules,
+    ends: impl Fn(usize) -> bool,
+    edge: impl Fn(usize) -> Edge,
+    mut emit: impl FnMut(usize, usize, EndedBy),
+) {
     let mut first = 0;
     for at in 1..ts.len() {
-        let by = border(ts, first, at, rules, ends(at - 1));
+        let by = match edge(at) {
+            said if said.has(Edge::SPLIT) => EndedBy::Correction,
+            said if said.has(Edge::JOIN) => EndedBy::Nothing,
+            _ => border(ts, first, at, rules, ends(at - 1)),
+        };
         if by != EndedBy::Nothing {
             emit(first, at, by);
             first = at;
@@ -102,7 +143,7 @@ mod tests {
 
     fn sessions(ts: &[i64], rules: Rules) -> Vec<(usize, usize, EndedBy)> {
         let mut found = Vec::new();
-        sessionize(ts, rules, |_| false, |first, end, by| found.push((first, end, by)));
+        sessionize(ts, rules, |_| false, |_| Edge::FREE, |first, end, by| found.push((first, end, by)));
         found
     }
 
@@ -124,8 +165,19 @@ mod tests {
     fn v7_an_end_event_belongs_to_the_session_it_closes() {
         let ts = [0, 60 * SECOND, 90 * SECOND];
         let mut found = Vec::new();
-        sessionize(&ts, Rules::gap(GAP), |at| at == 1, |first, end, by| found.push((first, end, by)));
+        sessionize(&ts, Rules::gap(GAP), |at| at == 1, |_| Edge::FREE, |first, end, by| found.push((first, end, by)));
         assert_eq!(found, [(0, 2, EndedBy::EndEvent), (2, 3, EndedBy::Nothing)]);
+    }
+
+    #[test]
+    fn what_somebody_said_goes_before_the_rules() {
+        let ts = [0, 10, 20 + GAP, 30 + GAP];
+        let said = [Edge::SPLIT, Edge::SPLIT, Edge::JOIN, Edge::JOIN.and(Edge::SPLIT).and(Edge::FLAG)];
+        let mut found = Vec::new();
+        sessionize(&ts, Rules::gap(GAP), |_| true, |at| said[at], |first, end, by| found.push((first, end, by)));
+        let by = [EndedBy::Correction, EndedBy::Correction, EndedBy::EndEvent];
+        assert_eq!(found, [(0, 1, by[0]), (1, 3, by[1]), (3, 4, by[2])]);
+        assert_eq!(Edge::SPLIT.and(Edge::FLAG).and(Edge::JOIN), Edge::JOIN.and(Edge::FLAG));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The walk: one person's events become sessions and steps, as positions in the caller's columns.
 
 use super::collapse::collapse;
-use super::sessionize::{EndedBy, Rules, sessionize};
+use super::sessionize::{Edge, EndedBy, Rules, sessionize};
 
 /// A session: events `rows` and steps `steps` (positions in the columns that were walked), in the order of
 /// `index` within its person.
@@ -19,6 +19,7 @@ pub struct Session {
     /// From 1 per person, by start.
     pub index: u32,
     pub ended_by: EndedBy,
+    pub is_flagged: bool,
 }
 
 impl Session {
@@ -57,6 +58,62 @@ pub struct Columns<'a> {
     pub sources: &'a [u64],
     /// Whether a row closes its session; empty if none does.
     pub ends: &'a [bool],
+    /// What somebody said of a row; rows after the last one are [`Edge::FREE`].
+    pub edges: &'a [Edge],
+}
+
+/// Which sessions are kept; the others are counted all the same, so that numbers do not depend on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    /// Those that begin in `[from, to)`, µs.
+    pub within: (i64, i64),
+    /// And that are flagged.
+    pub flagged: bool,
+}
+
+impl Keep {
+    /// Every session.
+    pub const ALL: Self = Self { within: (i64::MIN, i64::MAX), flagged: true };
+
+    /// Whether a session is kept that begins at `start` (µs).
+    #[must_use]
+    pub fn takes(&self, start: i64, is_flagged: bool) -> bool {
+        self.within.0 <= start && start < self.within.1 && (self.flagged || !is_flagged)
+    }
+
+    /// Whether every session is, where none is flagged.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.within == Self::ALL.within
+    }
+}
+
+/// Visits the sessions of a person whose rows are `rows`, source session by source session.
+pub fn sessions(
+    rows: std::ops::Range<usize>,
+    columns: Columns<'_>,
+    rules: Rules,
+    mut visit: impl FnMut(std::ops::Range<usize>, EndedBy),
+) {
+    let mut at = rows.start;
+    while at < rows.end {
+        let end = group_end(columns.sources, at, rows.end);
+        let emit = |first: usize, end: usize, by| visit(at + first..at + end, by);
+        let ts = &columns.ts[at..end];
+        let edge = |row: usize| columns.edges.get(at + row).copied().unwrap_or_default();
+        match (columns.ends.is_empty(), columns.edges.is_empty()) {
+            (true, true) => sessionize(ts, rules, |_| false, |_| Edge::FREE, emit),
+            (true, false) => sessionize(ts, rules, |_| false, edge, emit),
+            (false, _) => sessionize(ts, rules, |row| columns.ends[at + row], edge, emit),
+        }
+        at = end;
+    }
+}
+
+/// Whether a session of these rows is flagged.
+#[must_use]
+pub fn is_flagged(edges: &[Edge], rows: std::ops::Range<usize>) -> bool {
+    edges.get(rows.start..rows.end.min(edges.len())).is_some_and(|said| said.iter().any(|it| it.has(Edge::FLAG)))
 }
 
 /// Sessions and steps of the people walked since the last [`Walk::clear`].
@@ -75,8 +132,7 @@ impl Walk {
         self.steps.clear();
     }
 
-    /// Adds a person whose rows are `rows`; only sessions that begin in `[from, to)` are kept (they are counted
-    /// before, so that `index` does not depend on it).
+    /// Adds a person whose rows are `rows`, with the sessions that are kept.
     pub fn person(
         &mut self,
         person: u32,
@@ -84,23 +140,29 @@ impl Walk {
         columns: Columns<'_>,
         rules: Rules,
         collapsed: bool,
-        within: (i64, i64),
+        keep: Keep,
     ) {
         let from = self.sessions.len();
-        let mut groups = 0;
-        let mut at = rows.start;
-        while at < rows.end {
-            let end = group_end(columns.sources, at, rows.end);
-            self.group(person, at..end, columns, rules);
-            (at, groups) = (end, groups + 1);
-        }
-        if groups > 1 {
+        let all = &mut self.sessions;
+        sessions(rows.clone(), columns, rules, |rows, ended_by| {
+            all.push(Session {
+                person,
+                first_row: as_u32(rows.start),
+                end_row: as_u32(rows.end),
+                first_step: 0,
+                end_step: 0,
+                index: 0,
+                ended_by,
+                is_flagged: is_flagged(columns.edges, rows),
+            });
+        });
+        if group_end(columns.sources, rows.start, rows.end) < rows.end {
             self.sessions[from..].sort_by_key(|session| columns.ts[session.first_row as usize]);
         }
         for (index, session) in (1..).zip(&mut self.sessions[from..]) {
             session.index = index;
         }
-        self.keep(from, columns.ts, within);
+        self.keep(from, columns.ts, keep);
         for session in &mut self.sessions[from..] {
             session.first_step = as_u32(self.steps.len());
             collapse(&columns.labels[session.rows()], collapsed, session.first_row, &mut self.steps);
@@ -108,38 +170,13 @@ impl Walk {
         }
     }
 
-    fn group(&mut self, person: u32, rows: std::ops::Range<usize>, columns: Columns<'_>, rules: Rules) {
-        let base = rows.start;
-        let sessions = &mut self.sessions;
-        let emit = |first: usize, end: usize, ended_by| {
-            sessions.push(Session {
-                person,
-                first_row: as_u32(base + first),
-                end_row: as_u32(base + end),
-                first_step: 0,
-                end_step: 0,
-                index: 0,
-                ended_by,
-            });
-        };
-        let ts = &columns.ts[rows.clone()];
-        if columns.ends.is_empty() {
-            sessionize(ts, rules, |_| false, emit);
-        } else {
-            let ends = &columns.ends[rows];
-            sessionize(ts, rules, |at| ends[at], emit);
-        }
-    }
-
-    fn keep(&mut self, from: usize, ts: &[i64], within: (i64, i64)) {
-        if within == (i64::MIN, i64::MAX) {
+    fn keep(&mut self, from: usize, ts: &[i64], keep: Keep) {
+        if keep.is_all() && keep.flagged {
             return;
         }
         self.spare.clear();
-        self.spare.extend(self.sessions[from..].iter().filter(|session| {
-            let start = ts[session.first_row as usize];
-            within.0 <= start && start < within.1
-        }));
+        let takes = |session: &&Session| keep.takes(ts[session.first_row as usize], session.is_flagged);
+        self.spare.extend(self.sessions[from..].iter().filter(takes));
         self.sessions.truncate(from);
         self.sessions.append(&mut self.spare);
     }
@@ -175,12 +212,13 @@ mod tests {
     use crate::time::SECOND;
 
     const MINUTE: i64 = 60 * SECOND;
-    const ALWAYS: (i64, i64) = (i64::MIN, i64::MAX);
+    const ALWAYS: (i64, i64) = Keep::ALL.within;
 
     fn walk(ts: &[i64], labels: &[u32], sources: &[u64], within: (i64, i64)) -> Walk {
         let mut walk = Walk::default();
-        let columns = Columns { ts, labels, sources, ends: &[] };
-        walk.person(0, 0..ts.len(), columns, Rules::gap(30 * MINUTE), true, within);
+        let columns = Columns { ts, labels, sources, ends: &[], edges: &[] };
+        let keep = Keep { within, ..Keep::ALL };
+        walk.person(0, 0..ts.len(), columns, Rules::gap(30 * MINUTE), true, keep);
         walk
     }
 
@@ -210,5 +248,18 @@ mod tests {
         let walk = walk(&[-10 * MINUTE, 10 * MINUTE, 60 * MINUTE], &[1, 2, 3], &[], (0, i64::MAX));
         assert_eq!(walk.sessions.len(), 1);
         assert_eq!((walk.sessions[0].index, walk.sessions[0].first_row), (2, 2));
+    }
+
+    #[test]
+    fn flagged_sessions_are_counted_and_left_out() {
+        let (ts, edges) = ([0, 40 * MINUTE, 90 * MINUTE, 91 * MINUTE], [Edge::FREE, Edge::FLAG]);
+        let columns = Columns { ts: &ts, labels: &[1; 4], sources: &[], ends: &[], edges: &edges };
+        let found = |flagged| {
+            let mut walk = Walk::default();
+            walk.person(0, 0..4, columns, Rules::gap(30 * MINUTE), true, Keep { flagged, ..Keep::ALL });
+            walk.sessions.iter().map(|it| (it.index, it.is_flagged)).collect::<Vec<_>>()
+        };
+        assert_eq!(found(true), [(1, false), (2, true), (3, false)]);
+        assert_eq!(found(false), [(1, false), (3, false)]);
     }
 }

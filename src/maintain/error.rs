@@ -28,6 +28,18 @@ pub enum MaintainError {
     AlreadyOne { id: String, other: String },
     #[error("nobody has said anything of '{id}' and '{other}' – journeyql identity list shows what was said")]
     NothingSaid { id: String, other: String },
+    #[error("there is no event {event} in the store – journeyql inspect --user USER shows event_ref")]
+    NoEvent { event: String },
+    #[error("there is no session {session_id} – its id moves with its first event; journeyql trace USER shows them")]
+    NoSession { session_id: String },
+    #[error("{time} is no time of an event – the earliest is {earliest}")]
+    NoTime { time: String, earliest: String },
+    #[error("nothing to call it – give --page, --event or both, not empty")]
+    NoLabel,
+    #[error("there is no correction {id} – journeyql corrections list shows them")]
+    NoCorrection { id: i64 },
+    #[error("correction {id} was reverted already – by {by} at {at}")]
+    Reverted { id: i64, by: String, at: String },
     #[error("source {source_id} has rows of which the catalog knows nothing – run journeyql verify")]
     UnknownSource { source_id: String },
     #[error(transparent)]

@@ -1,10 +1,10 @@
 //! Somebody goes, with all ids: events, refused lines, links, and what the catalog says.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{filter_record_batch, not};
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Serialize;
@@ -13,6 +13,7 @@ use super::account::Account;
 use super::error::MaintainError;
 use super::rewrite::rewrite;
 use crate::config::Config;
+use crate::correction::{Correction, fates};
 use crate::event::Column;
 use crate::identity::{People, Stretch};
 use crate::privacy::{ERASED, Identifiers, Tombstone, tombstone};
@@ -72,13 +73,14 @@ pub fn forget(
     let mut writer = store.writer(Linking::new(&config.identity))?;
     let key = writer.key(!dry_run)?;
     let snapshot = writer.snapshot()?;
-    let (stretches, identifiers) = identifiers(&People::new(store.links(&snapshot)?), who)?;
+    let people = People::new(store.links(&snapshot)?);
+    let (stretches, identifiers) = identifiers(&people, who)?;
     let always = (i64::MIN, i64::MAX);
     let hash = key.as_ref().map(|key| tombstone(key, &who.person, always).hash).unwrap_or_default();
     let known_gone = writer.forgotten()?.iter().any(|stone| stone.hash == hash);
     let own = stretches.iter().filter(|stretch| stretch.is_whole()).count();
     let mut report = Erased { ids: own, shared_ids: stretches.len() - own, hash, ..Erased::default() };
-    let theirs = Theirs::new(&stretches, &identifiers);
+    let theirs = Theirs::new(&stretches, &identifiers, given(&store.corrections(&snapshot)?, &people, &who.person));
     let mut account = Account::default();
     let (mut add, mut remove) = (Vec::new(), Vec::new());
     for part in Table::ALL.into_iter().flat_map(|table| snapshot.parts(table)) {
@@ -154,26 +156,41 @@ pub fn note_export(store: &Store, config: &Config, who: &Someone) -> Result<(), 
     Ok(())
 }
 
+/// The events that corrections made somebody's, by source and place.
+fn given(corrections: &[Correction], people: &People, person: &str) -> HashMap<String, HashSet<i64>> {
+    let mut given: HashMap<String, HashSet<i64>> = HashMap::new();
+    for (event, fate) in fates(corrections) {
+        if fate.place().is_some_and(|(id, ts)| people.person(id, ts) == person) {
+            given.entry(event.source_id).or_default().insert(event.offset);
+        }
+    }
+    given
+}
+
 /// What is somebody's.
 struct Theirs<'a> {
     times: HashMap<&'a str, Vec<(i64, i64)>>,
+    given: HashMap<String, HashSet<i64>>,
     identifiers: &'a Identifiers,
 }
 
 impl<'a> Theirs<'a> {
-    fn new(stretches: &'a [Stretch], identifiers: &'a Identifiers) -> Self {
+    fn new(stretches: &'a [Stretch], identifiers: &'a Identifiers, given: HashMap<String, HashSet<i64>>) -> Self {
         let mut times: HashMap<&str, Vec<(i64, i64)>> = HashMap::new();
         for stretch in stretches {
             times.entry(&stretch.id).or_default().push((stretch.from, stretch.to));
         }
-        Self { times, identifiers }
+        Self { times, given, identifiers }
     }
 
     /// Whether a part has a row of theirs.
     fn are_in(&self, part: &Part) -> Result<bool, MaintainError> {
         let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(part.open()?, part_options())?;
         let columns: &[&str] = match part.table {
-            Table::Events => &[Column::DistinctId.name(), Column::Ts.name()],
+            Table::Events => {
+                &[Column::DistinctId.name(), Column::Ts.name(), Column::SourceId.name(), Column::SourceOffset.name()]
+                    [..if self.given.is_empty() { 2 } else { 4 }]
+            }
             Table::Quarantine => &["raw"],
         };
         let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
@@ -204,6 +221,14 @@ impl<'a> Theirs<'a> {
             }
             Some(last.1.is_some_and(|times| times.iter().any(|&(from, to)| (from..to).contains(&ts[row]))))
         });
-        Ok(goes.collect())
+        let goes: BooleanArray = goes.collect();
+        if self.given.is_empty() {
+            return Ok(goes);
+        }
+        let sources = column(Column::SourceId).and_then(|ids| ids.as_string_opt::<i32>()).ok_or_else(missing)?;
+        let offsets = column(Column::SourceOffset).and_then(|places| places.as_primitive_opt::<Int64Type>());
+        let offsets = offsets.ok_or_else(missing)?.values();
+        let given = |row: usize| self.given.get(sources.value(row)).is_some_and(|of| of.contains(&offsets[row]));
+        Ok((0..ids.len()).map(|row| Some(goes.value(row) || given(row))).collect())
     }
 }

@@ -10,6 +10,7 @@
 //! retain      days before a day go                               counted as dropped by the rule `retention`
 //! refused     refused lines that nobody wants go                 counted as dropped by the rule `steward`
 //! link        what somebody says of who is who                   no file comes or goes
+//! correct     what somebody says of single events                no file comes or goes
 //! forget      somebody goes, with all ids                        counted as dropped by the rule `erased`
 //! rebuild     every day from its stored events, elsewhere        for verify to compare with
 //! ```
@@ -21,6 +22,7 @@
 
 mod account;
 mod compact;
+mod correct;
 mod derive;
 mod error;
 mod forget;
@@ -32,6 +34,7 @@ mod retain;
 mod rewrite;
 
 pub use compact::{Compacted, compact};
+pub use correct::{Word, check, correct, revert};
 pub use error::MaintainError;
 pub use forget::{Erased, Someone, forget, identifiers, note_export};
 pub use link::{Say, say};

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::account::Account;
 use super::error::MaintainError;
 use crate::config::Config;
-use crate::store::{Linking, Part, Store, Table};
+use crate::store::{CorrectionEdit, Linking, Part, Store, Table};
 use crate::time::Day;
 
 /// The rule that such lines are counted under.
@@ -54,8 +54,14 @@ pub fn retain(store: &Store, config: &Config, first: Day, now: i64, dry_run: boo
     }
     let sources = account.sources(snapshot.sources(), RULE, now)?;
     let remove: Vec<i64> = old.iter().map(|part| part.file_id).collect();
+    let corrections = store.corrections(&snapshot)?;
     drop(snapshot);
     let mut commit = writer.begin();
+    for correction in corrections {
+        if correction.change.event().is_some_and(|anchor| Day::of(anchor.ts) < first) {
+            commit.correct(CorrectionEdit::Remove { id: correction.id });
+        }
+    }
     commit.replace(remove, Vec::new());
     commit.loses_rows();
     for row in sources {

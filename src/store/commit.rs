@@ -19,7 +19,7 @@
 use std::collections::BTreeSet;
 
 use super::StoreError;
-use super::catalog::{AliasEdit, Change, CommitFailure, Erasure};
+use super::catalog::{AliasEdit, Change, CommitFailure, CorrectionEdit, Erasure};
 use super::late::Late;
 use super::links::{self, LinkChange, Parts};
 use super::part::NewPart;
@@ -38,6 +38,7 @@ pub struct Commit<'a> {
     sources: Vec<SourceRow>,
     forget: Vec<String>,
     aliases: Vec<AliasEdit>,
+    corrections: Vec<CorrectionEdit>,
     loses: bool,
     erasure: Option<Erasure>,
     late: Option<Late>,
@@ -55,6 +56,7 @@ impl<'a> Commit<'a> {
             sources: Vec::new(),
             forget: Vec::new(),
             aliases: Vec::new(),
+            corrections: Vec::new(),
             loses: false,
             erasure: None,
             late: None,
@@ -97,6 +99,11 @@ impl<'a> Commit<'a> {
         self.aliases.push(edit);
     }
 
+    /// Changes what is said of single events.
+    pub fn correct(&mut self, edit: CorrectionEdit) {
+        self.corrections.push(edit);
+    }
+
     /// Sets the row of a source, new or known.
     pub fn source(&mut self, row: SourceRow) {
         self.sources.push(row);
@@ -131,6 +138,7 @@ impl<'a> Commit<'a> {
             && self.remove.is_empty()
             && self.sources.is_empty()
             && self.aliases.is_empty()
+            && self.corrections.is_empty()
             && self.audit.is_empty()
         {
             return Ok(self.planned);
@@ -149,6 +157,7 @@ impl<'a> Commit<'a> {
             forget: &self.forget,
             links: &links,
             aliases: &self.aliases,
+            corrections: &self.corrections,
             erasure: self.erasure.as_ref(),
             late: self.late.as_ref(),
             audit: &self.audit,

@@ -52,7 +52,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-pub use catalog::{AliasEdit, AuditRow, Erasure};
+pub use catalog::{AliasEdit, AuditRow, CorrectionEdit, Erasure};
 pub use commit::Commit;
 pub use erase::Proof;
 pub use error::StoreError;
@@ -73,6 +73,7 @@ use catalog::Catalog;
 use disk::Disk;
 use layout::Layout;
 
+use crate::correction::Correction;
 use crate::identity::Links;
 
 /// An opened store. Cheap to open: no part is looked at.
@@ -183,6 +184,14 @@ impl Store {
     /// The catalog cannot be read.
     pub fn links(&self, snapshot: &Snapshot) -> Result<Links, StoreError> {
         self.catalog().links(snapshot.id)
+    }
+
+    /// What a snapshot says of single events, oldest first, with what was taken back.
+    ///
+    /// # Errors
+    /// The catalog cannot be read.
+    pub fn corrections(&self, snapshot: &Snapshot) -> Result<Vec<Correction>, StoreError> {
+        self.catalog().corrections(snapshot.id)
     }
 
     /// What was done to the store, oldest first.

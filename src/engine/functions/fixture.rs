@@ -96,6 +96,8 @@ fn write_part(rows: &[(usize, &Hit)]) -> (NamedTempFile, PartFile) {
         bytes: file.as_file().metadata().unwrap().len(),
         ts_min: rows.iter().map(|(_, hit)| hit.ts).min().unwrap(),
         ts_max: rows.iter().map(|(_, hit)| hit.ts).max().unwrap(),
+        hidden: Arc::default(),
+        memory: None,
     };
     (file, part)
 }

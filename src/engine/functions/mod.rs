@@ -28,6 +28,7 @@ mod planner;
 mod replay;
 mod retention_cohorts;
 mod sessionize;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod window_funnel;

@@ -43,6 +43,7 @@ use futures::future::BoxFuture;
 use super::call::Call;
 use super::conditions::{Conditions, Masks, Test, columns};
 use super::leaf::{Answer, Leaf, Stop, joined};
+use super::sessions::Sessions;
 use crate::engine::scan::{PersonRuns, ScanPlan};
 use crate::engine::settings::Settings;
 use crate::engine::source::Source;
@@ -128,13 +129,14 @@ impl TableProvider for RetentionTable {
         (settings.from, settings.to) = (None, None);
         let conditions = Conditions::plan(self.tests.iter(), settings.label, state)?;
         let plan = self.source.plain_pass(state, &settings, None, i64::MIN, true)?;
-        let plan = conditions.ask(plan, settings.label)?;
+        let (sessions, plan) = Sessions::new(settings.clone(), false, conditions.ask(plan, settings.label)?);
         let rows = plan.parts().iter().map(|part| part.rows).sum();
         let readers = if plan.is_about_few() { 1 } else { readers(state, rows) };
         let projection = projection.cloned().unwrap_or_else(|| (0..schema().fields().len()).collect());
         let schema = Arc::new(schema().project(&projection)?);
         let asked = self.tests.len();
-        let answer = Retention { conditions: Arc::new(conditions), asked, plan, rules, watermark, readers, projection };
+        let conditions = Arc::new(conditions);
+        let answer = Retention { conditions, sessions, asked, plan, rules, watermark, readers, projection };
         Ok(Arc::new(Leaf::new(Arc::new(answer), schema)))
     }
 }
@@ -143,6 +145,7 @@ impl TableProvider for RetentionTable {
 #[derive(Debug, Clone)]
 struct Retention {
     conditions: Arc<Conditions>,
+    sessions: Sessions,
     /// Number of conditions.
     asked: usize,
     plan: ScanPlan,
@@ -188,21 +191,28 @@ impl Retention {
     fn read(&self, mut runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Cohorts> {
         let memory = MemoryConsumer::new("RetentionExec").register(context.memory_pool());
         let (mut masks, mut cohorts) = (Masks::new(&self.conditions), Cohorts::new(self.rules));
-        let mut is = Vec::new();
+        let (mut is, mut times, mut rows) = (Vec::new(), Vec::new(), Vec::new());
         while !stop.is_raised() && runs.next_block()? {
             let (block, names) = runs.block_and_names();
             masks.learn(names)?;
+            let ends = self.sessions.ends(block, names);
             for person in block.people() {
-                let ts = &block.ts()[person.rows.clone()];
-                if self.asked == 0 {
-                    cohorts.person(ts, |_| START | RETURN);
-                    continue;
-                }
+                let mut ts = &block.ts()[person.rows.clone()];
                 is.clear();
-                masks.each(block, person.rows, true, |_, mask| is.push(mask));
+                if self.sessions.matter() {
+                    self.sessions.rows(block, person.rows.clone(), &ends, &mut rows);
+                    times.clear();
+                    times.extend(rows.iter().map(|&row| block.ts()[row]));
+                    ts = &times;
+                }
+                if self.asked > 0 && self.sessions.matter() {
+                    masks.each(block, rows.iter().copied(), true, |_, mask| is.push(mask));
+                } else if self.asked > 0 {
+                    masks.each(block, person.rows, true, |_, mask| is.push(mask));
+                }
                 // A single condition is both: its bit stands for two.
                 let both = if self.asked == 1 { START | RETURN } else { 1 };
-                cohorts.person(ts, |at| is[at] * both);
+                cohorts.person(ts, |at| if self.asked == 0 { START | RETURN } else { is[at] * both });
             }
             memory.try_resize(runs.size() + cohorts.size())?;
         }

@@ -213,7 +213,7 @@ impl ExecutionPlan for EventsExec {
         if args.partition().is_some() || self.ids.is_some() || self.fetch.is_some() {
             return Ok(Arc::new(Statistics::new_unknown(&schema)));
         }
-        let rows: u64 = self.parts.iter().map(|part| part.rows).sum();
+        let rows: u64 = self.parts.iter().map(|part| part.visible()).sum();
         let mut known = Statistics::new_unknown(&schema);
         known.num_rows = usize::try_from(rows).map_or(Precision::Absent, Precision::Exact);
         let span = (self.parts.iter().map(|it| it.ts_min).min(), self.parts.iter().map(|it| it.ts_max).max());

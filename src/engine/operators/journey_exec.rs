@@ -318,9 +318,15 @@ impl State {
         }
         let settings = &self.facts.settings;
         self.walk.clear();
-        let columns = Columns { ts: block.ts(), labels: block.labels(), sources: block.sources(), ends: &self.ends };
+        let columns = Columns {
+            ts: block.ts(),
+            labels: block.labels(),
+            sources: block.sources(),
+            ends: &self.ends,
+            edges: block.edges(),
+        };
         for (number, person) in (0..).zip(block.people()) {
-            self.walk.person(number, person.rows, columns, settings.rules, settings.collapse, settings.within());
+            self.walk.person(number, person.rows, columns, settings.rules, settings.collapse, settings.keep());
         }
         let bases = (self.people, self.sessions);
         self.people += block.len() as u64;

@@ -34,6 +34,7 @@ pub(super) fn columns() -> Vec<ColumnDef> {
         ("left_censored", DataType::Boolean, false),
         ("right_censored", DataType::Boolean, false),
         ("source_session_id", text_codes(), true),
+        ("flagged", DataType::Boolean, false),
     ]
 }
 
@@ -97,6 +98,7 @@ pub(super) fn column(name: &str, coded: bool, tape: &mut Tape<'_>) -> Result<Opt
             truths(sessions.iter().map(|session| started(session) <= edge))
         }
         "right_censored" => truths(sessions.iter().map(|session| !closed(tape, session))),
+        "flagged" => truths(sessions.iter().map(|session| session.is_flagged)),
         "source_session_id" => tape.block.take(Column::SourceSessionId, &tape.first_rows())?,
         _ => return Ok(None),
     }))

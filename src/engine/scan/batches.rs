@@ -1,6 +1,5 @@
 //! One part read forward: the Parquet batches of the pages that a range needs, projected and filtered.
 
-use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
@@ -8,14 +7,14 @@ use arrow::compute::{and, filter_record_batch, prep_null_mask_filter};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::{Result, exec_err};
 use datafusion::physical_expr::PhysicalExpr;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection};
-use parquet::file::reader::ChunkReader;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 
 use crate::config::Label;
 use crate::event::Column;
 use crate::limits;
 
-use super::part::{Opened, Unheld, complete, damaged, read_schema};
+use super::content::Content;
+use super::part::{Opened, complete, damaged, read_schema};
 use super::persons::PersonColumn;
 use super::plan::{Code, ScanPlan, bind, columns_of};
 use super::range::{IdRange, needed};
@@ -29,7 +28,7 @@ const LEAST_ROWS: usize = 1_024;
 pub(super) struct Batches {
     pub part: Opened,
     holds: bool,
-    file: Option<File>,
+    file: Option<Content>,
     /// Rows of a batch: the more parts, the fewer.
     rows: usize,
     groups: std::vec::IntoIter<(usize, Option<RowSelection>)>,
@@ -109,30 +108,15 @@ impl Batches {
     /// One reader per row group: a batch across two groups would lose its dictionary.
     fn open_group(&mut self, group: usize, selection: Option<RowSelection>) -> Result<ParquetRecordBatchReader> {
         if !self.holds {
-            return self.read_group(Unheld(Arc::clone(&self.part.file)), group, selection);
+            let content = Content::unheld(&self.part.file);
+            return self.part.read_from(content, &self.columns, self.rows, group, selection);
         }
         let file = match &self.file {
             Some(file) => file,
             None => self.file.insert(self.part.handle()?),
         };
         let file = file.try_clone().map_err(|error| damaged(&self.part.file.path, &error))?;
-        self.read_group(file, group, selection)
-    }
-
-    fn read_group<T: ChunkReader + 'static>(
-        &self,
-        bytes: T,
-        group: usize,
-        selection: Option<RowSelection>,
-    ) -> Result<ParquetRecordBatchReader> {
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, self.part.metadata().clone())
-            .with_row_groups(vec![group])
-            .with_projection(self.part.projection(&self.columns))
-            .with_batch_size(self.rows);
-        if let Some(selection) = selection {
-            builder = builder.with_row_selection(selection);
-        }
-        builder.build().map_err(|error| damaged(&self.part.file.path, &error))
+        self.part.read_from(file, &self.columns, self.rows, group, selection)
     }
 
     fn filtered(&self, batch: RecordBatch) -> Result<RecordBatch> {

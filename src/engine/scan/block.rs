@@ -5,6 +5,7 @@ use arrow::compute::{interleave, take};
 use datafusion::common::{Result, internal_err};
 
 use crate::event::Column;
+use crate::journey::Edge;
 
 /// Some people with all their rows, in the total order of SEMANTICS §1 (or grouped by source session, see
 /// [`super::ScanPlan::with_sources`]). Columns that were not asked for are empty.
@@ -20,6 +21,8 @@ pub struct Block {
     pub(super) sources: Vec<u64>,
     pub(super) ranks: Vec<u32>,
     pub(super) marks: Vec<u64>,
+    /// Empty, or as far as rows have any.
+    pub(super) edges: Vec<Edge>,
     /// Where each row's Arrow columns are: batch in `batches`, row in it.
     pub(super) places: Vec<(u32, u32)>,
     pub(super) batches: Vec<RecordBatch>,
@@ -106,6 +109,12 @@ impl Block {
         &self.marks
     }
 
+    /// What somebody said of each row among sessions; rows after the last one are [`Edge::FREE`].
+    #[must_use]
+    pub fn edges(&self) -> &[Edge] {
+        &self.edges
+    }
+
     /// The values of a kept column (`with_rows`) at these rows of the block.
     ///
     /// # Errors
@@ -140,6 +149,7 @@ impl Block {
         self.ids.capacity()
             + (self.id_ends.capacity() + self.row_ends.capacity()) * 8
             + (self.ts.capacity() + self.sources.capacity() + self.marks.capacity() + self.places.capacity()) * 8
+            + self.edges.capacity()
             + (self.labels.capacity() + self.pages.capacity() + self.events.capacity() + self.ranks.capacity()) * 4
     }
 
@@ -154,9 +164,21 @@ impl Block {
         self.sources.clear();
         self.ranks.clear();
         self.marks.clear();
+        self.edges.clear();
         self.places.clear();
         self.batches.clear();
         self.serial += 1;
+    }
+
+    /// Puts a source session whose first row continues a session into that of the row before, from row `base` on.
+    pub(super) fn join_sources(&mut self, base: usize) {
+        for row in base + 1..self.edges.len() {
+            let (before, own) = (self.sources[row - 1], self.sources[row]);
+            let begins = || !self.sources[base..row].contains(&own);
+            if self.edges[row].has(Edge::JOIN) && before != own && begins() {
+                self.sources[row..].iter_mut().filter(|source| **source == own).for_each(|source| *source = before);
+            }
+        }
     }
 
     /// Keeps these rows, in this order.
@@ -167,6 +189,7 @@ impl Block {
         keep(&mut self.events, rows);
         keep(&mut self.sources, rows);
         keep(&mut self.marks, rows);
+        keep(&mut self.edges, rows);
         self.places = Vec::new();
     }
 
@@ -179,6 +202,10 @@ impl Block {
         permute(&mut self.sources, base, order);
         permute(&mut self.ranks, base, order);
         permute(&mut self.marks, base, order);
+        if self.edges.len() > base {
+            self.edges.resize(self.ts.len(), Edge::FREE);
+            permute(&mut self.edges, base, order);
+        }
         permute(&mut self.places, base, order);
     }
 }

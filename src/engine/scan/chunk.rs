@@ -5,6 +5,8 @@ use std::ops::Range;
 use arrow::array::RecordBatch;
 use arrow::buffer::ScalarBuffer;
 
+use crate::journey::Edge;
+
 /// A batch of one part after the filter. A run is a stretch of rows of one `distinct_id`; every per-row column is as
 /// long as `ts` or empty if not asked for.
 #[derive(Debug, Default)]
@@ -22,6 +24,7 @@ pub(super) struct Chunk {
     /// Hash of the source session id, 0 for none. 64 bits: ids of one person are compared, not of all.
     pub sources: Vec<u64>,
     pub marks: Vec<u64>,
+    pub edges: Vec<Edge>,
     pub rows: Option<RecordBatch>,
 }
 
@@ -72,6 +75,7 @@ impl Chunk {
         }
         self.sources.clear();
         self.marks.clear();
+        self.edges.clear();
     }
 
     /// Adds a run of `id`, whose first `prefix` bytes all ids of the pass share.
@@ -101,5 +105,6 @@ impl Chunk {
             + rows
             + (self.labels.capacity() + self.pages.capacity() + self.events.capacity()) * 4
             + (self.sources.capacity() + self.marks.capacity()) * 8
+            + self.edges.capacity()
     }
 }

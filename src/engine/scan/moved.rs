@@ -20,6 +20,7 @@ use datafusion::common::Result;
 
 use crate::event::Column;
 use crate::identity::{People, owner};
+use crate::journey::Edge;
 use crate::limits;
 
 use super::block::Block;
@@ -27,6 +28,7 @@ use super::chunk::Chunk;
 use super::cursor::Cursor;
 use super::label::Labels;
 use super::names::{NONE, Names};
+use super::overlay::Edges;
 use super::part::Opened;
 use super::plan::{Redirected, ScanPlan};
 use super::range::IdRange;
@@ -92,6 +94,7 @@ impl Moved {
         chunk.ts = block.ts[rows.clone()].to_vec().into();
         chunk.sources = block.sources.get(rows.clone()).unwrap_or_default().to_vec();
         chunk.marks = block.marks.get(rows.clone()).unwrap_or_default().to_vec();
+        chunk.edges = block.edges.get(rows.clone()).unwrap_or_default().to_vec();
         chunk.rows = block.batches.first().map(|batch| batch.slice(rows.start, rows.len()));
         chunk
     }
@@ -147,7 +150,27 @@ impl Sorted {
         let batch = if order.is_empty() { None } else { Some(gather(&block.batches, &places, plan)?) };
         block.pick(&order);
         block.batches = batch.into_iter().collect();
-        Ok(Self { persons: ranges, block })
+        let mut sorted = Self { persons: ranges, block };
+        if let Some(edges) = &plan.edges {
+            sorted.mark(edges, people);
+        }
+        Ok(sorted)
+    }
+
+    /// Lays what is said of the rows beside them.
+    fn mark(&mut self, edges: &Edges, people: &People) {
+        let flagged = edges.flagged_persons(people);
+        let batches = &self.block.batches;
+        for (name, rows) in &self.persons {
+            let ties = rows.clone().map(|row| TieKey::of(batches, (0, as_u32(row))));
+            let mut said = edges.of(ties.map(|tie| (tie.source, tie.offset)));
+            if flagged.contains(name.as_str()) {
+                for edge in &mut said {
+                    *edge = edge.and(Edge::FLAG);
+                }
+            }
+            self.block.edges.extend(said);
+        }
     }
 
     fn size(&self) -> usize {

@@ -1,7 +1,5 @@
 //! One stored part as the engine opens it: footer, page index, and which physical column is which.
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,14 +8,18 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use datafusion::common::{DataFusionError, Result};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+};
 use parquet::file::metadata::{PageIndexPolicy, RowGroupMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
-use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::statistics::Statistics;
 
 use crate::event::Column;
+use crate::limits;
 use crate::time::Day;
+
+use super::content::Content;
 
 /// What the engine needs to know of a part before it opens it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +33,18 @@ pub struct PartFile {
     /// Least and greatest `ts` of the part (µs).
     pub ts_min: i64,
     pub ts_max: i64,
+    /// Rows of the file, ascending, that are not read: corrections take them out.
+    pub hidden: Arc<[u64]>,
+    /// The file's bytes, where they are on no disk: events as corrections have them.
+    pub memory: Option<Bytes>,
+}
+
+impl PartFile {
+    /// Rows that are read.
+    #[must_use]
+    pub fn visible(&self) -> u64 {
+        self.rows - self.hidden.len() as u64
+    }
 }
 
 impl From<&crate::store::Part> for PartFile {
@@ -42,6 +56,8 @@ impl From<&crate::store::Part> for PartFile {
             bytes: part.bytes,
             ts_min: part.ts_min,
             ts_max: part.ts_max,
+            hidden: Arc::default(),
+            memory: None,
         }
     }
 }
@@ -111,7 +127,7 @@ impl Opened {
     /// # Errors
     /// The file is missing, has another size than committed, or is no Parquet file of ours.
     pub fn open(file: &Arc<PartFile>) -> Result<Self> {
-        let handle = open_checked(&file.path, file.bytes)?;
+        let handle = Content::open(file)?;
         let options =
             ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional).with_skip_arrow_metadata(true);
         let plain = ArrowReaderMetadata::load(&handle, options.clone()).map_err(|error| damaged(&file.path, &error))?;
@@ -150,13 +166,38 @@ impl Opened {
         Ok(opened)
     }
 
-    pub(super) fn metadata(&self) -> &ArrowReaderMetadata {
-        &self.metadata
+    /// A fresh handle for reading; every reader seeks on its own.
+    pub(super) fn handle(&self) -> Result<Content> {
+        Content::open(&self.file)
     }
 
-    /// A fresh handle for reading; every reader seeks on its own.
-    pub(super) fn handle(&self) -> Result<File> {
-        open_checked(&self.file.path, self.file.bytes)
+    /// Reads rows of one row group, with the columns that the file has of these.
+    pub(super) fn read(
+        &self,
+        columns: &[Column],
+        group: usize,
+        selection: Option<RowSelection>,
+    ) -> Result<ParquetRecordBatchReader> {
+        self.read_from(self.handle()?, columns, limits::BATCH_ROWS, group, selection)
+    }
+
+    /// [`Opened::read`] from a handle that is open, by batches of so many rows.
+    pub(super) fn read_from(
+        &self,
+        content: Content,
+        columns: &[Column],
+        rows: usize,
+        group: usize,
+        selection: Option<RowSelection>,
+    ) -> Result<ParquetRecordBatchReader> {
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(content, self.metadata.clone())
+            .with_row_groups(vec![group])
+            .with_projection(self.projection(columns))
+            .with_batch_size(rows);
+        if let Some(selection) = selection {
+            builder = builder.with_row_selection(selection);
+        }
+        builder.build().map_err(|error| damaged(&self.file.path, &error))
     }
 
     pub(super) fn row_groups(&self) -> &[RowGroupMetaData] {
@@ -168,7 +209,7 @@ impl Opened {
     }
 
     /// The mask of the columns that the file has.
-    pub(super) fn projection(&self, columns: &[Column]) -> ProjectionMask {
+    fn projection(&self, columns: &[Column]) -> ProjectionMask {
         let leaves = columns.iter().filter_map(|&column| self.leaves[column as usize]);
         ProjectionMask::leaves(self.metadata.parquet_schema(), leaves)
     }
@@ -257,44 +298,6 @@ pub(super) fn complete(batch: &RecordBatch, schema: &SchemaRef) -> Result<Record
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)?)
 }
 
-/// The bytes of a part that is opened for every page and closed again, so that any number of parts can be merged.
-#[derive(Debug)]
-pub(super) struct Unheld(pub Arc<PartFile>);
-
-impl Length for Unheld {
-    fn len(&self) -> u64 {
-        self.0.bytes
-    }
-}
-
-impl ChunkReader for Unheld {
-    type T = BufReader<File>;
-
-    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
-        let mut file = File::open(&self.0.path)?;
-        file.seek(SeekFrom::Start(start))?;
-        Ok(BufReader::new(file))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
-        let mut bytes = vec![0; length];
-        let mut file = File::open(&self.0.path)?;
-        file.seek(SeekFrom::Start(start))?;
-        file.read_exact(&mut bytes)?;
-        Ok(bytes.into())
-    }
-}
-
-/// Opens a part and refuses one that is gone or not the committed size.
-fn open_checked(path: &Path, bytes: u64) -> Result<File> {
-    let file = File::open(path).map_err(|error| damaged(path, &error))?;
-    let found = file.metadata().map_err(|error| damaged(path, &error))?.len();
-    if bytes != 0 && found != bytes {
-        return Err(damaged(path, &format!("it has {found} bytes, {bytes} were committed")));
-    }
-    Ok(file)
-}
-
 /// A part that cannot be read as it was committed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the part {path} – {why} – run `journeyql verify` to see what else is damaged")]
@@ -326,7 +329,9 @@ mod tests {
         writer.write(&batch).unwrap();
         writer.close().unwrap();
         let (path, bytes) = (file.path().to_owned(), file.as_file().metadata().unwrap().len());
-        (file, Arc::new(PartFile { path, day: Day(0), rows, bytes, ts_min: 1, ts_max: 2 }))
+        let part =
+            PartFile { path, day: Day(0), rows, bytes, ts_min: 1, ts_max: 2, hidden: Arc::default(), memory: None };
+        (file, Arc::new(part))
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::event::Column;
 use crate::identity::People;
 use crate::time::Day;
 
+use super::overlay::Edges;
 use super::part::PartFile;
 
 /// A code column of a block.
@@ -71,6 +72,8 @@ pub struct ScanPlan {
     pub(super) redirected: Redirected,
     /// Only these persons, all if absent.
     pub(super) persons: Option<Arc<[String]>>,
+    /// What somebody said of rows among sessions.
+    pub(super) edges: Option<Arc<Edges>>,
 }
 
 impl ScanPlan {
@@ -92,6 +95,7 @@ impl ScanPlan {
             people: None,
             redirected: Redirected::Skip,
             persons: None,
+            edges: None,
         }
     }
 
@@ -170,6 +174,13 @@ impl ScanPlan {
         self
     }
 
+    /// What somebody said of rows among sessions; the persons that it names are set apart in the map.
+    #[must_use]
+    pub fn with_edges(mut self, edges: Option<&Arc<Edges>>) -> Self {
+        self.edges = edges.cloned();
+        self
+    }
+
     /// Only these persons, with all their ids.
     #[must_use]
     pub fn with_persons(mut self, persons: Option<Vec<String>>) -> Self {
@@ -187,6 +198,12 @@ impl ScanPlan {
             ids.into()
         });
         self
+    }
+
+    /// Whether somebody or some session is flagged.
+    #[must_use]
+    pub fn has_flags(&self) -> bool {
+        self.edges.as_ref().is_some_and(|edges| edges.flags())
     }
 
     /// The parts of the pass in day order, without those that few people need.
@@ -209,19 +226,26 @@ impl ScanPlan {
 
     /// Whether some day has several parts, so that equal times need the tie columns.
     pub(super) fn shares_days(&self) -> bool {
-        let mut days: Vec<Day> = self.parts.iter().chain(&self.later).map(|part| part.day).collect();
+        let stored = self.parts.iter().chain(&self.later).filter(|part| part.memory.is_none());
+        let mut days: Vec<Day> = stored.map(|part| part.day).collect();
         days.sort_unstable();
         days.windows(2).any(|pair| pair[0] == pair[1])
     }
 
-    /// Whether rows come together that only the tie columns bring into the total order.
+    /// Whether rows of parts come together that only the tie columns bring into the total order.
     pub(super) fn needs_ties(&self) -> bool {
-        self.people.is_some() || self.shares_days()
+        let joined = self.people.as_ref().is_some_and(|people| people.joins());
+        joined || self.redirected == Redirected::Only || self.shares_days()
+    }
+
+    /// Whether rows of one person may come out of order.
+    pub(super) fn mixes(&self) -> bool {
+        self.people.is_some() || self.needs_ties()
     }
 
     /// Whether the blocks keep Arrow rows.
     pub(super) fn keeps_rows(&self) -> bool {
-        !self.rows.is_empty() || self.needs_ties()
+        !self.rows.is_empty() || self.mixes()
     }
 
     /// Whether a condition asks for the person.

@@ -168,10 +168,13 @@ fn cut_points(parts: &[Opened], slices: usize) -> Vec<Vec<u8>> {
 pub(super) fn needed(part: &Opened, range: &IdRange, ids: Option<&[String]>) -> Vec<(usize, Option<RowSelection>)> {
     let pages = part.pages();
     let mut groups = Vec::new();
+    let mut before = 0;
     for group in pages.chunk_by(|a, b| a.row_group == b.row_group) {
         let total: usize = group.iter().map(|page| page.rows).sum();
-        let kept: Vec<std::ops::Range<usize>> =
+        let mut kept: Vec<std::ops::Range<usize>> =
             group.iter().filter(|page| touches(page, range, ids)).map(|page| page.row..page.row + page.rows).collect();
+        cut_out(&mut kept, &part.file.hidden, before);
+        before += total as u64;
         let selected: usize = kept.iter().map(std::ops::Range::len).sum();
         if selected > 0 {
             let selection = (selected < total).then(|| RowSelection::from_consecutive_ranges(kept.into_iter(), total));
@@ -179,6 +182,28 @@ pub(super) fn needed(part: &Opened, range: &IdRange, ids: Option<&[String]>) -> 
         }
     }
     groups
+}
+
+/// Takes the hidden rows of a file out of ranges of a row group that begins at the file's row `before`.
+fn cut_out(ranges: &mut Vec<std::ops::Range<usize>>, hidden: &[u64], before: u64) {
+    if hidden.is_empty() {
+        return;
+    }
+    let mut left = Vec::with_capacity(ranges.len());
+    for range in ranges.drain(..) {
+        let (first, end) = (before + range.start as u64, before + range.end as u64);
+        let within = hidden.partition_point(|row| *row < first)..hidden.partition_point(|row| *row < end);
+        let mut from = range.start;
+        for row in &hidden[within] {
+            // The row lies in the range, so that it is a place in the group.
+            let at = usize::try_from(row - before).unwrap_or(range.end);
+            left.push(from..at);
+            from = at + 1;
+        }
+        left.push(from..range.end);
+    }
+    left.retain(|range| !range.is_empty());
+    *ranges = left;
 }
 
 fn touches(page: &IdPage<'_>, range: &IdRange, ids: Option<&[String]>) -> bool {

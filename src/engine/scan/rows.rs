@@ -5,10 +5,9 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::arrow::arrow_reader::RowSelection;
 
 use crate::event::Column;
-use crate::limits;
 
 use super::part::{Opened, PartFile, complete, damaged, read_schema};
 use super::range::{IdRange, needed};
@@ -69,7 +68,7 @@ impl StoredRows {
                 }
                 continue;
             }
-            for batch in self.open_unit(part, unit)? {
+            for batch in part.read(&self.columns, unit.group, unit.selection.clone())? {
                 let batch = batch.map_err(|error| damaged(&part.file.path, &error))?;
                 if !each(complete(&batch, &self.schema)?)? {
                     return Ok(());
@@ -77,16 +76,5 @@ impl StoredRows {
             }
         }
         Ok(())
-    }
-
-    fn open_unit(&self, part: &Opened, unit: &Unit) -> Result<ParquetRecordBatchReader> {
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(part.handle()?, part.metadata().clone())
-            .with_row_groups(vec![unit.group])
-            .with_projection(part.projection(&self.columns))
-            .with_batch_size(limits::BATCH_ROWS);
-        if let Some(selection) = &unit.selection {
-            builder = builder.with_row_selection(selection.clone());
-        }
-        builder.build().map_err(|error| damaged(&part.file.path, &error))
     }
 }

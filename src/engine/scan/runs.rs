@@ -7,6 +7,7 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::common::{Result, exec_err};
 
 use crate::event::Column;
+use crate::journey::Edge;
 use crate::limits;
 use crate::time::Day;
 
@@ -47,7 +48,7 @@ impl PersonRuns {
     pub(super) fn new(pass: Arc<ScanRanges>, slices: Vec<IdRange>) -> Result<Self> {
         let mut runs = Self {
             labels: Labels::new(pass.plan.label),
-            mixes: pass.plan.needs_ties(),
+            mixes: pass.plan.mixes(),
             block: Block { keeps_rows: pass.plan.keeps_rows(), ..Block::default() },
             moved_later: Vec::new(),
             pass,
@@ -265,6 +266,7 @@ impl PersonRuns {
 
     /// Lays rows of one source session together, groups in order of their first row.
     fn group_sources(&mut self, base: usize) {
+        self.block.join_sources(base);
         let sources = &self.block.sources[base..];
         if sources.windows(2).all(|pair| pair[0] == pair[1]) {
             return;
@@ -299,6 +301,11 @@ pub(super) fn append_run(block: &mut Block, cursor: &mut Cursor, segments: Optio
 type Held = Option<(u64, u32)>;
 
 fn append_rows(block: &mut Block, chunk: &Chunk, rows: std::ops::Range<usize>, held: &mut Held) {
+    if !chunk.edges.is_empty() {
+        // Only few people have any.
+        block.edges.resize(block.ts.len(), Edge::FREE);
+        append(&mut block.edges, &chunk.edges, &rows);
+    }
     block.ts.extend_from_slice(&chunk.ts[rows.clone()]);
     append(&mut block.labels, &chunk.labels, &rows);
     append(&mut block.pages, &chunk.pages, &rows);
@@ -321,8 +328,8 @@ fn append_rows(block: &mut Block, chunk: &Chunk, rows: std::ops::Range<usize>, h
 /// What orders events of one person at one time: source, place in it, event id.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct TieKey<'a> {
-    source: &'a str,
-    offset: i64,
+    pub source: &'a str,
+    pub offset: i64,
     event: &'a str,
 }
 

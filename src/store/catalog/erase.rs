@@ -3,7 +3,7 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Transaction, params};
 
-use super::{Catalog, StoreError};
+use super::{Catalog, StoreError, corrections};
 use crate::privacy::{Identifiers, Tombstone};
 
 /// What an erasure changes beside parts and sources.
@@ -18,7 +18,14 @@ pub struct Erasure {
 }
 
 /// Texts that people and programs wrote, by table and column.
-const TEXTS: [(&str, &str); 3] = [("jq_audit", "detail"), ("jq_sources", "name"), ("jq_aliases", "evidence")];
+const TEXTS: [(&str, &str); 6] = [
+    ("jq_audit", "detail"),
+    ("jq_sources", "name"),
+    ("jq_aliases", "evidence"),
+    ("jq_corrections", "reason"),
+    ("jq_corrections", "said_by"),
+    ("jq_corrections", "reverted_by"),
+];
 
 pub(super) fn write(tx: &Transaction<'_>, erasure: &Erasure, id: i64) -> rusqlite::Result<()> {
     for one in erasure.identifiers.ids() {
@@ -27,8 +34,9 @@ pub(super) fn write(tx: &Transaction<'_>, erasure: &Erasure, id: i64) -> rusqlit
             params![id, one],
         )?;
     }
+    corrections::erase(tx, &erasure.identifiers)?;
     for (table, column) in TEXTS {
-        let mut query = tx.prepare(&format!("SELECT DISTINCT {column} FROM {table}"))?;
+        let mut query = tx.prepare(&format!("SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL"))?;
         let texts = query.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
         for text in texts {
             if let Some(cut) = erasure.identifiers.cut(&text, &erasure.instead) {

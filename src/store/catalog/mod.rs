@@ -5,7 +5,7 @@
 //! read.rs    head, listing of a snapshot, checks against foreign writers
 //! write.rs   one commit's rows, inside one transaction
 //! links.rs   who is who                      late.rs  the ledger of late events
-//! erase.rs   what is said of somebody who goes
+//! erase.rs   what is said of somebody who goes   corrections.rs  what people say of events
 //! totals.rs  the statistics of a table over its live parts
 //! stats.rs   statistics of one column: footer → text → totals
 //! ```
@@ -15,6 +15,7 @@
 //!
 //! Deliberately not here: files. A row may be written only about a file that is already in its place and synced.
 
+mod corrections;
 mod ddl;
 mod erase;
 mod late;
@@ -30,6 +31,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+pub use corrections::CorrectionEdit;
 pub use erase::Erasure;
 pub use links::AliasEdit;
 pub use read::AuditRow;

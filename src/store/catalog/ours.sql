@@ -103,3 +103,15 @@ CREATE TABLE jq_late_ledger(
     extended    INTEGER NOT NULL,
     merged      INTEGER NOT NULL
 );
+
+CREATE TABLE jq_corrections(
+    id             INTEGER PRIMARY KEY,
+    change         TEXT NOT NULL,
+    reason         TEXT NOT NULL,
+    said_by        TEXT NOT NULL,
+    at             INTEGER NOT NULL,
+    reverted_by    TEXT,
+    reverted_at    INTEGER,
+    begin_snapshot INTEGER NOT NULL,
+    end_snapshot   INTEGER
+);

@@ -7,7 +7,9 @@ use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 use super::ddl::{self, NEXT_CATALOG_ID, SCHEMA_VERSION, column_id};
 use super::read::{head, place};
 use super::stats::bound_text;
-use super::{AliasEdit, Catalog, Erasure, StoreError, erase, late, links, sql_time, totals};
+use super::{
+    AliasEdit, Catalog, CorrectionEdit, Erasure, StoreError, corrections, erase, late, links, sql_time, totals,
+};
 use crate::store::disk::{Disk, Step};
 use crate::store::late::Late;
 use crate::store::layout::Table;
@@ -28,6 +30,7 @@ pub(in crate::store) struct Change<'a> {
     pub forget: &'a [String],
     pub links: &'a LinkChange,
     pub aliases: &'a [AliasEdit],
+    pub corrections: &'a [CorrectionEdit],
     /// Who goes.
     pub erasure: Option<&'a Erasure>,
     pub late: Option<&'a Late>,
@@ -154,6 +157,7 @@ fn write(tx: &Transaction<'_>, change: &Change<'_>) -> Result<i64, Refusal> {
         upsert(tx, source)?;
     }
     links::write(tx, change.links, change.aliases, id)?;
+    corrections::write(tx, change.corrections, id, change.now)?;
     if let Some(erasure) = change.erasure {
         erase::write(tx, erasure, id)?;
     }

@@ -13,14 +13,14 @@ use futures::future::BoxFuture;
 
 use super::tally::{DURATIONS, Tally};
 use super::{Since, Spec, Unit};
-use crate::config::SourceIds;
 use crate::engine::functions::conditions::{Conditions, Masks};
 use crate::engine::functions::leaf::{Answer, Stop, joined};
+use crate::engine::functions::sessions::Sessions;
 use crate::engine::scan::{Block, Names, PersonRuns, ScanPlan};
 use crate::engine::settings::Settings;
 use crate::error::closest;
+use crate::journey::EndedBy;
 use crate::journey::funnel::{Chains, Levels};
-use crate::journey::{EndedBy, sessionize};
 use crate::time::duration_text;
 
 /// A funnel planned over one snapshot.
@@ -37,7 +37,9 @@ pub(super) struct Shared {
     spec: Arc<Spec>,
     conditions: Conditions,
     plan: ScanPlan,
-    settings: Settings,
+    sessions: Sessions,
+    /// Idle time after which a session is over, µs.
+    gap: i64,
     /// When open windows are judged, µs.
     watermark: i64,
     /// Whether somebody asked for the durations.
@@ -53,21 +55,9 @@ impl Shared {
         settings: Settings,
         watermark: i64,
     ) -> Self {
-        let mut shared = Self { spec, conditions, plan, settings, watermark, timed: true };
-        if shared.needs_sessions() {
-            if shared.settings.source_ids == SourceIds::Honour {
-                shared.plan = shared.plan.with_sources();
-            }
-            if !shared.settings.end_events.is_empty() {
-                shared.plan = shared.plan.with_labels(shared.settings.label).with_events();
-            }
-        }
-        shared
-    }
-
-    /// Whether sessions matter: as units, or because a range takes whole sessions.
-    fn needs_sessions(&self) -> bool {
-        self.spec.unit == Unit::Session || self.settings.within() != (i64::MIN, i64::MAX)
+        let gap = settings.rules.gap;
+        let (sessions, plan) = Sessions::new(settings, spec.unit == Unit::Session, plan);
+        Self { spec, conditions, plan, sessions, gap, watermark, timed: true }
     }
 }
 
@@ -155,10 +145,10 @@ impl<'a> Reader<'a> {
     }
 
     fn block(&mut self, block: &Block, names: &Names) {
-        let ends = self.ends(block, names);
+        let ends = self.shared.sessions.ends(block, names);
         for person in block.people() {
             match self.shared.spec.unit {
-                Unit::User if !self.shared.needs_sessions() => {
+                Unit::User if !self.shared.sessions.matter() => {
                     self.gather(block, person.rows);
                     self.unit(true);
                 }
@@ -171,61 +161,19 @@ impl<'a> Reader<'a> {
     /// A person's way through the sessions of the range.
     fn user_in_range(&mut self, block: &Block, rows: Range<usize>, ends: &[bool]) {
         let mut kept = std::mem::take(&mut self.rows);
-        kept.clear();
-        self.each_session(block, rows, ends, |_, rows, _| kept.extend(rows));
-        if !block.ranks().is_empty() {
-            kept.sort_unstable_by_key(|&row| block.ranks()[row]);
-        }
+        self.shared.sessions.rows(block, rows, ends, &mut kept);
         self.gather(block, kept.iter().copied());
         self.unit(true);
         self.rows = kept;
     }
 
     fn sessions(&mut self, block: &Block, rows: Range<usize>, ends: &[bool]) {
-        self.each_session(block, rows, ends, |this, rows, ended| {
+        let shared = self.shared;
+        shared.sessions.each(block, rows, ends, |rows, ended| {
             let last = block.ts()[rows.end - 1];
-            let gap = this.shared.settings.rules.gap;
-            this.gather(block, rows);
-            this.unit(ended == EndedBy::Nothing && this.shared.watermark.saturating_sub(last) <= gap);
+            self.gather(block, rows);
+            self.unit(ended == EndedBy::Nothing && shared.watermark.saturating_sub(last) <= shared.gap);
         });
-    }
-
-    /// Visits the sessions that begin in the range.
-    fn each_session(
-        &mut self,
-        block: &Block,
-        rows: Range<usize>,
-        ends: &[bool],
-        mut visit: impl FnMut(&mut Self, Range<usize>, EndedBy),
-    ) {
-        let (rules, (from, to)) = (self.shared.settings.rules, self.shared.settings.within());
-        let (ts, sources) = (block.ts(), block.sources());
-        let mut first = rows.start;
-        while first < rows.end {
-            let end = match sources.get(first) {
-                Some(source) => first + sources[first..rows.end].iter().take_while(|it| *it == source).count(),
-                None => rows.end,
-            };
-            let closes = |at: usize| ends.get(first + at).copied().unwrap_or(false);
-            sessionize(&ts[first..end], rules, closes, |start, stop, ended| {
-                let session = first + start..first + stop;
-                if (from..to).contains(&ts[session.start]) {
-                    visit(self, session, ended);
-                }
-            });
-            first = end;
-        }
-    }
-
-    /// Which rows close their session.
-    fn ends(&self, block: &Block, names: &Names) -> Vec<bool> {
-        let names_of_ends = &self.shared.settings.end_events;
-        if names_of_ends.is_empty() || !self.shared.needs_sessions() {
-            return Vec::new();
-        }
-        let codes: Vec<u32> = names_of_ends.iter().filter_map(|name| names.find(name)).collect();
-        let closes = |(label, event)| codes.contains(label) || codes.contains(event);
-        block.labels().iter().zip(block.events()).map(closes).collect()
     }
 
     /// Takes the events of a unit that matter.

@@ -1,0 +1,309 @@
+//! Corrections and flags: what they do to answers, against a store into which the events came as corrected.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use journeyql::config::Config;
+use journeyql::correction::{Change, EventRef};
+use journeyql::database::{Database, Options};
+use journeyql::ingest::Quiet;
+use journeyql::maintain::{Say, Word};
+use journeyql::store::Meter;
+use journeyql::time::Day;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use crate::stage::{cases, wait};
+
+/// 2026-01-05 at midnight.
+const START: i64 = 1_767_571_200;
+/// What is compared.
+const ANSWERS: [&str; 7] = [
+    "SELECT user_id, session_index, started_at, ended_at, events, depth, ended_by FROM sessions",
+    "SELECT user_id, ts, step, repeats, dwell_s, session_index FROM steps",
+    "SELECT * FROM transitions",
+    "SELECT * EXCEPT (snapshot) FROM stats",
+    "SELECT units FROM funnel('/p0', '/p1')",
+    "SELECT user_id, ts, page, event FROM events",
+    "SELECT * FROM retention_cohorts(period => 'day')",
+];
+
+/// An event: second, user, page.
+type Hit = (i64, String, String);
+
+struct Place {
+    dir: tempfile::TempDir,
+    database: Database,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { config: Some(Arc::new(Config::default())), ..Options::default() };
+        let database = Database::create(&dir.path().join("store"), options).unwrap();
+        Self { dir, database }
+    }
+
+    fn of(hits: &[Hit]) -> Self {
+        let place = Self::new();
+        place.take("all.ndjson", hits);
+        place
+    }
+
+    fn take(&self, name: &str, hits: &[Hit]) {
+        let mut text = String::new();
+        for (second, user, page) in hits {
+            let ts = journeyql::time::iso((START + second) * 1_000_000);
+            writeln!(text, "{{\"ts\":\"{ts}\",\"event\":\"view\",\"page\":\"{page}\",\"user_id\":\"{user}\"}}")
+                .unwrap();
+        }
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let inputs = vec![path.display().to_string()];
+        let options = self.database.ingest_options(inputs, "ndjson".to_owned(), Arc::default());
+        self.database.ingest(&options, &mut Quiet).unwrap();
+    }
+
+    fn rows(&self, sql: &str) -> Vec<Value> {
+        wait(async { self.database.session().query(sql).await.unwrap().rows().await.unwrap() })
+    }
+
+    /// The rows, in one order.
+    fn sorted(&self, sql: &str) -> Vec<String> {
+        let mut rows: Vec<String> = self.rows(sql).iter().map(Value::to_string).collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    fn answers(&self) -> BTreeMap<&'static str, Vec<String>> {
+        ANSWERS.iter().map(|sql| (*sql, self.sorted(sql))).collect()
+    }
+
+    /// The event at a second.
+    fn event(&self, second: i64) -> EventRef {
+        let ts = journeyql::time::iso((START + second) * 1_000_000);
+        let rows = self.rows(&format!("SELECT source_id, source_offset FROM events WHERE ts = timestamp '{ts}'"));
+        let source_id = rows[0]["source_id"].as_str().unwrap().to_owned();
+        EventRef { source_id, offset: rows[0]["source_offset"].as_i64().unwrap() }
+    }
+
+    fn sessions(&self) -> Vec<String> {
+        let rows = self.rows("SELECT session_id FROM sessions ORDER BY user_id, session_index");
+        rows.iter().map(|row| row["session_id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn say(&self, change: Change) -> i64 {
+        let word = Word { by: "tester".to_owned(), reason: "test".to_owned() };
+        wait(self.database.correct(vec![change], word, false)).unwrap().ids[0]
+    }
+
+    /// What is said of the event at a second.
+    fn correct(&self, second: i64, change: impl FnOnce(journeyql::correction::Anchor) -> Change) -> i64 {
+        self.correct_event(&self.event(second), change)
+    }
+
+    fn correct_event(&self, event: &EventRef, change: impl FnOnce(journeyql::correction::Anchor) -> Change) -> i64 {
+        let anchor = wait(self.database.anchors(std::slice::from_ref(event))).unwrap().remove(0);
+        self.say(change(anchor))
+    }
+
+    fn is_as_built_from_scratch(&self) {
+        let checks = wait(self.database.verify_from_scratch(&Meter::silent())).unwrap();
+        assert!(checks.iter().all(|check| check.ok), "{checks:?}");
+    }
+}
+
+fn hit(second: i64, user: &str, page: &str) -> Hit {
+    (second, user.to_owned(), page.to_owned())
+}
+
+/// Three sessions of a: at 0, at an hour, at two hours.
+fn three() -> Place {
+    Place::of(&[
+        hit(0, "a", "/p0"),
+        hit(60, "a", "/p1"),
+        hit(3_600, "a", "/p0"),
+        hit(3_660, "a", "/p2"),
+        hit(7_200, "a", "/p1"),
+        hit(90, "b", "/p0"),
+    ])
+}
+
+#[test]
+fn merging_and_splitting_move_borders_and_reverting_restores_them() {
+    let place = three();
+    let before = place.answers();
+    let sessions = place.sessions();
+    let events = |at: usize| wait(place.database.session_events(&sessions[at])).unwrap().events;
+    let (last, first) = (events(0).pop().unwrap(), events(1).swap_remove(0));
+    let mut anchors = wait(place.database.anchors(&[last, first])).unwrap();
+    let event = anchors.swap_remove(1);
+    let merged = place.say(Change::MergeSessions { last: anchors.swap_remove(0), event });
+    let borders = || {
+        let rows = place.rows("SELECT started_at, events, ended_by FROM sessions WHERE user_id = 'a' ORDER BY 1");
+        let row = |row: &Value| format!("{} {}", row["events"], row["ended_by"].as_str().unwrap_or("-"));
+        rows.iter().map(row).collect::<Vec<_>>()
+    };
+    assert_eq!(borders(), ["4 gap", "1 -"]);
+    // What comes late between the two is between them.
+    place.take("late.ndjson", &[hit(2_000, "a", "/p9")]);
+    assert_eq!(borders(), ["5 gap", "1 -"]);
+    // A range that begins inside of the merged session takes none of it.
+    let later = "SELECT events FROM sessions WHERE user_id = 'a' AND started_at > timestamp '2026-01-05T00:30:00Z'";
+    assert_eq!(place.rows(later).len(), 1);
+    let split = place.correct(3_660, |event| Change::SplitSession { event });
+    assert_eq!(borders(), ["4 correction", "1 gap", "1 -"]);
+    place.is_as_built_from_scratch();
+    for id in [merged, split] {
+        place.database.revert(id, "tester").unwrap();
+    }
+    let with_late = Place::of(&[
+        hit(0, "a", "/p0"),
+        hit(60, "a", "/p1"),
+        hit(3_600, "a", "/p0"),
+        hit(3_660, "a", "/p2"),
+        hit(7_200, "a", "/p1"),
+        hit(90, "b", "/p0"),
+        hit(2_000, "a", "/p9"),
+    ]);
+    assert_eq!(place.answers(), with_late.answers());
+    assert_ne!(place.answers(), before);
+}
+
+#[test]
+fn flags_are_a_column_and_one_setting() {
+    let place = three();
+    let skipping = |sql: &str| place.rows(&format!("SET journeyql.skip_flagged = true; {sql}"));
+    let count = |rows: Vec<Value>| rows[0]["n"].as_i64().unwrap();
+    place.correct(3_660, |event| Change::FlagSession { event });
+    assert_eq!(place.rows("SELECT session_index FROM sessions WHERE flagged")[0]["session_index"], 2);
+    let left = skipping("SELECT session_index FROM sessions WHERE user_id = 'a' ORDER BY 1");
+    assert_eq!(left, [1, 3].map(|index| serde_json::json!({ "session_index": index })));
+    let sessions = "SELECT count(*) AS n FROM sessions";
+    assert_eq!((count(place.rows(sessions)), count(skipping(sessions))), (4, 3));
+    let funnel = "SELECT units AS n FROM funnel('/p0', '/p2', unit => 'user') WHERE step_no = 2";
+    assert_eq!((count(place.rows(funnel)), count(skipping(funnel))), (1, 0));
+    place.say(Change::FlagUser { user: "b".to_owned() });
+    let people = "SELECT count(DISTINCT user_id) AS n FROM steps";
+    assert_eq!((count(place.rows(people)), count(skipping(people))), (2, 1));
+    let cohorts = "SELECT max(people) AS n FROM retention_cohorts(period => 'day')";
+    assert_eq!((count(place.rows(cohorts)), count(skipping(cohorts))), (2, 1));
+    // A flag is of the person, whatever id the person has by now.
+    let same = Say::Same { id: "b".into(), person: "a".into(), why: "test".into() };
+    place.database.say(same).unwrap();
+    assert_eq!(count(skipping(sessions)), 0);
+    place.is_as_built_from_scratch();
+}
+
+#[test]
+fn the_latest_event_is_the_latest_that_counts() {
+    let place = three();
+    place.take("wrong-clock.ndjson", &[hit(90 * 86_400, "c", "/p0")]);
+    let open = "SELECT count(*) AS n FROM sessions WHERE state <> 'CLOSED'";
+    assert_eq!(place.rows(open)[0]["n"], 1);
+    place.correct(90 * 86_400, |event| Change::MoveEvent { event, ts: (START + 7_210) * 1_000_000 });
+    assert_eq!(place.rows(open)[0]["n"], 2);
+    assert_eq!(place.rows("SELECT max(ts) AS n FROM events")[0]["n"], "2026-01-05T02:00:10Z");
+    assert_eq!(place.rows("SELECT count(*) AS n FROM events")[0]["n"], 7);
+}
+
+#[test]
+fn a_forgotten_person_takes_the_corrections_along() {
+    let place = three();
+    place.correct(90, |event| Change::ReassignUser { event, user: "secret-person-17".to_owned() });
+    place.correct(60, |event| Change::DropEvent { event });
+    let (erased, proof) = place.database.forget("secret-person-17", false).unwrap();
+    assert_eq!(erased.events, 1, "the event that was given to them goes as well");
+    assert_eq!(proof.unwrap().hits, Vec::<String>::new(), "an identifier is left");
+    let kinds = place.rows("SELECT kind FROM corrections");
+    assert_eq!(kinds, [serde_json::json!({ "kind": "drop-event" })]);
+    assert!(place.rows("SELECT * FROM events WHERE user_id = 'b'").is_empty());
+    let total = place.rows("SELECT sum(lines - stored - quarantined - dropped - duplicates) AS n FROM sources");
+    assert_eq!(total[0]["n"], 0);
+}
+
+/// What a random correction is, by numbers.
+type Drawn = (usize, usize, i64, usize);
+
+fn apply(hits: &mut [Option<Hit>], &(kind, at, second, name): &Drawn) {
+    let at = at % hits.len();
+    let Some(hit) = &mut hits[at] else { return };
+    match kind % 4 {
+        0 => hits[at] = None,
+        1 => hit.0 = second,
+        2 => hit.2 = format!("/p{name}"),
+        _ => hit.1 = format!("u{name}"),
+    }
+}
+
+fn change(anchor: journeyql::correction::Anchor, &(kind, _, second, name): &Drawn) -> Change {
+    match kind % 4 {
+        0 => Change::DropEvent { event: anchor },
+        1 => Change::MoveEvent { event: anchor, ts: (START + second) * 1_000_000 },
+        2 => Change::Relabel { event: anchor, page: Some(format!("/p{name}")), name: None },
+        _ => Change::ReassignUser { event: anchor, user: format!("u{name}") },
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(6), ..ProptestConfig::default() })]
+
+    /// Corrected events answer like a log in which they stand as corrected, with late data, merged parts and
+    /// reprocessed days between the words; taking all of them back restores what was.
+    #[test]
+    fn corrected_events_are_as_if_they_had_come_so(
+        drawn in prop::collection::vec((0i64..200_000, 0usize..4, 0usize..4), 2..40),
+        said in prop::collection::vec((0usize..4, 0usize..40, 0i64..200_000, 0usize..5), 1..10),
+        cut in 1usize..30,
+    ) {
+        let mut all: BTreeMap<i64, Hit> = BTreeMap::new();
+        for (second, user, page) in drawn {
+            all.insert(second * 2, hit(second * 2, &format!("u{user}"), &format!("/p{page}")));
+        }
+        let all: Vec<Hit> = all.into_values().collect();
+        let mut corrected: Vec<Option<Hit>> = all.iter().cloned().map(Some).collect();
+        // Two events of one microsecond would be ordered by their places in the log, which differ; moved ones are odd.
+        let mut said = said;
+        let mut taken = std::collections::BTreeSet::new();
+        for one in &mut said {
+            one.2 = one.2 * 2 + 1;
+            while !taken.insert(one.2) {
+                one.2 += 2;
+            }
+        }
+        let place = Place::new();
+        let (first, rest) = all.split_at(cut.min(all.len()));
+        place.take("first.ndjson", first);
+        if !rest.is_empty() {
+            place.take("rest.ndjson", rest);
+        }
+        let events: Vec<EventRef> = all.iter().map(|hit| place.event(hit.0)).collect();
+        let before = place.answers();
+        let mut ids = Vec::new();
+        for (no, one) in said.iter().enumerate() {
+            apply(&mut corrected, one);
+            ids.push(place.correct_event(&events[one.1 % all.len()], |anchor| change(anchor, one)));
+            match no % 4 {
+                1 => drop(place.database.compact(&Meter::silent()).unwrap()),
+                3 => {
+                    let days = (Day::of(START * 1_000_000), Day::of((START + 400_000) * 1_000_000));
+                    drop(wait(place.database.reprocess(days, false, Meter::silent())).unwrap());
+                }
+                _ => {}
+            }
+        }
+        let hits: Vec<Hit> = corrected.into_iter().flatten().collect();
+        if !hits.is_empty() {
+            let expected = Place::of(&hits).answers();
+            for (sql, rows) in place.answers() {
+                prop_assert_eq!(&rows, &expected[sql], "{}", sql);
+            }
+        }
+        place.is_as_built_from_scratch();
+        for id in ids {
+            place.database.revert(id, "tester").unwrap();
+        }
+        prop_assert_eq!(place.answers(), before);
+    }
+}
