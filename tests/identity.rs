@@ -225,6 +225,20 @@ fn ids_with_too_many_links_stop_linking() {
     place.is_as_built_from_scratch();
 }
 
+#[test]
+fn status_says_when_other_rules_made_the_links() {
+    let place = Place::of(&[(0, "D1", "U1", "bye"), (60, "D1", "", "view")]);
+    let rules = Config::parse("[identity]\nlog_outs = [\"bye\"]").unwrap();
+    let options = Options { config: Some(Arc::new(rules)), ..Options::default() };
+    let other = Place { database: Database::open(place.database.dir(), options).unwrap(), ..Place::new() };
+    assert_eq!(place.database.status().unwrap().stale_links, None);
+    assert!(other.database.status().unwrap().stale_links.unwrap().contains("another [identity]"));
+    assert_eq!(other.persons(), ["U1", "U1"]);
+    other.take("later.ndjson", &[(120, "", "U2", "view")]);
+    assert_eq!(other.database.status().unwrap().stale_links, None);
+    assert_eq!(other.persons(), ["U1", "anon:D1", "U2"]);
+}
+
 /// Whose an event is, read off the rules one by one.
 fn naive(hits: &[Hit<'_>]) -> Vec<String> {
     let junk = |id: &str| id.is_empty() || id == "null";

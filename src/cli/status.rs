@@ -40,6 +40,13 @@ fn write_status(status: &Status, out: &mut dyn Write) -> std::io::Result<()> {
     if let Some(stale) = &status.stale_rules {
         writeln!(out, "rules       {stale}")?;
     }
+    if let Some(stale) = &status.stale_links {
+        writeln!(out, "links       {stale}")?;
+    }
+    if status.corrections + status.flags > 0 {
+        let Status { corrections, flags, .. } = status;
+        writeln!(out, "corrected   {corrections} corrections, {flags} flags – journeyql corrections list")?;
+    }
     writeln!(out)?;
     let width = status.sources.iter().map(|source| source.name.len()).max().unwrap_or(0).clamp(8, 40);
     writeln!(

@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::{Database, Error};
-use crate::store::SourceRow;
+use crate::store::{Linking, SourceRow};
 use crate::time;
+
+/// What is said of links by other rules.
+const STALE_LINKS: &str = "links were made by another [identity] – the next command that writes makes them again";
 
 /// One source, or the sum of all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -68,6 +71,11 @@ pub struct Status {
     pub watermark: Option<String>,
     /// Days whose rows were shaped by other rules than those in force.
     pub stale_rules: Option<String>,
+    /// Links that other rules made than those in force.
+    pub stale_links: Option<String>,
+    /// Corrections in force, and flags: the table `events` has what they say, these counts what is stored.
+    pub corrections: usize,
+    pub flags: usize,
     pub sources: Vec<SourceStatus>,
     pub total: SourceStatus,
     /// The account of every source balances, and the tables hold what the sources say.
@@ -86,6 +94,9 @@ impl Database {
         let days: BTreeSet<_> = snapshot.events().iter().map(|part| part.day).collect();
         let events = snapshot.events().iter().map(|part| part.rows).sum();
         let quarantined = snapshot.quarantine().iter().map(|part| part.rows).sum();
+        let said = self.store.corrections(&snapshot)?.into_iter().filter(|said| said.reverted.is_none());
+        let (flags, corrections): (Vec<_>, Vec<_>) = said.partition(|said| said.change.is_flag());
+        let (flags, corrections) = (flags.len(), corrections.len());
         let parts = || snapshot.events().iter().chain(snapshot.quarantine());
         Ok(Status {
             store: self.dir().display().to_string(),
@@ -100,6 +111,10 @@ impl Database {
             bytes: parts().map(|part| part.bytes).sum(),
             watermark: snapshot.watermark().map(time::iso),
             stale_rules: self.stale_rules(&snapshot),
+            stale_links: (!self.store.is_linked_by(&Linking::new(&self.config.identity))?)
+                .then(|| STALE_LINKS.to_owned()),
+            corrections,
+            flags,
             balanced: total.balanced && events == total.stored && quarantined == total.quarantined,
             sources,
             total,

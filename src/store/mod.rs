@@ -186,6 +186,15 @@ impl Store {
         self.catalog().links(snapshot.id)
     }
 
+    /// Whether these rules made the links; a store without a commit has none.
+    ///
+    /// # Errors
+    /// The catalog cannot be read.
+    pub fn is_linked_by(&self, linking: &Linking) -> Result<bool, StoreError> {
+        let made = self.catalog().meta(links::META)?;
+        Ok(made.is_none_or(|made| made == linking.fingerprint()))
+    }
+
     /// What a snapshot says of single events, oldest first, with what was taken back.
     ///
     /// # Errors

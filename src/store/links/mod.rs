@@ -48,7 +48,7 @@ impl Linking {
     }
 
     /// Tells these rules from others.
-    fn fingerprint(&self) -> String {
+    pub(super) fn fingerprint(&self) -> String {
         let mut log_outs: Vec<&str> = self.log_outs.iter().map(String::as_str).collect();
         log_outs.sort_unstable();
         let text = serde_json::to_string(&(log_outs, &self.matches)).unwrap_or_default();
