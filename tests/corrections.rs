@@ -94,17 +94,18 @@ impl Place {
     }
 
     fn say(&self, change: Change) -> i64 {
+        self.try_to_say(change).unwrap()
+    }
+
+    fn try_to_say(&self, change: Change) -> Result<i64, String> {
         let word = Word { by: "tester".to_owned(), reason: "test".to_owned() };
-        wait(self.database.correct(vec![change], word, false)).unwrap().ids[0]
+        let done = wait(self.database.correct(vec![change], word, false));
+        done.map(|done| done.ids[0]).map_err(|error| error.to_string())
     }
 
     /// What is said of the event at a second.
     fn correct(&self, second: i64, change: impl FnOnce(journeyql::correction::Anchor) -> Change) -> i64 {
-        self.correct_event(&self.event(second), change)
-    }
-
-    fn correct_event(&self, event: &EventRef, change: impl FnOnce(journeyql::correction::Anchor) -> Change) -> i64 {
-        let anchor = wait(self.database.anchors(std::slice::from_ref(event))).unwrap().remove(0);
+        let anchor = wait(self.database.anchors(&[self.event(second)])).unwrap().remove(0);
         self.say(change(anchor))
     }
 
@@ -283,7 +284,12 @@ proptest! {
         let mut ids = Vec::new();
         for (no, one) in said.iter().enumerate() {
             apply(&mut corrected, one);
-            ids.push(place.correct_event(&events[one.1 % all.len()], |anchor| change(anchor, one)));
+            let event = &events[one.1 % all.len()];
+            let anchor = wait(place.database.anchors(std::slice::from_ref(event))).unwrap().remove(0);
+            match place.try_to_say(change(anchor, one)) {
+                Ok(id) => ids.push(id),
+                Err(why) => prop_assert!(why.contains("said already"), "{}", why),
+            }
             match no % 4 {
                 1 => drop(place.database.compact(&Meter::silent()).unwrap()),
                 3 => {

@@ -145,6 +145,17 @@ impl Change {
         )
     }
 
+    /// Whether it says something of the same thing as another one, which then counts no more.
+    #[must_use]
+    pub fn is_about_what(&self, other: &Self) -> bool {
+        let border = |change: &Self| matches!(change, Self::SplitSession { .. } | Self::MergeSessions { .. });
+        if let (Self::FlagUser { user: one }, Self::FlagUser { user: two }) = (self, other) {
+            return one == two;
+        }
+        let kind = self.kind() == other.kind() || border(self) && border(other);
+        kind && self.event().is_some_and(|event| Some(event) == other.event())
+    }
+
     /// Whether it only flags.
     #[must_use]
     pub fn is_flag(&self) -> bool {

@@ -79,6 +79,7 @@ impl Error {
                 | MaintainError::NoSession { .. }
                 | MaintainError::NoTime { .. }
                 | MaintainError::NoLabel
+                | MaintainError::SaidAlready { .. }
                 | MaintainError::NoCorrection { .. }
                 | MaintainError::Reverted { .. },
             ) => Fault::Usage,

@@ -98,7 +98,6 @@ impl Engine {
         };
         let overlay = Overlay::new(parts, &corrections).map_err(|error| internal(&error))?;
         let mut people = People::new(links);
-        people.set_few_apart(limits::FEW_LINKED);
         people.set_apart(&overlay.apart);
         let source = Source::new(options.config, options.snapshot.id, overlay.parts, steps_where, Arc::new(people));
         let source = Arc::new(source.with_edges(overlay.edges));

@@ -41,11 +41,18 @@ pub fn check(change: &Change) -> Result<(), MaintainError> {
 /// Adds these corrections in one commit and returns their ids.
 ///
 /// # Errors
-/// What [`check`] says, somebody else writes, or the disk is full; the store is as it was then.
+/// What [`check`] says, the same is in force already, somebody else writes, or the disk is full; the store is as it was then.
 pub fn correct(store: &Store, config: &Config, changes: Vec<Change>, word: &Word) -> Result<Vec<i64>, MaintainError> {
     changes.iter().try_for_each(check)?;
     let count = changes.len();
     let mut writer = store.writer(Linking::new(&config.identity))?;
+    let said = store.corrections(&writer.snapshot()?)?;
+    for change in &changes {
+        let latest = said.iter().rfind(|said| said.reverted.is_none() && said.change.is_about_what(change));
+        if let Some(Correction { id, by, reason, .. }) = latest.filter(|said| said.change == *change) {
+            return Err(MaintainError::SaidAlready { id: *id, by: by.clone(), reason: reason.clone() });
+        }
+    }
     let mut commit = writer.begin();
     for change in changes {
         let about = match (&change, change.event()) {

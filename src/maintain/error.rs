@@ -36,6 +36,8 @@ pub enum MaintainError {
     NoTime { time: String, earliest: String },
     #[error("nothing to call it – give --page, --event or both, not empty")]
     NoLabel,
+    #[error("that is said already – correction {id}, by {by}: {reason}")]
+    SaidAlready { id: i64, by: String, reason: String },
     #[error("there is no correction {id} – journeyql corrections list shows them")]
     NoCorrection { id: i64 },
     #[error("correction {id} was reverted already – by {by} at {at}")]

@@ -57,6 +57,7 @@ const VERBS: &[Verb] = &[
     verb("retain", &["retain", "--days", "89"]),
     verb("quarantine drop", &["quarantine", "drop", "--all"]),
     verb("forget", &["forget", "wanda.somebody"]),
+    verb("flag", &["flag", "user", "wanda.somebody", "--reason", "test"]),
     verb("identity link", &["identity", "link", "anon:elsewhere", "wanda.somebody"]),
 ];
 

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use journeyql::config::Config;
+use journeyql::correction::Change;
 use journeyql::identity::Links;
 use journeyql::ingest::{IngestError, IngestOptions, IngestReport, Quiet, ingest};
 use journeyql::store::{Part, Store, Table};
@@ -46,6 +47,8 @@ pub struct Tables {
     pub sources: BTreeMap<String, [u64; 6]>,
     /// What is known about who is who.
     pub links: Links,
+    /// What is said of events, and in force.
+    pub corrections: Vec<Change>,
 }
 
 impl Tables {
@@ -63,7 +66,9 @@ impl Tables {
         });
         let (events, quarantine) = (rows(Table::Events), rows(Table::Quarantine));
         let links = store.links(&snapshot).unwrap();
-        let tables = Self { events, quarantine, sources: sources.collect(), links };
+        let said = store.corrections(&snapshot).unwrap().into_iter().filter(|said| said.reverted.is_none());
+        let corrections = said.map(|said| said.change).collect();
+        let tables = Self { events, quarantine, sources: sources.collect(), links, corrections };
         let sum = |at: usize| tables.sources.values().map(|counts| counts[at]).sum::<u64>();
         assert_eq!((tables.events.len() as u64, tables.quarantine.len() as u64), (sum(2), sum(3)));
         tables
@@ -77,6 +82,7 @@ impl Tables {
         };
         assert_eq!(self.sources, other.sources, "{what}");
         assert_eq!(self.links, other.links, "{what}");
+        assert_eq!(self.corrections, other.corrections, "{what}");
         for (left, right) in [(&self.events, &other.events), (&self.quarantine, &other.quarantine)] {
             assert!(
                 left == right,

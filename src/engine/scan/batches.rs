@@ -161,6 +161,10 @@ fn columns(part: &Opened, plan: &ScanPlan, steps_only: bool) -> Result<Vec<Colum
     if nameless && unread && !elsewhere(Column::Event)? {
         needs.retain(|&column| column != Column::Event);
     }
+    // It only orders what source and place leave equal.
+    if part.always_null(Column::EventId) && !elsewhere(Column::EventId)? {
+        needs.retain(|&column| column != Column::EventId);
+    }
     Ok(needs)
 }
 
