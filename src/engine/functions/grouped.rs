@@ -129,6 +129,11 @@ impl<E> Runs<E> {
         Ok(Arc::new(LargeListArray::try_new(field, offsets, values, None)?))
     }
 
+    /// The events of all groups, run after run.
+    pub(super) fn into_events(self) -> Vec<E> {
+        self.events
+    }
+
     /// The events of all groups.
     pub(super) fn events(&self) -> &[E] {
         &self.events

@@ -54,6 +54,15 @@ impl Clock {
         Ok(wide.as_primitive::<Int64Type>().clone())
     }
 
+    /// Integers as a column of a type of this clock.
+    pub(super) fn write(self, times: Vec<i64>, kind: &DataType) -> Result<ArrayRef> {
+        let times = Int64Array::from(times);
+        Ok(match self {
+            Self::Days => cast(&cast(&times, &DataType::Int32)?, kind)?,
+            Self::Timestamp(_) | Self::Number => cast(&times, kind)?,
+        })
+    }
+
     /// Nanoseconds of one unit, `None` for a plain number.
     fn unit_nanos(self) -> Option<i128> {
         match self {

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! window_funnel(window, [mode…,] ts, c1, …)    aggregate   how far a person came, 0..=N       journey::funnel
+//! window_funnel_events(…the same…)             aggregate   when: the time stamps of that way
 //! path_agg(label, ts [, tie] [, 'repeats'])    aggregate   the labels in order, collapsed
 //! sessionize(ts, gap) OVER (…)                 window      the session number, from 1
 //! funnel(step…, option => value…)              table       a row per step                     journey::funnel
 //! replay(user, last => 5)                      table       a person's last sessions, event by event
 //! retention_cohorts(start, return, …)          table       who comes back when                journey::retention
 //! ```
-//! The first three work on any table; the table functions read the store's own events in one pass.
+//! The aggregates and the window function work on any table; the table functions read the store's own events in one pass.
 //!
 //! Invariants: no answer depends on the order in which rows arrive; a row whose time is NULL is no event.
 //!
@@ -49,7 +50,9 @@ const JOURNEYS: DocSection =
 /// # Errors
 /// The registry takes no functions.
 pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
-    registry.register_udaf(AggregateUDF::new_from_impl(window_funnel::WindowFunnel::new()).into())?;
+    for told in [window_funnel::Told::Level, window_funnel::Told::Events] {
+        registry.register_udaf(AggregateUDF::new_from_impl(window_funnel::WindowFunnel::new(told)).into())?;
+    }
     registry.register_udaf(AggregateUDF::new_from_impl(path_agg::PathAgg::new()).into())?;
     registry.register_udaf(AggregateUDF::new_from_impl(percentile_cont::ExactPercentile::default()).into())?;
     registry.register_udwf(WindowUDF::new_from_impl(sessionize::Sessionize::new()).into())?;

@@ -130,24 +130,52 @@ fn by_definition(rules: &Rules, ts: &[i64], masks: &[u64]) -> usize {
     extend(rules, ts, masks, &mut Vec::new())
 }
 
-/// The reported chain by trying all: longest, earliest entry, then each next step earliest.
-fn brute_chain(rules: &Rules, ts: &[i64], masks: &[u64], length: usize) -> Vec<i64> {
-    fn all(rules: &Rules, ts: &[i64], masks: &[u64], chain: &mut Vec<usize>, length: usize, out: &mut Vec<Vec<i64>>) {
-        if chain.len() == length {
-            out.push(chain.iter().map(|&event| ts[event]).collect());
-            return;
+/// Every chain of this length that enters at group `at` or goes on there, as the time stamps of its steps.
+fn every_chain(rules: &Rules, ts: &[i64], masks: &[u64], length: usize) -> Vec<Vec<i64>> {
+    fn extend(
+        (rules, ts, masks): (&Rules, &[i64], &[u64]),
+        groups: &[std::ops::Range<usize>],
+        chain: &[i64],
+        length: usize,
+        out: &mut Vec<Vec<i64>>,
+    ) {
+        let Some((group, rest)) = groups.split_first() else { return };
+        let t = ts[group.start];
+        let in_time = chain.first().is_none_or(|&entry| t - entry <= rules.window);
+        let (after, reached) = through(rules, &masks[group.clone()], chain.len(), in_time);
+        let to = |level: usize| [chain, &vec![t; level - chain.len()]].concat();
+        if reached >= length {
+            out.push(to(length));
         }
-        for event in 0..ts.len() {
-            if follows(rules, ts, chain, event) && masks[event] >> chain.len() & 1 == 1 {
-                chain.push(event);
-                all(rules, ts, masks, chain, length, out);
-                chain.pop();
-            }
+        for level in after.into_iter().filter(|&level| level > 0 && level < length) {
+            extend((rules, ts, masks), rest, &to(level), length, out);
         }
     }
-    let mut chains = Vec::new();
-    all(rules, ts, masks, &mut Vec::new(), length, &mut chains);
-    chains.into_iter().min().unwrap_or_default()
+    let groups = groups(ts, rules.ties);
+    let enters = |group: &std::ops::Range<usize>| masks[group.clone()].iter().any(|mask| mask & 1 == 1);
+    let tried = if rules.entry == Entry::First { 1 } else { groups.len() };
+    let mut out = Vec::new();
+    for at in (0..groups.len()).filter(|&at| enters(&groups[at])).take(tried) {
+        extend((rules, ts, masks), &groups[at..], &[], length, &mut out);
+    }
+    out
+}
+
+/// The reported chain by trying all: longest, earliest entry, then each next step earliest.
+fn brute_chain(rules: &Rules, ts: &[i64], masks: &[u64], length: usize) -> Vec<i64> {
+    if !rules.modes.has(Mode::Unordered) {
+        return every_chain(rules, ts, masks, length).into_iter().min().unwrap_or_default();
+    }
+    let firsts = |from: usize| {
+        let first = |step: usize| {
+            let inside = (from..ts.len()).take_while(|&at| ts[at] - ts[from] <= rules.window);
+            inside.filter(|at| masks[*at] >> step & 1 == 1).map(|at| ts[at]).next()
+        };
+        let mut firsts: Vec<i64> = (0..rules.steps).filter_map(first).collect();
+        firsts.sort_unstable();
+        firsts
+    };
+    (0..ts.len()).map(firsts).find(|firsts| firsts.len() == length).unwrap_or_default()
 }
 
 /// All sets of modes that may stand together.
@@ -211,15 +239,14 @@ proptest! {
         (steps, window, (ts, masks)) in (1_usize..=4, 0_i64..=5).prop_flat_map(|(k, w)| (Just(k), Just(w), person(k, 7)))
     ) {
         for rules in every_rule(steps, window) {
-            let Ok(mut chains) = Chains::new(rules.clone()) else { continue };
             let length = Levels::new(rules.clone()).run(&ts, &masks);
             let mut found = Vec::new();
-            chains.find(&ts, &masks, length, &mut found);
+            Chains::new(rules.clone()).find(&ts, &masks, length, &mut found);
             prop_assert_eq!(found.len(), length);
-            if rules.entry == Entry::Any && length > 0 {
+            let found: Vec<i64> = found.into_iter().map(|at| ts[at]).collect();
+            if length > 0 {
                 prop_assert_eq!(&found, &brute_chain(&rules, &ts, &masks, length), "{:?} {:?} {:?}", rules, ts, masks);
             }
-            prop_assert!(found.is_sorted());
         }
     }
 }
@@ -250,8 +277,8 @@ fn v14_the_longest_chain_of_all_entries() {
     assert_eq!(Levels::new(rules.clone()).run(&ts, &masks), 3);
     assert_eq!(Levels::new(rules.clone().entry(Entry::First).unwrap()).run(&ts, &masks), 2);
     let mut chain = Vec::new();
-    Chains::new(rules).unwrap().find(&ts, &masks, 3, &mut chain);
-    assert_eq!(chain, [90, 105, 135]);
+    Chains::new(rules).find(&ts, &masks, 3, &mut chain);
+    assert_eq!(chain, [1, 2, 3]);
 }
 
 #[test]

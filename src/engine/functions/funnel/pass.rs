@@ -112,10 +112,10 @@ struct Reader<'a> {
     levels: Levels,
     chains: Option<Chains>,
     tally: Tally,
-    /// The events of a unit that matter, and the chain found in them.
+    /// The events of a unit that matter, and the positions of the chain found in them.
     ts: Vec<i64>,
     bits: Vec<u64>,
-    chain: Vec<i64>,
+    chain: Vec<usize>,
     rows: Vec<usize>,
 }
 
@@ -127,7 +127,7 @@ impl<'a> Reader<'a> {
             shared,
             masks: Masks::new(&shared.conditions),
             levels: Levels::new(rules.clone()),
-            chains: if shared.timed { Chains::new(rules.clone()).ok() } else { None },
+            chains: shared.timed.then(|| Chains::new(rules.clone())),
             tally: Tally::new(rules.steps()),
             ts: Vec::new(),
             bits: Vec::new(),
@@ -207,7 +207,7 @@ impl<'a> Reader<'a> {
             chains.find(&self.ts, &self.bits, level, &mut self.chain);
             for (at, between) in self.tally.between.iter_mut().enumerate().take(level - 1) {
                 let since = if self.shared.spec.since == Since::Entry { 0 } else { at };
-                between.push(self.chain[at + 1] - self.chain[since]);
+                between.push(self.ts[self.chain[at + 1]] - self.ts[self.chain[since]]);
             }
         }
     }
