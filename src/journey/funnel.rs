@@ -4,7 +4,7 @@
 //! a person's events, sorted by time        Rules                        what comes out
 //! ts    [ 0    0    5    9 ]         ┌─ window, ties, entry ─┐    Levels::run    the longest chain, 0..=k
 //! masks [ 001  010  010  100 ]  ───► │  modes                │ ──►
-//!         bit i = condition i+1      └───────────────────────┘    chain          the time stamps of that chain
+//!         bit i = condition i+1      └───────────────────────┘    chain          the events of that chain
 //! ```
 //! One state suffices: for each level the *latest* entry time of any chain of that length that is still alive. Two
 //! attempts on the same level have the same future except for the window, and there a later entry is never worse. So
@@ -18,6 +18,8 @@
 //! | `strict_deduplication` | between `ei` and `ei+1` lies an event that meets one of `c1..ci+1` |
 //! | `strict_order` | between `ei` and `ei+1` lies an event that does not meet `ci` (`allow_reentry`: nor `c1`) |
 //! | both of the last two | anything lies between `ei` and `ei+1` |
+//! | step windows | `ts(ei+1) > ts(ei) +` the window of step `i` (equal is inside; [`Search`] only) |
+//! | excluded events | one lies between `e1` and `ek`; it fills no step ([`Search`] only) |
 //! | `unordered` | (no order: the most conditions met in one window) |
 //!
 //! With [`Ties::Any`] a chain counts if *some* order of the events with equal time stamps admits it; without
@@ -34,8 +36,14 @@ mod brute;
 mod chain;
 mod levels;
 mod rules;
+mod search;
+#[cfg(test)]
+mod search_brute;
+mod stop;
 mod ties;
 
 pub use chain::Chains;
 pub use levels::Levels;
 pub use rules::{Entry, Mode, Modes, Rules, Ties};
+pub use search::Search;
+pub use stop::Stop;

@@ -92,6 +92,10 @@ pub struct Rules {
     pub(super) ties: Ties,
     pub(super) entry: Entry,
     pub(super) modes: Modes,
+    /// From step `i + 1` to the next at most; none where empty.
+    step_windows: Vec<i64>,
+    /// Bits of events that end an attempt.
+    pub(super) exclude: u64,
 }
 
 impl Rules {
@@ -116,7 +120,67 @@ impl Rules {
         if modes.has(Mode::Unordered) && modes != Modes::default().with(Mode::Unordered) {
             return Err("mode 'unordered' takes no other mode beside it".to_owned());
         }
-        Ok(Self { steps, window, ties: Ties::Any, entry: Entry::Any, modes })
+        Ok(Self { steps, window, ties: Ties::Any, entry: Entry::Any, modes, step_windows: Vec::new(), exclude: 0 })
+    }
+
+    /// The same rules with a longest time from each step to the next: one for all, or one for each (`i64::MAX`: none).
+    ///
+    /// # Errors
+    /// Another number of them, or a negative one.
+    pub fn step_windows(mut self, windows: Vec<i64>) -> Result<Self, String> {
+        let needed = self.steps - 1;
+        if windows.iter().any(|&window| window < 0) {
+            return Err("a step's window is negative".to_owned());
+        }
+        self.step_windows = match windows.as_slice() {
+            [one] => vec![*one; needed],
+            many if many.len() == needed => windows,
+            many => {
+                let given = many.len();
+                return Err(format!("{given} step windows – {} steps need {needed}, or one for all", self.steps));
+            }
+        };
+        Ok(self)
+    }
+
+    /// The same rules with events that end an attempt: those that have one of these bits. They fill no step.
+    #[must_use]
+    pub fn exclude(mut self, bits: u64) -> Self {
+        self.exclude = bits;
+        self
+    }
+
+    /// Whether [`super::Levels`] can follow these rules: nothing is excluded and only the window limits the times.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.step_windows.is_empty() && self.exclude == 0 && !self.modes.strict_between()
+    }
+
+    /// The longest time from step `level` (from 1) to the next.
+    #[must_use]
+    pub fn step_window(&self, level: usize) -> i64 {
+        level.checked_sub(1).and_then(|at| self.step_windows.get(at)).copied().unwrap_or(i64::MAX)
+    }
+
+    /// Whether an event ends the attempts that stand on level `level`, unless it takes them further.
+    #[must_use]
+    pub fn breaks(&self, level: usize, mask: u64) -> bool {
+        let has = |mode| self.modes.has(mode);
+        if level == 0 || !self.modes.strict_between() || (has(Mode::AllowReentry) && mask & 1 == 1) {
+            return false;
+        }
+        let upto = if level >= 63 { u64::MAX } else { (2 << level) - 1 };
+        match (has(Mode::StrictOrder), has(Mode::StrictDeduplication)) {
+            (true, true) => true,
+            (true, false) => mask >> (level - 1) & 1 == 0,
+            _ => mask & upto & self.conditions() != 0,
+        }
+    }
+
+    /// The bits of the conditions.
+    #[must_use]
+    pub fn conditions(&self) -> u64 {
+        if self.steps >= 64 { u64::MAX } else { (1 << self.steps) - 1 }
     }
 
     /// The same rules with another meaning of equal time stamps. `strict_increase` never looks inside a tie, so it
@@ -143,6 +207,24 @@ impl Rules {
     #[must_use]
     pub fn steps(&self) -> usize {
         self.steps
+    }
+
+    /// Which entries count.
+    #[must_use]
+    pub fn enters(&self) -> Entry {
+        self.entry
+    }
+
+    /// Bits of the events that end an attempt.
+    #[must_use]
+    pub fn excluded(&self) -> u64 {
+        self.exclude
+    }
+
+    /// The modes.
+    #[must_use]
+    pub fn modes(&self) -> Modes {
+        self.modes
     }
 
     /// The window in the unit of the time stamps.
