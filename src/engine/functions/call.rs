@@ -3,8 +3,9 @@
 //! `funnel('/a', page = '/b', window => INTERVAL '7 days')`: DataFusion plans such arguments against nothing and refuses
 //! names, so they are read here from the syntax.
 
-use arrow::datatypes::DataType;
-use datafusion::common::{DFSchema, ScalarValue, plan_err};
+use arrow::compute::can_cast_types;
+use arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::{DFSchema, ScalarValue, plan_datafusion_err, plan_err};
 use datafusion::error::Result;
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::expr::WindowFunction;
@@ -16,8 +17,9 @@ use datafusion::sql::sqlparser::ast::{
     Expr as SqlExpr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Value as SqlValue,
 };
 
-use super::length;
+use super::length::{self, Clock};
 use crate::error::did_you_mean;
+use crate::time;
 
 /// A call of a table function as written.
 #[derive(Debug)]
@@ -53,19 +55,10 @@ impl Call {
                 (Some(_), _) => {
                     return plan_err!("{function}: '{shown}' – write an option with =>, a condition in parentheses");
                 }
-                (None, _) => call.add_value(value),
+                (None, _) => elements(value, &mut call.values),
             }
         }
         Ok(call)
-    }
-
-    /// A list stands for its elements.
-    fn add_value(&mut self, value: SqlExpr) {
-        match value {
-            SqlExpr::Array(list) => list.elem.into_iter().for_each(|value| self.add_value(value)),
-            SqlExpr::Tuple(list) => list.into_iter().for_each(|value| self.add_value(value)),
-            value => self.values.push(value),
-        }
     }
 
     fn add_option(&mut self, name: String, value: SqlExpr, known: &[&str]) -> Result<()> {
@@ -92,6 +85,75 @@ impl Call {
         constant(value.clone(), &what, planner).map(Some)
     }
 
+    /// The elements of an option that is a list; a single value is a list of one, none where it is not given.
+    pub(super) fn list(&self, name: &str) -> Vec<SqlExpr> {
+        let mut list = Vec::new();
+        if let Some((_, value)) = self.options.iter().find(|(given, _)| given == name) {
+            elements(value.clone(), &mut list);
+        }
+        list
+    }
+
+    /// The length of an option that is a length of time, µs.
+    pub(super) fn length(&self, name: &str, planner: &mut dyn RelationPlannerContext) -> Result<Option<i64>> {
+        let Some(value) = self.option(name, planner)? else { return Ok(None) };
+        self.micros(name, &value).map(Some)
+    }
+
+    /// A value of an option that is a length of time, µs.
+    pub(super) fn micros(&self, name: &str, value: &ScalarValue) -> Result<i64> {
+        let length = Clock::Timestamp(TimeUnit::Microsecond).length(value);
+        length.map_err(|error| plan_datafusion_err!("{}: option '{name}': {error}", self.function))
+    }
+
+    /// Whether an option is true.
+    pub(super) fn flag(&self, name: &str, planner: &mut dyn RelationPlannerContext) -> Result<bool> {
+        match self.option(name, planner)? {
+            None | Some(ScalarValue::Boolean(Some(false))) => Ok(false),
+            Some(ScalarValue::Boolean(Some(true))) => Ok(true),
+            Some(other) => plan_err!("{}: option '{name}' is true or false, not {other}", self.function),
+        }
+    }
+
+    /// The value of an option that counts something, from 1.
+    pub(super) fn count(&self, name: &str, planner: &mut dyn RelationPlannerContext) -> Result<Option<i64>> {
+        let Some(value) = self.option(name, planner)? else { return Ok(None) };
+        match whole(&value) {
+            Some(count) if count > 0 => Ok(Some(count)),
+            _ => plan_err!("{}: option '{name}' is a whole number from 1, not {value}", self.function),
+        }
+    }
+
+    /// The value of an option that is a day or a time, µs.
+    pub(super) fn moment(&self, name: &str, planner: &mut dyn RelationPlannerContext) -> Result<Option<i64>> {
+        let Some(value) = self.option(name, planner)? else { return Ok(None) };
+        let text = value.cast_to(&DataType::Utf8).ok().and_then(|value| text_of(&value));
+        let moment = text.and_then(|text| time::parse_iso(text.as_bytes(), 0));
+        let such = "a day or time such as '2026-01-05' or '2026-01-05T10:00:00Z'";
+        let wrong = || plan_datafusion_err!("{}: option '{name}' is {such}, not {value}", self.function);
+        moment.map(Some).ok_or_else(wrong)
+    }
+
+    /// The expression over the columns of `schema` that an option is.
+    pub(super) fn expression(
+        &self,
+        name: &str,
+        schema: &DFSchema,
+        planner: &mut dyn RelationPlannerContext,
+    ) -> Result<Option<Expr>> {
+        let Some((_, value)) = self.options.iter().find(|(given, _)| given == name) else { return Ok(None) };
+        let what = format!("{}: option '{name}'", self.function);
+        let expr = planner.sql_to_expr(value.clone(), schema)?;
+        refuse_subqueries(&expr, &what)?;
+        if expr.column_refs().is_empty() {
+            return plan_err!("{what} must be a column or an expression over columns, is the constant {value}");
+        }
+        if !can_cast_types(&expr.get_type(schema)?, &DataType::Utf8) {
+            return plan_err!("{what} has no text form: it is of type {}", expr.get_type(schema)?);
+        }
+        Ok(Some(expr))
+    }
+
     /// The text value of an option that is one of `choices`, each beside its meaning.
     pub(super) fn choice<T: Copy>(
         &self,
@@ -107,6 +169,34 @@ impl Call {
             return plan_err!("{}: option '{name}' is {}, not {value}", self.function, all.join(" or "));
         };
         Ok(Some(*meaning))
+    }
+}
+
+/// A list stands for its elements.
+fn elements(value: SqlExpr, into: &mut Vec<SqlExpr>) {
+    match value {
+        SqlExpr::Array(list) => list.elem.into_iter().for_each(|value| elements(value, into)),
+        SqlExpr::Tuple(list) => list.into_iter().for_each(|value| elements(value, into)),
+        value => into.push(value),
+    }
+}
+
+/// The person that an argument names.
+pub(super) fn person(user: &SqlExpr, what: &str, planner: &mut dyn RelationPlannerContext) -> Result<String> {
+    if let SqlExpr::Identifier(word) = user {
+        return plan_err!("{what} must be a text – write it in quotes: '{}'", word.value);
+    }
+    let value = constant(user.clone(), what, planner)?;
+    let Some(user) = text_of(&value).or_else(|| whole(&value).map(|number| number.to_string())) else {
+        return plan_err!("{what} must be a text, is {value}");
+    };
+    Ok(user)
+}
+
+fn whole(value: &ScalarValue) -> Option<i64> {
+    match value.cast_to(&DataType::Int64) {
+        Ok(ScalarValue::Int64(number)) if value.data_type().is_integer() => number,
+        _ => None,
     }
 }
 

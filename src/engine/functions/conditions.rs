@@ -148,7 +148,7 @@ impl Conditions {
     }
 }
 
-fn unqualified(expr: Expr) -> Result<Expr> {
+pub(super) fn unqualified(expr: Expr) -> Result<Expr> {
     let plain = expr.transform_up(|node| {
         Ok(match node {
             Expr::Column(column) if column.relation.is_some() => {
@@ -160,12 +160,12 @@ fn unqualified(expr: Expr) -> Result<Expr> {
     Ok(plain.data)
 }
 
-fn unqualified_columns() -> Result<DFSchema> {
+pub(super) fn unqualified_columns() -> Result<DFSchema> {
     DFSchema::try_from(columns()?.as_arrow().clone())
 }
 
 /// The label as an expression over page and event name.
-fn with_label_spelled_out(expr: Expr, rule: Label) -> Result<Expr> {
+pub(super) fn with_label_spelled_out(expr: Expr, rule: Label) -> Result<Expr> {
     let (page, event) = (col(Column::Page.name()), col(Column::Event.name()));
     let label = match rule {
         Label::Page => when(page.clone().is_not_null(), page).otherwise(event)?,

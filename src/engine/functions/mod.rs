@@ -30,6 +30,7 @@ mod replay;
 mod retention_cohorts;
 mod sessionize;
 mod sessions;
+mod table;
 #[cfg(test)]
 mod tests;
 mod window_funnel;

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::TableFactor;
 use super::{funnel, replay, retention_cohorts};
 use crate::engine::source::Source;
 
-/// Plans `funnel(…)`, `replay(…)` and `retention_cohorts(…)` over one snapshot.
+/// Plans the table functions over one snapshot.
 #[derive(Debug)]
 pub struct TableFunctions {
     source: Arc<Source>,
@@ -40,10 +40,12 @@ impl RelationPlanner for TableFunctions {
         let (args, alias) = (args.clone(), alias.clone());
         let source = Arc::clone(&self.source);
         let table = match name.as_str() {
-            "funnel" => funnel::plan(args, source, planner)?,
             "replay" => replay::plan(args, source, planner)?,
             "retention_cohorts" => retention_cohorts::plan(args, source, planner)?,
-            _ => return Ok(RelationPlanning::Original(Box::new(relation))),
+            name => match funnel::FUNCTIONS.into_iter().find(|known| *known == name) {
+                Some(function) => funnel::plan(function, args, source, planner)?,
+                None => return Ok(RelationPlanning::Original(Box::new(relation))),
+            },
         };
         let plan = LogicalPlanBuilder::scan(name, provider_as_source(table), None)?.build()?;
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))

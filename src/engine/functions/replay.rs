@@ -8,21 +8,19 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions};
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef};
-use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{ScalarValue, internal_datafusion_err, plan_err};
-use datafusion::datasource::TableType;
+use datafusion::common::{internal_datafusion_err, plan_err};
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
-use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::physical_plan::{ExecutionPlan, collect};
-use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, FunctionArg};
+use datafusion::sql::sqlparser::ast::FunctionArg;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::call::{Call, constant, text_of};
-use super::leaf::{Answer, Leaf, Stop};
+use super::call::{Call, person};
+use super::leaf::{Answer, Stop};
+use super::table::{TableFunction, table};
 use crate::engine::operators::{JourneyExec, SharedPass};
 use crate::engine::relations::Relation;
 use crate::engine::relations::tape::Facts;
@@ -76,64 +74,27 @@ pub(super) fn plan(
     let [user] = call.values.as_slice() else {
         return plan_err!("replay takes one person – write replay('u1') or replay('u1', last => 10)");
     };
-    let user = person(user, planner)?;
-    let last = match call.option("last", planner)? {
-        None => LAST,
-        Some(value) => match whole(&value) {
-            Some(last) if last > 0 => last,
-            _ => return plan_err!("replay: option 'last' is a whole number from 1, not {value}"),
-        },
-    };
-    Ok(Arc::new(ReplayTable { source, user, last }))
+    let user = person(user, "replay: argument 1 (user)", planner)?;
+    let last = call.count("last", planner)?.unwrap_or(LAST);
+    Ok(table(ReplayCall { source, user, last }))
 }
 
-fn person(user: &SqlExpr, planner: &mut dyn RelationPlannerContext) -> Result<String> {
-    let what = "replay: argument 1 (user)";
-    if let SqlExpr::Identifier(word) = user {
-        return plan_err!("{what} must be a text – write it in quotes: replay('{}')", word.value);
-    }
-    let value = constant(user.clone(), what, planner)?;
-    let Some(user) = text_of(&value).or_else(|| whole(&value).map(|number| number.to_string())) else {
-        return plan_err!("{what} must be a text, is {value}");
-    };
-    Ok(user)
-}
-
-fn whole(value: &ScalarValue) -> Option<i64> {
-    match value.cast_to(&DataType::Int64) {
-        Ok(ScalarValue::Int64(number)) if value.data_type().is_integer() => number,
-        _ => None,
-    }
-}
-
-/// The table of one person's last sessions.
+/// A call as written.
 #[derive(Debug)]
-struct ReplayTable {
+struct ReplayCall {
     source: Arc<Source>,
     user: String,
     last: i64,
 }
 
-#[async_trait]
-impl TableProvider for ReplayTable {
+impl TableFunction for ReplayCall {
     fn schema(&self) -> SchemaRef {
         schema()
     }
 
-    fn table_type(&self) -> TableType {
-        TableType::Temporary
-    }
-
-    async fn scan(
-        &self,
-        session: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        _: &[Expr],
-        _: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    fn answer(&self, session: &dyn Session, projection: Vec<usize>) -> Result<Arc<dyn Answer>> {
         let mut settings = Settings::of(session.config_options());
         (settings.user, settings.collapse) = (Some(self.user.clone()), false);
-        let projection = projection.cloned().unwrap_or_else(|| (0..COLUMNS.len()).collect());
         let schema = Arc::new(schema().project(&projection)?);
         // What is read of `steps`: the session's number for the cut, then what the answer is made of.
         let mut wanted = vec![SESSION];
@@ -151,9 +112,7 @@ impl TableProvider for ReplayTable {
             Facts { now: self.source.now(&settings), first_ts: self.source.span().map_or(0, |span| span.0), settings };
         let pass = Arc::new(SharedPass::new(plan, 1));
         let steps = JourneyExec::new(Relation::Steps, pass, Arc::new(facts), columns);
-        let replay =
-            Replay { user: self.user.clone(), last: self.last, steps: Arc::new(steps), schema: Arc::clone(&schema) };
-        Ok(Arc::new(Leaf::new(Arc::new(replay), schema)))
+        Ok(Arc::new(Replay { user: self.user.clone(), last: self.last, steps: Arc::new(steps), schema }))
     }
 }
 
@@ -258,7 +217,7 @@ mod tests {
         for (call, why) in [
             ("replay()", "takes one person"),
             ("replay('u', 'v')", "takes one person"),
-            ("replay(u)", "replay('u')"),
+            ("replay(u)", "write it in quotes: 'u'"),
             ("replay('u', last => 0)", "whole number from 1"),
             ("replay('u', lst => 3)", "did you mean 'last'?"),
             ("replay((SELECT 'u'))", "subquery"),

@@ -25,29 +25,24 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::runtime::SpawnedTask;
-use datafusion::common::{ScalarValue, plan_err};
-use datafusion::datasource::TableType;
+use datafusion::common::plan_err;
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
-use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::planner::RelationPlannerContext;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::sqlparser::ast::FunctionArg;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::call::Call;
 use super::conditions::{Conditions, Masks, Test, columns};
-use super::leaf::{Answer, Leaf, Stop, joined};
+use super::leaf::{Answer, Stop};
 use super::sessions::Sessions;
+use super::table::{TableFunction, read, readers, table};
 use crate::engine::scan::{PersonRuns, ScanPlan};
 use crate::engine::settings::Settings;
 use crate::engine::source::Source;
-use crate::engine::tables::readers;
 use crate::journey::retention::{Cell, Cohorts, Period, RETURN, Rules, START};
 use crate::time::Day;
 
@@ -84,45 +79,30 @@ pub(super) fn plan(
         tests.push(Test::read(value, &format!("retention_cohorts: argument {no}"), &columns, planner)?);
     }
     let periods = [("day", Period::Day), ("week", Period::Week), ("month", Period::Month)];
-    let rolling = match call.option("rolling", planner)? {
-        None | Some(ScalarValue::Boolean(Some(false))) => false,
-        Some(ScalarValue::Boolean(Some(true))) => true,
-        Some(other) => return plan_err!("retention_cohorts: option 'rolling' is true or false, not {other}"),
-    };
+    let rolling = call.flag("rolling", planner)?;
     let rules = Rules {
         period: call.choice("period", &periods, planner)?.unwrap_or(Period::Week),
         rolling,
         on_or_after: call.choice("count", &[("on", false), ("on_or_after", true)], planner)?.unwrap_or(false),
         within: (i64::MIN, i64::MAX),
     };
-    Ok(Arc::new(RetentionTable { tests, rules, source }))
+    Ok(table(RetentionCall { tests, rules, source }))
 }
 
-/// The table of one call.
+/// A call as written.
 #[derive(Debug)]
-struct RetentionTable {
+struct RetentionCall {
     tests: Vec<Test>,
     rules: Rules,
     source: Arc<Source>,
 }
 
-#[async_trait]
-impl TableProvider for RetentionTable {
+impl TableFunction for RetentionCall {
     fn schema(&self) -> SchemaRef {
         schema()
     }
 
-    fn table_type(&self) -> TableType {
-        TableType::Temporary
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        _: &[Expr],
-        _: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    fn answer(&self, state: &dyn Session, projection: Vec<usize>) -> Result<Arc<dyn Answer>> {
         let mut settings = Settings::of(state.config_options());
         let rules = Rules { within: settings.within(), ..self.rules };
         let watermark = self.source.now(&settings);
@@ -130,14 +110,9 @@ impl TableProvider for RetentionTable {
         let conditions = Conditions::plan(self.tests.iter(), settings.label, state)?;
         let plan = self.source.plain_pass(state, &settings, None, i64::MIN, true)?;
         let (sessions, plan) = Sessions::new(settings.clone(), false, conditions.ask(plan, settings.label)?);
-        let rows = plan.parts().iter().map(|part| part.rows).sum();
-        let readers = if plan.is_about_few() { 1 } else { readers(state, rows) };
-        let projection = projection.cloned().unwrap_or_else(|| (0..schema().fields().len()).collect());
-        let schema = Arc::new(schema().project(&projection)?);
-        let asked = self.tests.len();
+        let (asked, readers) = (self.tests.len(), readers(state, &plan));
         let conditions = Arc::new(conditions);
-        let answer = Retention { conditions, sessions, asked, plan, rules, watermark, readers, projection };
-        Ok(Arc::new(Leaf::new(Arc::new(answer), schema)))
+        Ok(Arc::new(Retention { conditions, sessions, asked, plan, rules, watermark, readers, projection }))
     }
 }
 
@@ -168,20 +143,12 @@ impl Answer for Retention {
     fn rows(&self, context: Arc<TaskContext>, stop: Stop) -> BoxFuture<'static, Result<RecordBatch>> {
         let this = self.clone();
         async move {
-            let (plan, readers) = (this.plan.clone(), this.readers);
-            let ranges = joined(SpawnedTask::spawn_blocking(move || plan.open(readers))).await?;
-            let readers: Vec<_> = (0..ranges.len())
-                .map(|at| {
-                    let (this, ranges) = (this.clone(), Arc::clone(&ranges));
-                    let (context, stop) = (Arc::clone(&context), stop.clone());
-                    SpawnedTask::spawn_blocking(move || this.read(ranges.runs(at)?, &context, &stop))
-                })
-                .collect();
+            let (plan, readers, reader) = (this.plan.clone(), this.readers, this.clone());
             let mut cohorts = Cohorts::new(this.rules);
-            for reader in readers {
-                cohorts.merge(joined(reader).await?);
+            for part in read(plan, readers, move |runs| reader.read(runs, &context, &stop)).await? {
+                cohorts.merge(part);
             }
-            Ok(table(&cohorts.cells(this.watermark))?.project(&this.projection)?)
+            Ok(rows(&cohorts.cells(this.watermark))?.project(&this.projection)?)
         }
         .boxed()
     }
@@ -220,7 +187,7 @@ impl Retention {
     }
 }
 
-fn table(cells: &[Cell]) -> Result<RecordBatch> {
+fn rows(cells: &[Cell]) -> Result<RecordBatch> {
     let whole = |value: fn(&Cell) -> u64| -> ArrayRef {
         Arc::new(cells.iter().map(|cell| i64::try_from(value(cell)).ok()).collect::<Int64Array>())
     };

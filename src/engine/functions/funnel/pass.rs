@@ -1,225 +1,284 @@
-//! The pass of a funnel: one reader per range of people, each with its own tally.
+//! The pass of a funnel: one reader per range of people, whose units a report takes in.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use datafusion::common::runtime::SpawnedTask;
+use arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::tally::{DURATIONS, Tally};
-use super::{Since, Spec, Unit};
+use super::spec::{Spec, Whose};
+use super::units::{Home, Unit, Units};
+use super::values::Value;
 use crate::engine::functions::conditions::{Conditions, Masks};
-use crate::engine::functions::leaf::{Answer, Stop, joined};
+use crate::engine::functions::leaf::{Answer, Stop};
 use crate::engine::functions::sessions::Sessions;
-use crate::engine::scan::{Block, Names, PersonRuns, ScanPlan};
-use crate::engine::settings::Settings;
+use crate::engine::functions::table::read;
+use crate::engine::scan::{Block, NONE, Names, Person, PersonRuns, ScanPlan};
 use crate::error::closest;
 use crate::journey::EndedBy;
-use crate::journey::funnel::{Chains, Levels};
 use crate::time::duration_text;
 
-/// A funnel planned over one snapshot.
-#[derive(Debug, Clone)]
-pub(super) struct Pass {
-    shared: Arc<Shared>,
-    readers: usize,
-    projection: Vec<usize>,
+/// What a function makes of the units.
+pub(super) trait Report: fmt::Debug + Clone + Send + Sync + 'static {
+    /// What a reader collects.
+    type Sink: Sink<Part = Self::Part>;
+    /// What a reader hands over.
+    type Part: Send + 'static;
+    /// Whether units that count for nothing are wanted too: nobody entered, taken out, not complete.
+    const EVERY: bool = false;
+    /// Whether the labels of events are wanted.
+    const LABELS: bool = false;
+
+    fn schema(&self, spec: &Spec) -> SchemaRef;
+    /// Whether it looks at the chains themselves.
+    fn chained(&self) -> bool;
+    /// A reader's sink for these columns.
+    fn sink(&self, shared: &Arc<Shared>, wanted: Wanted) -> Self::Sink;
+    /// All columns of the answer.
+    fn table(&self, shared: &Shared, parts: Vec<Self::Part>, seen: &Seen) -> Result<RecordBatch>;
+}
+
+/// Collects the units of one reader.
+pub(super) trait Sink {
+    type Part;
+    fn unit(&mut self, unit: &Unit<'_>);
+    /// Bytes held.
+    fn size(&self) -> usize;
+    /// `values` are the texts of the units' codes.
+    fn finish(self, values: &Names) -> Self::Part;
+}
+
+/// Which costly columns somebody asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    /// Durations of the steps (option `ttc`).
+    pub steps: bool,
+    /// Durations from the first step.
+    pub totals: bool,
+    /// The chain itself.
+    pub chain: bool,
 }
 
 /// What all readers of a pass look at.
 #[derive(Debug)]
 pub(super) struct Shared {
-    spec: Arc<Spec>,
-    conditions: Conditions,
-    plan: ScanPlan,
-    sessions: Sessions,
+    pub spec: Arc<Spec>,
+    pub conditions: Conditions,
+    pub hold: Option<Value>,
+    pub breakdown: Option<Value>,
+    pub plan: ScanPlan,
+    pub sessions: Sessions,
     /// Idle time after which a session is over, µs.
-    gap: i64,
+    pub gap: i64,
     /// When open windows are judged, µs.
-    watermark: i64,
-    /// Whether somebody asked for the durations.
-    timed: bool,
+    pub watermark: i64,
 }
 
-impl Shared {
-    /// A pass that answers the conditions; sessions are added to it where they are needed.
-    pub(super) fn new(
-        spec: Arc<Spec>,
-        conditions: Conditions,
-        plan: ScanPlan,
-        settings: Settings,
-        watermark: i64,
-    ) -> Self {
-        let gap = settings.rules.gap;
-        let (sessions, plan) = Sessions::new(settings, spec.unit == Unit::Session, plan);
-        Self { spec, conditions, plan, sessions, gap, watermark, timed: true }
+/// Which conditions any event met, and for labels that none had the name that was probably meant.
+#[derive(Debug)]
+pub(super) struct Seen {
+    met: u64,
+    similar: Vec<Option<String>>,
+}
+
+impl Seen {
+    fn merge(&mut self, other: Self) {
+        self.met |= other.met;
+        for (known, found) in self.similar.iter_mut().zip(other.similar) {
+            // The least of several equally good names, so that the answer does not depend on who read what.
+            *known = match (known.take(), found) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+        }
+    }
+
+    /// What is to be said of step `at` (from 0).
+    pub(super) fn warning(&self, at: usize) -> Option<String> {
+        if self.met >> at & 1 == 1 {
+            return None;
+        }
+        Some(match &self.similar[at] {
+            Some(name) => format!("no event meets this step – did you mean '{name}'?"),
+            None => "no event meets this step".to_owned(),
+        })
     }
 }
 
-impl Pass {
-    /// The answer in these columns, by at most so many readers.
-    pub(super) fn new(mut shared: Shared, readers: usize, projection: Vec<usize>) -> Self {
-        shared.timed = projection.iter().any(|column| DURATIONS.contains(column));
-        Self { shared: Arc::new(shared), readers, projection }
+/// A funnel planned over one snapshot.
+#[derive(Debug, Clone)]
+pub(super) struct Pass<R> {
+    shared: Arc<Shared>,
+    report: R,
+    readers: usize,
+    projection: Vec<usize>,
+    wanted: Wanted,
+}
+
+impl<R: Report> Pass<R> {
+    /// The answer in these columns of the schema, by at most so many readers.
+    pub(super) fn new(shared: Shared, report: R, schema: &SchemaRef, readers: usize, projection: Vec<usize>) -> Self {
+        let asks = |part: &str| projection.iter().any(|&at| schema.field(at).name().starts_with(part));
+        let wanted = Wanted { steps: asks("ttc_"), totals: asks("total_"), chain: report.chained() };
+        Self { shared: Arc::new(shared), report, readers, projection, wanted }
     }
 }
 
-impl Answer for Pass {
+impl<R: Report> Answer for Pass<R> {
     fn name(&self) -> &'static str {
         "FunnelExec"
     }
 
     fn shown(&self) -> String {
-        let rules = &self.shared.spec.rules;
-        let window = if rules.window() == i64::MAX { "none".to_owned() } else { duration_text(rules.window()) };
-        let unit = if self.shared.spec.unit == Unit::User { "user" } else { "session" };
-        format!("steps=[{}], window={window}, unit={unit}", self.shared.spec.names.join(", "))
+        let spec = &self.shared.spec;
+        let window = match spec.rules.window() {
+            i64::MAX => "none".to_owned(),
+            window => duration_text(window),
+        };
+        let unit = match spec.whose {
+            Whose::User => "user",
+            Whose::Session => "session",
+            Whose::Attempt => "attempt",
+        };
+        format!("function={}, steps=[{}], window={window}, unit={unit}", spec.function, spec.names.join(", "))
     }
 
     fn rows(&self, context: Arc<TaskContext>, stop: Stop) -> BoxFuture<'static, Result<RecordBatch>> {
-        let Self { shared, readers, projection } = self.clone();
+        let this = self.clone();
         async move {
-            let ranges = {
-                let shared = Arc::clone(&shared);
-                joined(SpawnedTask::spawn_blocking(move || shared.plan.clone().open(readers))).await?
-            };
-            let readers: Vec<_> = (0..ranges.len())
-                .map(|at| {
-                    let (shared, ranges) = (Arc::clone(&shared), Arc::clone(&ranges));
-                    let (context, stop) = (Arc::clone(&context), stop.clone());
-                    SpawnedTask::spawn_blocking(move || Reader::run(&shared, ranges.runs(at)?, &context, &stop))
-                })
-                .collect();
-            let mut tally = Tally::new(shared.spec.names.len());
-            for reader in readers {
-                tally.merge(joined(reader).await?);
+            let Self { shared, report, readers, projection, wanted } = this;
+            let tests = shared.spec.tests.len();
+            let mut seen = Seen { met: 0, similar: vec![None; tests] };
+            let (plan, asked, told) = (shared.plan.clone(), Arc::clone(&shared), report.clone());
+            let work = move |runs| Reader::<R>::run(&asked, told.sink(&asked, wanted), wanted, runs, &context, &stop);
+            let mut parts = Vec::new();
+            for (part, met) in read(plan, readers, work).await? {
+                parts.push(part);
+                seen.merge(met);
             }
-            Ok(tally.table(&shared.spec.names)?.project(&projection)?)
+            Ok(report.table(&shared, parts, &seen)?.project(&projection)?)
         }
         .boxed()
     }
 }
 
 /// One reader's state.
-struct Reader<'a> {
+struct Reader<'a, R: Report> {
     shared: &'a Shared,
     masks: Masks<'a>,
-    levels: Levels,
-    chains: Option<Chains>,
-    tally: Tally,
-    /// The events of a unit that matter, and the positions of the chain found in them.
-    ts: Vec<i64>,
-    bits: Vec<u64>,
-    chain: Vec<usize>,
+    units: Units<'a>,
+    sink: R::Sink,
+    /// Texts of the values that hold and breakdown compare.
+    values: Names,
+    /// Codes per row of the block: of hold, of breakdown.
+    codes: [Vec<u32>; 2],
     rows: Vec<usize>,
 }
 
-impl<'a> Reader<'a> {
-    fn run(shared: &'a Shared, mut runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Tally> {
+impl<R: Report> Reader<'_, R> {
+    fn run(
+        shared: &Shared,
+        sink: R::Sink,
+        wanted: Wanted,
+        mut runs: PersonRuns,
+        context: &TaskContext,
+        stop: &Stop,
+    ) -> Result<(R::Part, Seen)> {
         let memory = MemoryConsumer::new("FunnelExec").register(context.memory_pool());
-        let rules = &shared.spec.rules;
-        let mut reader = Self {
+        let mut reader = Reader::<R> {
             shared,
             masks: Masks::new(&shared.conditions),
-            levels: Levels::new(rules.clone()),
-            chains: shared.timed.then(|| Chains::new(rules.clone())),
-            tally: Tally::new(rules.steps()),
-            ts: Vec::new(),
-            bits: Vec::new(),
-            chain: Vec::new(),
+            units: Units::new(&shared.spec, shared.watermark, wanted, R::EVERY),
+            sink,
+            values: Names::default(),
+            codes: [Vec::new(), Vec::new()],
             rows: Vec::new(),
         };
         while !stop.is_raised() && runs.next_block()? {
             let (block, names) = runs.block_and_names();
             reader.masks.learn(names)?;
+            reader.compare(block)?;
             reader.block(block, names);
-            memory.try_resize(runs.size() + reader.tally.size())?;
+            memory.try_resize(runs.size() + reader.values.size() + reader.sink.size())?;
         }
-        reader.suggest(runs.names());
-        Ok(reader.tally)
+        let seen = reader.seen(runs.names());
+        Ok((reader.sink.finish(&reader.values), seen))
+    }
+
+    /// The codes of the values of the block's events that meet a condition.
+    fn compare(&mut self, block: &Block) -> Result<()> {
+        let Self { shared, codes, values, masks, .. } = self;
+        if shared.hold.is_none() && shared.breakdown.is_none() {
+            return Ok(());
+        }
+        let mut rows = Vec::new();
+        masks.each(block, 0..block.ts().len(), false, |row, _| rows.push(u32::try_from(row).unwrap_or(u32::MAX)));
+        for (codes, value) in codes.iter_mut().zip([&shared.hold, &shared.breakdown]) {
+            codes.clear();
+            let Some(value) = value else { continue };
+            codes.resize(block.ts().len(), NONE);
+            for (&row, code) in rows.iter().zip(value.codes(block, &rows, values)?) {
+                codes[row as usize] = code;
+            }
+        }
+        Ok(())
     }
 
     fn block(&mut self, block: &Block, names: &Names) {
         let ends = self.shared.sessions.ends(block, names);
         for person in block.people() {
-            match self.shared.spec.unit {
-                Unit::User if !self.shared.sessions.matter() => {
-                    self.gather(block, person.rows);
-                    self.unit(true);
-                }
-                Unit::User => self.user_in_range(block, person.rows, &ends),
-                Unit::Session => self.sessions(block, person.rows, &ends),
+            let home = Home { block, names, person: person.id, session: None };
+            if self.shared.spec.whose == Whose::Session {
+                self.sessions(block, names, &person, &ends);
+            } else if self.shared.sessions.matter() {
+                self.in_range(&home, person.rows, &ends);
+            } else {
+                self.unit(&home, person.rows, true);
             }
         }
     }
 
-    /// A person's way through the sessions of the range.
-    fn user_in_range(&mut self, block: &Block, rows: Range<usize>, ends: &[bool]) {
+    /// A person's way through the sessions that are taken.
+    fn in_range(&mut self, home: &Home<'_>, rows: Range<usize>, ends: &[bool]) {
         let mut kept = std::mem::take(&mut self.rows);
-        self.shared.sessions.rows(block, rows, ends, &mut kept);
-        self.gather(block, kept.iter().copied());
-        self.unit(true);
+        self.shared.sessions.rows(home.block, rows, ends, &mut kept);
+        self.unit(home, kept.iter().copied(), true);
         self.rows = kept;
     }
 
-    fn sessions(&mut self, block: &Block, rows: Range<usize>, ends: &[bool]) {
+    fn sessions(&mut self, block: &Block, names: &Names, person: &Person<'_>, ends: &[bool]) {
         let shared = self.shared;
-        shared.sessions.each(block, rows, ends, |rows, ended| {
-            let last = block.ts()[rows.end - 1];
-            self.gather(block, rows);
-            self.unit(ended == EndedBy::Nothing && shared.watermark.saturating_sub(last) <= shared.gap);
+        shared.sessions.each(block, person.rows.clone(), ends, |rows, ended| {
+            let (first, last) = (block.ts()[rows.start], block.ts()[rows.end - 1]);
+            let lives = ended == EndedBy::Nothing && shared.watermark.saturating_sub(last) <= shared.gap;
+            self.unit(&Home { block, names, person: person.id, session: Some(first) }, rows, lives);
         });
     }
 
-    /// Takes the events of a unit that matter.
-    fn gather(&mut self, block: &Block, rows: impl Iterator<Item = usize>) {
-        self.ts.clear();
-        self.bits.clear();
-        let (times, ts, bits) = (block.ts(), &mut self.ts, &mut self.bits);
-        self.masks.each(block, rows, false, |row, mask| {
-            ts.push(times[row]);
-            bits.push(mask);
-        });
+    /// Takes in the unit of these rows; `lives` says that more events of it may come.
+    fn unit(&mut self, home: &Home<'_>, rows: impl Iterator<Item = usize>, lives: bool) {
+        let Self { shared, masks, units, sink, codes, .. } = self;
+        let events = units.events();
+        let every = shared.spec.rules.needs_unmatched();
+        masks.each(home.block, rows, every, |row, mask| events.push(home.block.ts()[row], mask, row, codes));
+        units.each(home, lives, |unit| sink.unit(unit));
     }
 
-    /// Counts the gathered unit; `lives` says that more events of it may come.
-    fn unit(&mut self, lives: bool) {
-        if self.ts.is_empty() {
-            return;
-        }
-        self.tally.met = self.bits.iter().fold(self.tally.met, |met, bits| met | bits);
-        let level = self.levels.run(&self.ts, &self.bits);
-        self.tally.reached[level] += 1;
-        let (rules, watermark) = (&self.shared.spec.rules, self.shared.watermark);
-        let open = |entry: i64| watermark.saturating_sub(entry) <= rules.window();
-        if lives && level < rules.steps() && self.levels.latest_entry().is_some_and(open) {
-            self.tally.open[level] += 1;
-        }
-        if let Some(chains) = &mut self.chains
-            && level > 1
-        {
-            self.chain.clear();
-            chains.find(&self.ts, &self.bits, level, &mut self.chain);
-            for (at, between) in self.tally.between.iter_mut().enumerate().take(level - 1) {
-                let since = if self.shared.spec.since == Since::Entry { 0 } else { at };
-                between.push(self.ts[self.chain[at + 1]] - self.ts[self.chain[since]]);
-            }
-        }
-    }
-
-    /// For labels that no event had: the name that was probably meant.
-    fn suggest(&mut self, names: &Names) {
-        let all = u32::try_from(names.len()).unwrap_or(u32::MAX);
+    fn seen(&self, names: &Names) -> Seen {
+        let (met, all) = (self.units.met(), u32::try_from(names.len()).unwrap_or(u32::MAX));
+        let mut similar = vec![None; self.shared.spec.tests.len()];
         for (bit, label) in self.shared.conditions.labels() {
-            if self.tally.met >> bit & 1 == 0 && all <= 100_000 {
+            if met >> bit & 1 == 0 && all <= 100_000 {
                 let known = (1..all).map(|code| names.text(code));
-                self.tally.similar[bit as usize] = closest(label, known).map(str::to_owned);
+                similar[bit as usize] = closest(label, known).map(str::to_owned);
             }
         }
+        Seen { met, similar }
     }
 }

@@ -1,49 +1,44 @@
-//! What a funnel counts, and the table it becomes.
+//! What a funnel counts, and the columns it becomes.
 //!
-//! | column | meaning |
-//! |---|---|
-//! | `units` | units that came at least as far as this step |
-//! | `conversion_first`, `conversion_prev` | `units` as a share of the first step's and of the step's before; 0/0 is 0 |
-//! | `drop_off`, `drop_off_rate` | units of the step before that did not come here, and their share of it |
-//! | `in_progress` | units that entered, are not here yet, and whose window is still open at the watermark |
-//! | `ttc_median_s`, `ttc_mean_s`, `ttc_p90_s` | seconds to this step, exact (option `ttc`); NULL for the first step |
-//! | `lo`, `hi` | 95 % Wilson interval of `conversion_first`; both 0 where nobody entered |
+//! | column | type | meaning |
+//! |---|---|---|
+//! | `step_no`, `step` | `Int64`, `Utf8` | number from 1, and the step as written |
+//! | `units` | `Int64` | units that came at least as far as this step |
+//! | `conversion_first`, `conversion_prev` | `Float64` | `units` as a share of the first step's and of the step's before; 0/0 is 0 |
+//! | `drop_off`, `drop_off_rate` | `Int64`, `Float64` | units of the step before that did not come here, and their share of it |
+//! | `in_progress` | `Int64` | units that entered, are not here yet, and whose windows are still open at the watermark |
+//! | `ttc_median_s`, `ttc_mean_s`, `ttc_p90_s` | `Float64`, NULL for the first step or no unit | seconds to this step, exact (option `ttc`) |
+//! | `lo`, `hi` | `Float64` | 95 % Wilson interval of `conversion_first`; both 0 where nobody entered |
+//! | `warning` | `Utf8`, NULL for none | a step that no event met |
+//! | `total_median_s`, `total_mean_s`, `total_p90_s` | as `ttc_` | seconds from the first step to this one |
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::error::Result;
+use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
+use arrow::datatypes::{DataType, Field};
 
 use crate::time::SECOND;
 
-/// The columns of `funnel`.
-pub(super) fn schema() -> SchemaRef {
-    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-        let column = |name: &str, kind: &DataType, nullable| Field::new(name, kind.clone(), nullable);
-        let (count, share, text) = (DataType::Int64, DataType::Float64, DataType::Utf8);
-        Arc::new(Schema::new(vec![
-            column("step_no", &count, false),
-            column("step", &text, false),
-            column("units", &count, false),
-            column("conversion_first", &share, false),
-            column("conversion_prev", &share, false),
-            column("drop_off", &count, false),
-            column("drop_off_rate", &share, false),
-            column("in_progress", &count, false),
-            column("ttc_median_s", &share, true),
-            column("ttc_mean_s", &share, true),
-            column("ttc_p90_s", &share, true),
-            column("lo", &share, false),
-            column("hi", &share, false),
-            column("warning", &text, true),
-        ]))
-    });
-    Arc::clone(&SCHEMA)
+/// The columns of `funnel`, without what parts the units.
+pub(super) fn fields() -> Vec<Field> {
+    let column = |name: &str, kind: &DataType, nullable| Field::new(name, kind.clone(), nullable);
+    let (count, share, text) = (DataType::Int64, DataType::Float64, DataType::Utf8);
+    let mut fields = vec![
+        column("step_no", &count, false),
+        column("step", &text, false),
+        column("units", &count, false),
+        column("conversion_first", &share, false),
+        column("conversion_prev", &share, false),
+        column("drop_off", &count, false),
+        column("drop_off_rate", &share, false),
+        column("in_progress", &count, false),
+    ];
+    fields.extend(["ttc_median_s", "ttc_mean_s", "ttc_p90_s"].map(|name| column(name, &share, true)));
+    fields.extend(["lo", "hi"].map(|name| column(name, &share, false)));
+    fields.push(column("warning", &text, true));
+    fields.extend(["total_median_s", "total_mean_s", "total_p90_s"].map(|name| column(name, &share, true)));
+    fields
 }
-
-/// The first and the last column that need the durations.
-pub(super) const DURATIONS: std::ops::RangeInclusive<usize> = 8..=10;
 
 /// Counts over some units; partial ones add up.
 #[derive(Debug)]
@@ -52,23 +47,16 @@ pub(super) struct Tally {
     pub reached: Vec<u64>,
     /// Of these, the units whose window is still open.
     pub open: Vec<u64>,
-    /// Conditions that some event met.
-    pub met: u64,
-    /// µs to step `i + 2` of every reported chain, from the step before or from the first.
+    /// µs to step `i + 2` of every reported chain, from the step before or from the first as asked.
     pub between: Vec<Vec<i64>>,
-    /// Per step that no event met: the name in the data that comes nearest.
-    pub similar: Vec<Option<String>>,
+    /// The same from the first step.
+    pub total: Vec<Vec<i64>>,
 }
 
 impl Tally {
     pub(super) fn new(steps: usize) -> Self {
-        Self {
-            reached: vec![0; steps + 1],
-            open: vec![0; steps + 1],
-            met: 0,
-            between: vec![Vec::new(); steps.saturating_sub(1)],
-            similar: vec![None; steps],
-        }
+        let times = vec![Vec::new(); steps.saturating_sub(1)];
+        Self { reached: vec![0; steps + 1], open: vec![0; steps + 1], between: times.clone(), total: times }
     }
 
     /// Adds what another reader counted.
@@ -76,71 +64,80 @@ impl Tally {
         let add = |sum: &mut [u64], more: &[u64]| sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
         add(&mut self.reached, &other.reached);
         add(&mut self.open, &other.open);
-        self.met |= other.met;
-        for (all, more) in self.between.iter_mut().zip(other.between) {
-            all.extend(more);
-        }
-        for (known, found) in self.similar.iter_mut().zip(other.similar) {
-            // The least of several equally good names, so that the answer does not depend on who read what.
-            *known = match (known.take(), found) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            };
+        for (all, more) in [(&mut self.between, other.between), (&mut self.total, other.total)] {
+            all.iter_mut().zip(more).for_each(|(all, more)| all.extend(more));
         }
     }
 
-    /// Bytes held.
+    /// Bytes held, without the durations.
     pub(super) fn size(&self) -> usize {
-        self.between.iter().map(|values| values.capacity() * size_of::<i64>()).sum()
+        (self.reached.len() * 2 + (self.between.len() + self.total.len()) * 3) * size_of::<u64>()
     }
+}
 
-    /// The table, a row per step. `names` are the steps as shown.
-    pub(super) fn table(mut self, names: &[String]) -> Result<RecordBatch> {
-        let steps = names.len();
-        let units: Vec<u64> = (1..=steps).map(|step| self.reached[step..].iter().sum()).collect();
-        let before: Vec<u64> = (0..steps).map(|at| if at == 0 { units[0] } else { units[at - 1] }).collect();
-        let lost: Vec<u64> = before.iter().zip(&units).map(|(before, units)| before - units).collect();
-        let progress = (1..=steps).map(|step| self.open[1..step].iter().sum::<u64>());
-        let intervals: Vec<(f64, f64)> = units.iter().map(|&units_here| wilson(units_here, units[0])).collect();
-        let times: Vec<[Option<f64>; 3]> =
-            (0..steps).map(|at| if at == 0 { [None; 3] } else { durations(&mut self.between[at - 1]) }).collect();
-        let warnings = (0..steps).map(|at| self.warning(at));
-        let columns: Vec<ArrayRef> = vec![
-            counts((1..).take(steps)),
-            Arc::new(StringArray::from_iter_values(names)),
-            counts(units.iter().copied()),
-            shares(units.iter().map(|&here| share(here, units[0]))),
-            shares(units.iter().zip(&before).map(|(&here, &before)| share(here, before))),
-            counts(lost.iter().copied()),
-            shares(lost.iter().zip(&before).map(|(&lost, &before)| share(lost, before))),
-            counts(progress),
-            Arc::new(times.iter().map(|times| times[0]).collect::<Float64Array>()),
-            Arc::new(times.iter().map(|times| times[1]).collect::<Float64Array>()),
-            Arc::new(times.iter().map(|times| times[2]).collect::<Float64Array>()),
-            shares(intervals.iter().map(|interval| interval.0)),
-            shares(intervals.iter().map(|interval| interval.1)),
-            Arc::new(warnings.collect::<StringArray>()),
-        ];
-        Ok(RecordBatch::try_new(schema(), columns)?)
-    }
+/// Rows that grow tally by tally.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    step_no: Vec<i64>,
+    step: Vec<String>,
+    counts: [Vec<i64>; 3],
+    shares: [Vec<f64>; 5],
+    times: [Vec<Option<f64>>; 6],
+    warning: Vec<Option<String>>,
+}
 
-    fn warning(&self, at: usize) -> Option<String> {
-        if self.met >> at & 1 == 1 {
-            return None;
+impl Rows {
+    /// Adds the rows of a tally, one per step. `warning` is what is to be said of a step.
+    pub(super) fn add(&mut self, mut tally: Tally, names: &[String], warning: impl Fn(usize) -> Option<String>) {
+        let units_from = |step: usize| tally.reached[step..].iter().sum::<u64>();
+        let units: Vec<u64> = (1..=names.len()).map(units_from).collect();
+        for (at, name) in names.iter().enumerate() {
+            let (first, before, here) = (units[0], units[at.saturating_sub(1)], units[at]);
+            self.step_no.push(i64::try_from(at + 1).unwrap_or(i64::MAX));
+            self.step.push(name.clone());
+            let progress = tally.open[1..=at].iter().sum::<u64>();
+            for (column, value) in self.counts.iter_mut().zip([here, before - here, progress]) {
+                column.push(i64::try_from(value).unwrap_or(i64::MAX));
+            }
+            let (lo, hi) = wilson(here, first);
+            let shares = [share(here, first), share(here, before), share(before - here, before), lo, hi];
+            self.shares.iter_mut().zip(shares).for_each(|(column, share)| column.push(share));
+            let times = |of: &mut [Vec<i64>]| at.checked_sub(1).map_or([None; 3], |at| durations(&mut of[at]));
+            let times = [times(&mut tally.between), times(&mut tally.total)].concat();
+            self.times.iter_mut().zip(times).for_each(|(column, time)| column.push(time));
+            self.warning.push(warning(at));
         }
-        Some(match &self.similar[at] {
-            Some(name) => format!("no event meets this step – did you mean '{name}'?"),
-            None => "no event meets this step".to_owned(),
-        })
     }
-}
 
-fn counts(values: impl Iterator<Item = u64>) -> ArrayRef {
-    Arc::new(Int64Array::from_iter_values(values.map(|count| i64::try_from(count).unwrap_or(i64::MAX))))
-}
-
-fn shares(values: impl Iterator<Item = f64>) -> ArrayRef {
-    Arc::new(Float64Array::from_iter_values(values))
+    /// The columns in the order of [`fields`].
+    pub(super) fn columns(self) -> Vec<ArrayRef> {
+        let Self { step_no, step, counts, shares, times, warning } = self;
+        let [units, lost, progress] = counts.map(|counts| Arc::new(Int64Array::from(counts)) as ArrayRef);
+        let [first, prev, lost_rate, lo, hi] = shares.map(|shares| Arc::new(Float64Array::from(shares)) as ArrayRef);
+        let [median, mean, p90, total_median, total_mean, total_p90] =
+            times.map(|times| Arc::new(Float64Array::from(times)) as ArrayRef);
+        let (step_no, step) = (Arc::new(Int64Array::from(step_no)), Arc::new(StringArray::from(step)));
+        let warning = Arc::new(StringArray::from(warning));
+        vec![
+            step_no,
+            step,
+            units,
+            first,
+            prev,
+            lost,
+            lost_rate,
+            progress,
+            median,
+            mean,
+            p90,
+            lo,
+            hi,
+            warning,
+            total_median,
+            total_mean,
+            total_p90,
+        ]
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of units stay far below 2^52")]
@@ -175,7 +172,7 @@ fn durations(values: &mut [i64]) -> [Option<f64>; 3] {
 
 /// The continuous quantile `part / whole` in seconds: between two neighbours it runs in a straight line.
 #[expect(clippy::cast_precision_loss, reason = "ranks and µs stay far below 2^52")]
-fn quantile(values: &mut [i64], part: usize, whole: usize) -> f64 {
+pub(super) fn quantile(values: &mut [i64], part: usize, whole: usize) -> f64 {
     let rank = (values.len() - 1) * part;
     let (below, rest) = (rank / whole, rank % whole);
     let (_, &mut low, above) = values.select_nth_unstable(below);
@@ -191,16 +188,22 @@ mod tests {
 
     use super::*;
 
+    fn columns(tally: Tally, names: &[&str]) -> Vec<ArrayRef> {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut rows = Rows::default();
+        rows.add(tally, &names, |_| None);
+        rows.columns()
+    }
+
     #[test]
     fn rows_of_a_small_funnel() {
         let mut tally = Tally::new(3);
         tally.reached = vec![5, 2, 1, 1];
         tally.open = vec![0, 1, 1, 0];
-        tally.met = 0b111;
         tally.between = vec![vec![2 * SECOND, 4 * SECOND], vec![10 * SECOND]];
-        let table = tally.table(&["a".into(), "b".into(), "c".into()]).unwrap();
-        let counts = |at: usize| table.column(at).as_primitive::<Int64Type>().values().to_vec();
-        let shares = |at: usize| table.column(at).as_primitive::<Float64Type>().iter().collect::<Vec<_>>();
+        let table = columns(tally, &["a", "b", "c"]);
+        let counts = |at: usize| table[at].as_primitive::<Int64Type>().values().to_vec();
+        let shares = |at: usize| table[at].as_primitive::<Float64Type>().iter().collect::<Vec<_>>();
         assert_eq!(counts(2), [4, 2, 1]);
         assert_eq!(shares(3), [Some(1.0), Some(0.5), Some(0.25)]);
         assert_eq!(shares(4), [Some(1.0), Some(0.5), Some(0.5)]);
@@ -209,17 +212,15 @@ mod tests {
         assert_eq!(shares(8), [None, Some(3.0), Some(10.0)]);
         assert_eq!(shares(9), [None, Some(3.0), Some(10.0)]);
         assert_eq!(shares(10), [None, Some(3.8), Some(10.0)]);
-        assert_eq!(table.column(13).null_count(), 3);
+        assert_eq!((table[13].null_count(), table[14].null_count(), table.len()), (3, 3, fields().len()));
     }
 
     #[test]
-    fn v15_nothing_is_rows_of_zero_with_a_warning() {
-        let table = Tally::new(2).table(&["a".into(), "b".into()]).unwrap();
-        assert_eq!(table.num_rows(), 2);
+    fn v15_nothing_is_rows_of_zero() {
+        let table = columns(Tally::new(2), &["a", "b"]);
         for at in [3, 4, 6, 11, 12] {
-            assert_eq!(table.column(at).as_primitive::<Float64Type>().values().to_vec(), [0.0, 0.0], "column {at}");
+            assert_eq!(table[at].as_primitive::<Float64Type>().values().to_vec(), [0.0, 0.0], "column {at}");
         }
-        assert_eq!(table.column(13).as_string::<i32>().value(0), "no event meets this step");
     }
 
     #[test]

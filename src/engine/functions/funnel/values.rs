@@ -1,0 +1,72 @@
+//! The value of an expression per event, as a code: what `hold` and `breakdown` compare.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::catalog::Session;
+use datafusion::common::exec_err;
+use datafusion::error::Result;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_expr::PhysicalExpr;
+
+use crate::config::Label;
+use crate::engine::functions::conditions::{unqualified, unqualified_columns, with_label_spelled_out};
+use crate::engine::predicate::physical;
+use crate::engine::scan::{Block, NONE, Names, bind, columns_of, names_person, read_schema, text_codes};
+use crate::event::Column;
+
+/// An expression over the columns of `conditions::columns`, ready for a pass that keeps [`Value::columns`].
+#[derive(Debug, Clone)]
+pub(super) struct Value {
+    expr: Arc<dyn PhysicalExpr>,
+    columns: Vec<Column>,
+    /// Whether it asks for the person.
+    person: bool,
+}
+
+impl Value {
+    /// Plans the expression under the label rule in force.
+    pub(super) fn plan(expr: &Expr, rule: Label, state: &dyn Session) -> Result<Self> {
+        let expr = with_label_spelled_out(unqualified(expr.clone())?, rule)?;
+        let expr = physical(expr, unqualified_columns()?, state)?;
+        let (columns, person) = (columns_of(&expr)?, names_person(&expr)?);
+        Ok(Self { expr: bind(&expr, &columns, true)?, columns, person })
+    }
+
+    /// What the pass must keep.
+    pub(super) fn columns(&self) -> impl Iterator<Item = Column> {
+        self.columns.iter().copied()
+    }
+
+    /// The codes of these rows' values as texts, [`NONE`] for NULL.
+    pub(super) fn codes(&self, block: &Block, rows: &[u32], names: &mut Names) -> Result<Vec<u32>> {
+        let mut fields: Vec<Arc<Field>> = read_schema(&self.columns).fields().iter().cloned().collect();
+        let mut arrays = self.columns.iter().map(|&column| block.take(column, rows)).collect::<Result<Vec<_>>>()?;
+        if self.person {
+            fields.push(Arc::new(Field::new("user_id", text_codes(), true)));
+            arrays.push(persons(block, rows)?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+        let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?;
+        let values = cast(&self.expr.evaluate(&batch)?.into_array(rows.len())?, &DataType::Utf8)?;
+        let values = values.as_string::<i32>();
+        let codes = values.iter().map(|value| value.map_or(NONE, |value| names.code(value)));
+        let codes = codes.collect();
+        if names.is_full() {
+            return exec_err!("the values of a breakdown or hold have more than 2 GiB of text");
+        }
+        Ok(codes)
+    }
+}
+
+/// The person of each row; rows rise.
+fn persons(block: &Block, rows: &[u32]) -> Result<ArrayRef> {
+    let (mut people, mut ids) = (block.people().peekable(), Vec::with_capacity(rows.len()));
+    for &row in rows {
+        while people.next_if(|person| person.rows.end <= row as usize).is_some() {}
+        ids.push(people.peek().map(|person| person.id));
+    }
+    Ok(cast(&StringArray::from(ids), &text_codes())?)
+}
