@@ -39,6 +39,8 @@ pub const SQL_NESTING: usize = 64;
 pub const PLANNING_STACK: usize = 256 << 20;
 /// Conditions of one funnel.
 pub const FUNNEL_STEPS: usize = 64;
+/// Items of a sequence's pattern.
+pub const PATTERN_ITEMS: usize = 64;
 /// Rows of a histogram: nobody reads more, and a narrow bucket over a long time would ask for millions.
 pub const HISTOGRAM_BUCKETS: i64 = 10_000;
 /// Steps of a path that are spelled out; the rest is `…`.

@@ -4,6 +4,7 @@
 //! ts, labels of one person ─► sessionize ─► collapse ─► Walk: sessions and steps as positions
 //!                                                        ├─► dwell, paths
 //!                                                        └─► funnel (its own order over uncollapsed events)
+//! ts, masks of one person ─► sequence: patterns of conditions
 //! ts, kinds of one person ─► retention: cohorts and the periods they come back in
 //! ```
 //!
@@ -12,9 +13,11 @@
 //! Deliberately not here: Arrow, DataFusion, files (`engine/` has a bridge of the same name for each algorithm).
 
 pub mod collapse;
+mod front;
 pub mod funnel;
 pub mod path;
 pub mod retention;
+pub mod sequence;
 pub mod sessionize;
 pub mod walk;
 

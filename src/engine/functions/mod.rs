@@ -3,6 +3,8 @@
 //! ```text
 //! window_funnel(window, [mode…,] ts, c1, …)    aggregate   how far a person came, 0..=N       journey::funnel
 //! window_funnel_events(…the same…)             aggregate   when: the time stamps of that way
+//! sequence_match(pattern, ts, c1, …)           aggregate   whether a pattern is met; _count: how often;
+//!                                                         sequence_match_events: when         journey::sequence
 //! path_agg(label, ts [, tie] [, 'repeats'])    aggregate   the labels in order, collapsed
 //! sessionize(ts, gap) OVER (…)                 window      the session number, from 1
 //! funnel(step…, option => value…)              table       a row per step                     journey::funnel
@@ -23,11 +25,13 @@ mod funnel;
 mod grouped;
 mod leaf;
 mod length;
+mod masked;
 mod path_agg;
 mod percentile_cont;
 mod planner;
 mod replay;
 mod retention_cohorts;
+mod sequence;
 mod sessionize;
 mod sessions;
 mod table;
@@ -53,6 +57,9 @@ const JOURNEYS: DocSection =
 pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     for told in [window_funnel::Told::Level, window_funnel::Told::Events] {
         registry.register_udaf(AggregateUDF::new_from_impl(window_funnel::WindowFunnel::new(told)).into())?;
+    }
+    for told in [sequence::Told::Match, sequence::Told::Count, sequence::Told::Events] {
+        registry.register_udaf(AggregateUDF::new_from_impl(sequence::Sequence::new(told)).into())?;
     }
     registry.register_udaf(AggregateUDF::new_from_impl(path_agg::PathAgg::new()).into())?;
     registry.register_udaf(AggregateUDF::new_from_impl(percentile_cont::ExactPercentile::default()).into())?;

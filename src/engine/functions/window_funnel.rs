@@ -14,25 +14,20 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray};
-use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field, FieldRef, Int64Type, UInt64Type};
+use arrow::array::{ArrayRef, Int64Array};
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{ScalarValue, plan_datafusion_err, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDFImpl, Documentation, DocumentationBuilder, EmitTo, GroupsAccumulator, Signature,
-    Volatility,
+    Accumulator, AggregateUDFImpl, Documentation, DocumentationBuilder, GroupsAccumulator, Signature, Volatility,
 };
 
-use super::grouped::{Grouped, Runs, item, passes, scalars, spans, state_fields};
-use super::length::{Clock, constant, constant_text, is_length, is_text};
+use super::grouped::{Runs, state_fields};
+use super::length::{constant, constant_text, is_length, is_text};
+use super::masked::{Answer, Event, Groups, Reader, STATE, Single, Times, no_times, times_item};
 use crate::journey::funnel::{Chains, Levels, Mode, Modes, Rules};
-use crate::limits;
-
-/// A time stamp and the conditions that it meets.
-type Event = (i64, u64);
 
 /// What is told of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,10 +46,6 @@ pub(super) struct WindowFunnel {
 impl WindowFunnel {
     pub(super) fn new(told: Told) -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable), told }
-    }
-
-    fn reader(&self, args: &AccumulatorArgs) -> Result<Reader> {
-        Reader::new(args, self.told, self.name())
     }
 }
 
@@ -88,7 +79,7 @@ impl AggregateUDFImpl for WindowFunnel {
 
     fn default_value(&self, kind: &DataType) -> Result<ScalarValue> {
         Ok(match kind {
-            DataType::List(item) => ScalarValue::List(ScalarValue::new_list_nullable(&[], item.data_type())),
+            DataType::List(item) => no_times(item),
             _ => ScalarValue::Int64(Some(0)),
         })
     }
@@ -101,36 +92,15 @@ impl AggregateUDFImpl for WindowFunnel {
         if !is_length(window) {
             return plan_err!("{name}: argument 1 (window) must be an INTERVAL or a whole number, is {window}");
         }
-        let at = ts_position(kinds);
-        let Some(ts) = kinds.get(at) else {
-            return plan_err!("{name}: the time stamp is missing – write {name}(window, ts, c1, …)");
-        };
-        let Some(clock) = Clock::of(ts) else {
-            return plan_err!("{name}: argument {} (ts) must be a TIMESTAMP, DATE or whole number, is {ts}", at + 1);
-        };
-        let mut coerced = kinds[..at].to_vec();
-        coerced.push(clock.coerced(ts));
-        for (no, kind) in kinds.iter().enumerate().skip(at + 1) {
-            if !(*kind == DataType::Boolean || *kind == DataType::Null || kind.is_integer()) {
-                return plan_err!("{name}: argument {} (condition {}) must be a BOOLEAN, is {kind}", no + 1, no - at);
-            }
-            coerced.push(DataType::Boolean);
-        }
-        match kinds.len() - at - 1 {
-            0 => plan_err!("{name}: the conditions are missing – write {name}(window, ts, c1, …)"),
-            count if count > limits::FUNNEL_STEPS => {
-                plan_err!("{name}: {count} conditions – at most {} are possible", limits::FUNNEL_STEPS)
-            }
-            _ => Ok(coerced),
-        }
+        super::masked::coerce(name, "window", kinds, ts_position(kinds))
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(state_fields(args.name, &[("ts", DataType::Int64), ("mask", DataType::UInt64)]))
+        Ok(state_fields(args.name, &STATE))
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Single { reader: self.reader(&args)?, events: Vec::new() }))
+        Ok(Box::new(Single::new(self.reader(&args)?)))
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
@@ -138,7 +108,7 @@ impl AggregateUDFImpl for WindowFunnel {
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Groups { reader: self.reader(&args)?, events: Grouped::new() }))
+        Ok(Box::new(Groups::new(self.reader(&args)?)))
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
@@ -198,35 +168,24 @@ fn arguments(builder: DocumentationBuilder) -> DocumentationBuilder {
         .with_argument("condition", "BOOLEAN; NULL counts as false")
 }
 
-/// The item of a list of times.
-fn times_item(ts: &DataType) -> FieldRef {
-    Arc::new(Field::new_list_field(ts.clone(), true))
-}
-
-/// Reads events out of the arguments' columns.
+/// What is asked, of which events.
 #[derive(Debug)]
-struct Reader {
+struct Asked {
     rules: Rules,
-    clock: Clock,
-    /// The time column's type.
-    kind: DataType,
     told: Told,
-    /// The position of the time stamp among the arguments; the conditions follow it.
-    at: usize,
 }
 
-impl Reader {
-    fn new(args: &AccumulatorArgs, told: Told, name: &str) -> Result<Self> {
+impl WindowFunnel {
+    fn reader(&self, args: &AccumulatorArgs) -> Result<Reader<Asked>> {
+        let name = self.name();
         if args.is_distinct {
             return plan_err!("{name}: DISTINCT has no meaning here – use the mode 'strict_once'");
         }
         let kinds: Vec<DataType> = args.expr_fields.iter().map(|field| field.data_type().clone()).collect();
         let at = ts_position(&kinds);
-        let clock = kinds
-            .get(at)
-            .and_then(Clock::of)
-            .ok_or_else(|| plan_datafusion_err!("{name}: the time stamp is missing"))?;
-        let window = clock
+        let times = Times::new(name, args, at)?;
+        let window = times
+            .clock
             .length(&constant(&args.exprs[0], &format!("{name}: argument 1 (window)"))?)
             .map_err(|error| plan_datafusion_err!("{name}: argument 1 (window): {error}"))?;
         let mut modes = Modes::default();
@@ -238,43 +197,8 @@ impl Reader {
         }
         let rules =
             Rules::new(kinds.len() - at - 1, window, modes).map_err(|error| plan_datafusion_err!("{name}: {error}"))?;
-        Ok(Self { rules, clock, kind: kinds[at].clone(), told, at })
+        Ok(Reader { times, what: Asked { rules, told: self.told } })
     }
-
-    /// Calls `take(row, event)` for every event that can matter.
-    fn read(
-        &self,
-        values: &[ArrayRef],
-        filter: Option<&BooleanArray>,
-        mut take: impl FnMut(usize, Event),
-    ) -> Result<()> {
-        let times = self.clock.read(&values[self.at])?;
-        let masks = masks(&values[self.at + 1..], times.len());
-        let every = self.rules.needs_unmatched();
-        for (row, &mask) in masks.iter().enumerate() {
-            if (mask != 0 || every) && times.is_valid(row) && passes(filter, row) {
-                // The smallest integer is the algorithm's "never".
-                take(row, (times.value(row).max(i64::MIN + 1), mask));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Bit `i` of a row's mask: condition `i + 1` is true.
-fn masks(conditions: &[ArrayRef], rows: usize) -> Vec<u64> {
-    let mut masks = vec![0; rows];
-    for (bit, condition) in conditions.iter().enumerate() {
-        let condition = condition.as_boolean();
-        let met = match condition.nulls() {
-            Some(nulls) => condition.values() & nulls.inner(),
-            None => condition.values().clone(),
-        };
-        for row in met.set_indices() {
-            masks[row] |= 1 << bit;
-        }
-    }
-    masks
 }
 
 /// Finds the chains of one run of events after the other.
@@ -313,9 +237,12 @@ impl Finder {
     }
 }
 
-impl Reader {
-    /// What is told of each run.
-    fn answer(&self, runs: &mut Runs<Event>) -> Result<ArrayRef> {
+impl Answer for Asked {
+    fn needs_unmatched(&self) -> bool {
+        self.rules.needs_unmatched()
+    }
+
+    fn answer(&self, times: &Times, runs: &mut Runs<Event>) -> Result<ArrayRef> {
         let mut finder = Finder::new(&self.rules);
         let (mut found, mut lengths) = (Vec::new(), Vec::new());
         match self.told {
@@ -329,109 +256,8 @@ impl Reader {
                     lengths.push(times.len());
                     found.extend(times);
                 });
-                let times = self.clock.write(found, &self.kind)?;
-                let offsets = OffsetBuffer::from_lengths(lengths);
-                Ok(Arc::new(ListArray::try_new(times_item(&self.kind), offsets, times, None)?))
+                times.lists(found, lengths)
             }
         }
-    }
-}
-
-/// The state of many groups.
-#[derive(Debug)]
-struct Groups {
-    reader: Reader,
-    events: Grouped<Event>,
-}
-
-fn state(runs: &Runs<Event>) -> Result<Vec<ArrayRef>> {
-    Ok(vec![
-        runs.lists::<Int64Type>(item(DataType::Int64), |event| event.0)?,
-        runs.lists::<UInt64Type>(item(DataType::UInt64), |event| event.1)?,
-    ])
-}
-
-impl GroupsAccumulator for Groups {
-    fn update_batch(
-        &mut self,
-        values: &[ArrayRef],
-        groups: &[usize],
-        filter: Option<&BooleanArray>,
-        total: usize,
-    ) -> Result<()> {
-        self.events.expect(total);
-        let Self { reader, events } = self;
-        reader.read(values, filter, |row, event| events.push(groups[row], event))
-    }
-
-    fn evaluate(&mut self, emit: EmitTo) -> Result<ArrayRef> {
-        self.reader.answer(&mut self.events.take(emit))
-    }
-
-    fn state(&mut self, emit: EmitTo) -> Result<Vec<ArrayRef>> {
-        state(&self.events.take(emit))
-    }
-
-    fn merge_batch(&mut self, states: &[ArrayRef], groups: &[usize], total: usize) -> Result<()> {
-        self.events.expect(total);
-        let events = &mut self.events;
-        merge(states, |row, event| events.push(groups[row], event));
-        Ok(())
-    }
-
-    fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
-        let mut runs = Runs::of_rows(values[self.reader.at].len());
-        self.reader.read(values, filter, |row, event| runs.push(row, event))?;
-        state(&runs.finish())
-    }
-
-    fn size(&self) -> usize {
-        size_of::<Self>() + self.events.size()
-    }
-}
-
-/// Calls `take(row, event)` for the events of states.
-fn merge(states: &[ArrayRef], mut take: impl FnMut(usize, Event)) {
-    let (ts, masks) = (states[0].as_list::<i64>(), states[1].as_list::<i64>());
-    let (times, bits) = (ts.values().as_primitive::<Int64Type>(), masks.values().as_primitive::<UInt64Type>());
-    for (row, (ts, masks)) in spans(ts).zip(spans(masks)).enumerate() {
-        for (&ts, &mask) in times.values()[ts].iter().zip(&bits.values()[masks]) {
-            take(row, (ts, mask));
-        }
-    }
-}
-
-/// The state of one group, for aggregation without groups and for window frames that grow.
-#[derive(Debug)]
-struct Single {
-    reader: Reader,
-    events: Vec<Event>,
-}
-
-impl Accumulator for Single {
-    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let Self { reader, events } = self;
-        reader.read(values, None, |_, event| events.push(event))
-    }
-
-    fn evaluate(&mut self) -> Result<ScalarValue> {
-        let mut run = Runs::of_one(std::mem::take(&mut self.events));
-        let told = self.reader.answer(&mut run)?;
-        self.events = run.into_events();
-        ScalarValue::try_from_array(&told, 0)
-    }
-
-    fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        scalars(&state(&Runs::of_one(std::mem::take(&mut self.events)))?)
-    }
-
-    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let events = &mut self.events;
-        merge(states, |_, event| events.push(event));
-        Ok(())
-    }
-
-    fn size(&self) -> usize {
-        size_of::<Self>() + self.events.capacity() * size_of::<Event>()
     }
 }

@@ -11,46 +11,8 @@
 //! backwards  front[a] = { (time of event a, earliest end) } ─► the earliest entry that comes through, then what leads there
 //! ```
 
-use std::collections::VecDeque;
-
 use super::rules::{Entry, Mode, Rules};
-
-/// Attempts on one level, by rising time; the further back, the higher the value. Time and value are negated where the
-/// walk goes backwards.
-#[derive(Debug, Default, Clone)]
-struct Front {
-    alive: VecDeque<(i64, i64)>,
-    /// `strict_increase`: came up at the present time stamp, and counts from the next on.
-    fresh: Option<i64>,
-}
-
-impl Front {
-    fn clear(&mut self) {
-        self.alive.clear();
-        self.fresh = None;
-    }
-
-    /// The best value of an attempt at most `within` old at `t`; older ones are dropped.
-    fn best(&mut self, t: i64, within: i64) -> Option<i64> {
-        while self.alive.front().is_some_and(|&(time, _)| t.saturating_sub(time) > within) {
-            self.alive.pop_front();
-        }
-        self.alive.front().map(|&(_, value)| value)
-    }
-
-    fn push(&mut self, t: i64, value: i64) {
-        while self.alive.back().is_some_and(|&(_, other)| other <= value) {
-            self.alive.pop_back();
-        }
-        self.alive.push_back((t, value));
-    }
-
-    fn settle(&mut self, t: i64) {
-        if let Some(value) = self.fresh.take() {
-            self.push(t, value);
-        }
-    }
-}
+use crate::journey::front::Front;
 
 /// Finds the longest chain of one unit after the other, reusing its room.
 #[derive(Debug)]
@@ -62,8 +24,8 @@ pub struct Search {
     entry: Option<i64>,
     reached: usize,
     removed: bool,
-    /// Time of the event that was walked last.
-    now: i64,
+    /// How much later the next event of a chain is at least.
+    least: i64,
     /// Per event: the steps that it can fill on the way to the end in time.
     leads: Vec<u64>,
 }
@@ -73,7 +35,8 @@ impl Search {
     #[must_use]
     pub fn new(rules: Rules) -> Self {
         let fronts = vec![Front::default(); rules.steps + 2];
-        Self { rules, fronts, entry: None, reached: 0, removed: false, now: 0, leads: Vec::new() }
+        let least = i64::from(rules.modes.has(Mode::StrictIncrease));
+        Self { rules, fronts, entry: None, reached: 0, removed: false, least, leads: Vec::new() }
     }
 
     /// The length of the longest chain, `0..=steps`; see [`super::Levels::run`] for the arguments. Bits beyond the
@@ -105,7 +68,6 @@ impl Search {
 
     /// After a run that did not reach the last step: whether an attempt could still go on at `now`.
     pub fn is_open(&mut self, now: i64) -> bool {
-        self.fronts.iter_mut().for_each(|front| front.settle(self.now));
         (1..self.rules.steps).any(|level| self.alive(level, now))
     }
 
@@ -133,9 +95,10 @@ impl Search {
         self.backwards(&ts[start..end], &masks[start..end], length, |at, step, _| leads[at] |= 1 << (step - 1));
         // What leads to the end at all is never past what an attempt can reach: so the first is taken.
         out.push(start);
-        let (mut last, slow) = (start, self.rules.modes.has(Mode::StrictIncrease));
+        let mut last = start;
         for step in 1..length {
-            let next = (last + 1..end).find(|&at| leads[at - start] >> step & 1 == 1 && !(slow && ts[at] == ts[last]));
+            let next =
+                (last + 1..end).find(|&at| leads[at - start] >> step & 1 == 1 && ts[at] - ts[last] >= self.least);
             let Some(next) = next else { break };
             out.push(next);
             last = next;
@@ -149,24 +112,14 @@ impl Search {
 
     fn reset(&mut self) {
         self.fronts.iter_mut().for_each(Front::clear);
-        (self.entry, self.reached, self.removed, self.now) = (None, 0, false, i64::MIN);
+        (self.entry, self.reached, self.removed) = (None, 0, false);
     }
 
     /// Whether an attempt on this level can still go on at `now`.
     fn alive(&mut self, level: usize, now: i64) -> bool {
         let (window, within) = (self.rules.window, self.rules.step_window(level));
-        let front = &mut self.fronts[level];
-        let best = front.fresh.max(front.best(now, within));
+        let best = self.fronts[level].youngest(now, self.least, within);
         best.is_some_and(|entry| now.saturating_sub(entry) <= window)
-    }
-
-    fn put(&mut self, level: usize, t: i64, value: i64) {
-        let front = &mut self.fronts[level];
-        if self.rules.modes.has(Mode::StrictIncrease) {
-            front.fresh = front.fresh.max(Some(value));
-        } else {
-            front.push(t, value);
-        }
     }
 
     /// Walks the events until the last step is reached, or with `one` until the attempt is over; how many belong to it.
@@ -174,10 +127,6 @@ impl Search {
         self.reset();
         let steps = self.rules.steps;
         for (at, (&t, &mask)) in ts.iter().zip(masks).enumerate() {
-            if t != self.now {
-                self.fronts.iter_mut().for_each(|front| front.settle(self.now));
-                self.now = t;
-            }
             if mask & self.rules.exclude != 0 {
                 self.removed |= self.entry.is_some_and(|entry| t.saturating_sub(entry) <= self.rules.window);
                 self.fronts.iter_mut().for_each(Front::clear);
@@ -201,14 +150,14 @@ impl Search {
         let entry = match step {
             _ if !fills => None,
             1 => (!first || self.entry.is_none()).then_some(t),
-            _ => self.fronts[step - 1].best(t, self.rules.step_window(step - 1)),
+            _ => self.fronts[step - 1].best(t, self.least, self.rules.step_window(step - 1)),
         };
         if self.rules.breaks(step, mask) {
             self.fronts[step].clear();
         }
         if let Some(entry) = entry.filter(|&entry| t.saturating_sub(entry) <= self.rules.window) {
             self.reached = self.reached.max(step);
-            self.put(step, t, entry);
+            self.fronts[step].push(t, entry, self.least);
             if step == 1 {
                 self.entry = Some(t);
             }
@@ -220,10 +169,6 @@ impl Search {
     fn backwards(&mut self, ts: &[i64], masks: &[u64], length: usize, mut tell: impl FnMut(usize, usize, i64)) {
         self.reset();
         for (at, (&t, &mask)) in ts.iter().zip(masks).enumerate().rev() {
-            if t != self.now {
-                self.fronts.iter_mut().for_each(|front| front.settle(self.now.saturating_neg()));
-                self.now = t;
-            }
             if mask & self.rules.exclude != 0 {
                 self.fronts.iter_mut().for_each(Front::clear);
                 continue;
@@ -233,14 +178,14 @@ impl Search {
                 let end = match step {
                     _ if !fills => None,
                     _ if step == length => Some(t.saturating_neg()),
-                    _ => self.fronts[step + 1].best(t.saturating_neg(), self.rules.step_window(step)),
+                    _ => self.fronts[step + 1].best(t.saturating_neg(), self.least, self.rules.step_window(step)),
                 };
                 if self.rules.breaks(step - 1, mask) {
                     self.fronts[step].clear();
                 }
                 if let Some(end) = end {
                     tell(at, step, end.saturating_neg());
-                    self.put(step, t.saturating_neg(), end);
+                    self.fronts[step].push(t.saturating_neg(), end, self.least);
                 }
             }
         }
