@@ -204,7 +204,8 @@ fn every_view_and_report_has_its_sql_test() {
     let reports = stems("queries", "sql");
     assert!(!views.is_empty() && !reports.is_empty(), "queries/ is empty");
     let functions = ["funnel", "funnel_trend", "funnel_users", "ttc_histogram", "explain_funnel"].into_iter();
-    let functions = functions.chain(["sequence_match", "sequence_count", "sequence_match_events"]);
+    let functions =
+        functions.chain(["sequence_match", "sequence_count", "sequence_match_events", "sequence_next_node"]);
     let functions = functions.chain(["window_funnel_events", "replay", "retention_cohorts"]);
     let functions = functions.chain(["sessionize", "window_funnel", "path_agg"]).map(str::to_owned);
     let untested: Vec<String> =

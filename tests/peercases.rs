@@ -196,6 +196,38 @@ fn sequences_agree_with_the_core_cases() {
 }
 
 #[test]
+fn sequence_next_node_agrees_with_the_core_cases() {
+    let all = cases("sequence.json");
+    let of_ours = |case: &&Value| is_core(case) && case["function"] == "sequence_next_node";
+    for case in all.iter().filter(of_ours) {
+        let params = &case["params"];
+        let text = |name: &str| params[name].as_str().unwrap();
+        let base =
+            if params["base_condition"].is_null() { "NULL".to_owned() } else { condition(&params["base_condition"]) };
+        let conditions: Vec<String> = params["conditions"].as_array().unwrap().iter().map(condition).collect();
+        let call = format!(
+            "sequence_next_node('{}', '{}', CAST(\"{}\" AS TIMESTAMP), \"{}\", {base}, {})",
+            text("direction"),
+            text("base"),
+            text("ts"),
+            text("event_column"),
+            conditions.join(", ")
+        );
+        for (group, expected) in case["expected"].as_object().unwrap() {
+            let expected =
+                if expected.is_null() { "it IS NULL".to_owned() } else { format!("it = {}", literal(expected)) };
+            let by = text("group_by");
+            let sql = format!(
+                "SELECT arrow_cast('{group}', 'Utf8View'), CAST({expected} AS BIGINT) FROM (SELECT {call} AS it FROM {} \
+                 WHERE \"{by}\" = '{group}') AS t",
+                relation(case)
+            );
+            assert_eq!(rows(&sql), [(group.clone(), 1)], "{}: {sql}", case["id"]);
+        }
+    }
+}
+
+#[test]
 fn sessionize_agrees_with_the_core_cases() {
     for case in cases("sessionize.json").iter().filter(|case| is_core(case) && case["params"]["separator"].is_null()) {
         let (ts, gap) = (case["columns"][1].as_str().unwrap(), &case["params"]["inactivity"]);

@@ -124,7 +124,7 @@ impl<A: Answer> Reader<A> {
 }
 
 /// Bit `i` of a row's mask: condition `i + 1` is true.
-fn masks(conditions: &[ArrayRef], rows: usize) -> Vec<u64> {
+pub(super) fn masks(conditions: &[ArrayRef], rows: usize) -> Vec<u64> {
     let mut masks = vec![0; rows];
     for (bit, condition) in conditions.iter().enumerate() {
         let condition = condition.as_boolean();

@@ -5,6 +5,7 @@
 //! window_funnel_events(…the same…)             aggregate   when: the time stamps of that way
 //! sequence_match(pattern, ts, c1, …)           aggregate   whether a pattern is met; _count: how often;
 //!                                                         sequence_match_events: when         journey::sequence
+//! sequence_next_node(direction, base, ts, …)   aggregate   the event behind a chain of events
 //! path_agg(label, ts [, tie] [, 'repeats'])    aggregate   the labels in order, collapsed
 //! sessionize(ts, gap) OVER (…)                 window      the session number, from 1
 //! funnel(step…, option => value…)              table       a row per step                     journey::funnel
@@ -32,6 +33,7 @@ mod planner;
 mod replay;
 mod retention_cohorts;
 mod sequence;
+mod sequence_next_node;
 mod sessionize;
 mod sessions;
 mod table;
@@ -61,6 +63,8 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     for told in [sequence::Told::Match, sequence::Told::Count, sequence::Told::Events] {
         registry.register_udaf(AggregateUDF::new_from_impl(sequence::Sequence::new(told)).into())?;
     }
+    let next_node = sequence_next_node::SequenceNextNode::new();
+    registry.register_udaf(AggregateUDF::new_from_impl(next_node).into())?;
     registry.register_udaf(AggregateUDF::new_from_impl(path_agg::PathAgg::new()).into())?;
     registry.register_udaf(AggregateUDF::new_from_impl(percentile_cont::ExactPercentile::default()).into())?;
     registry.register_udwf(WindowUDF::new_from_impl(sessionize::Sessionize::new()).into())?;
