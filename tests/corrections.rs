@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use journeyql::config::Config;
 use journeyql::correction::{Change, EventRef};
-use journeyql::database::{Database, Options};
+use journeyql::database::{Anew, Database, Options};
 use journeyql::ingest::Quiet;
 use journeyql::maintain::{Say, Word};
 use journeyql::store::Meter;
@@ -294,7 +294,7 @@ proptest! {
                 1 => drop(place.database.compact(&Meter::silent()).unwrap()),
                 3 => {
                     let days = (Day::of(START * 1_000_000), Day::of((START + 400_000) * 1_000_000));
-                    drop(wait(place.database.reprocess(days, false, Meter::silent())).unwrap());
+                    drop(wait(place.database.reprocess(days, Anew::default(), Meter::silent())).unwrap());
                 }
                 _ => {}
             }

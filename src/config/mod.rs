@@ -129,6 +129,22 @@ impl Config {
         stored.chars().take(READING_DIGITS).collect::<String>() + &self.derived_fingerprint()
     }
 
+    /// These rules, but those that shape a stored row are the ones of `other`: what [`Config::rules_fingerprint`] is of.
+    #[must_use]
+    pub fn shaped_by(&self, other: &Self) -> Self {
+        Self {
+            parse: other.parse.clone(),
+            fields: other.fields.clone(),
+            session: Session { source_ids: other.session.source_ids, ..self.session.clone() },
+            pages: other.pages.clone(),
+            steps: Steps { r#where: self.steps.r#where.clone(), ..other.steps.clone() },
+            journey: self.journey.clone(),
+            identity: Identity { visitor: other.identity.visitor, ..self.identity.clone() },
+            privacy: other.privacy.clone(),
+            format: other.format.clone(),
+        }
+    }
+
     fn derived_fingerprint(&self) -> String {
         fingerprint(&(&self.pages, self.steps.stored_rules()))
     }
@@ -167,6 +183,10 @@ mod tests {
         assert_ne!(ids.rederived_fingerprint(&sources.rules_fingerprint()), ids.rules_fingerprint());
         let masks = Config::parse("[privacy]\nip = \"drop\"").unwrap();
         assert_ne!(masks.rules_fingerprint(), base);
+        let all = Config::parse("[session]\ngap = \"1 minute\"\nsource_ids = \"ignore\"\n[pages]\nids = false\n[fields]\nts = \"at\"\n[identity]\nvisitor = \"ip\"\nlog_outs = []").unwrap();
+        let shaped = Config::default().shaped_by(&all);
+        assert_eq!(shaped.rules_fingerprint(), all.rules_fingerprint());
+        assert_eq!(shaped.shaped_by(&Config::default()), Config::default(), "nothing else is taken over");
         let none = Config::parse("[privacy]\nip = \"keep\"").unwrap();
         assert_eq!(none.rules_fingerprint(), base);
     }

@@ -40,7 +40,7 @@ pub use difference::{Difference, Moved};
 pub use error::{Error, Fault};
 pub use files::{Files, LiveFile};
 pub use inspect::Inspected;
-pub use maintain::Reprocessing;
+pub use maintain::{Anew, Made, Reprocessing};
 pub use report::{Report, reports};
 pub use session::{Answer, RelationInfo, Session};
 pub use statement::{is_complete as is_complete_statement, literal, split as split_statements};

@@ -133,7 +133,7 @@ impl Database {
         let (what, next) = if snapshot.events().iter().all(derived) {
             ("pages and steps", format!("try: journeyql reprocess --from {first} --to {last}"))
         } else {
-            ("lines that were read", "for these, ingest the logs into a new store".to_owned())
+            ("lines that were read", format!("try: journeyql reprocess --from-source --from {first} --to {last}"))
         };
         Some(format!(
             "{} day{} ({first} to {last}) hold {what} by other rules than those in force – {next}",

@@ -231,7 +231,8 @@ fn elsewhere(
             look(&part.open()?, &Home::New(*day), *day)?;
         }
     }
-    for (at, part) in around.snapshot.events().iter().enumerate().filter(|(_, part)| part.event_ids > 0) {
+    let stays = |part: &Part| part.event_ids > 0 && !group.replaced.contains(&part.file_id);
+    for (at, part) in around.snapshot.events().iter().enumerate().filter(|(_, part)| stays(part)) {
         look(&part.open()?, &Home::Stored(at), part.day)?;
     }
     Ok(members)

@@ -50,8 +50,13 @@ pub enum IngestError {
     Overtaken { name: String },
     #[error("{name} changed while it was read – nothing was kept of it; try again")]
     Changed { name: String },
-    #[error("refused lines of more than 65 536 sources – choose some with --source")]
+    #[error("lines of more than 65 536 sources – choose fewer, by days or by --source")]
     ManySources,
+    #[error(
+        "cannot read again: {} – a source is read again from the file that it was last seen as, with the bytes that were ingested; put that back, or leave --from-source out; nothing was changed",
+        list(names)
+    )]
+    SourceGone { names: Vec<String> },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("cannot build the rows: {0}")]

@@ -7,7 +7,8 @@
 //! threads   reader: read, unpack, hash, cut │ caller: parse, intern │ press: sort, encode, write
 //! ```
 //!
-//! retry/: refused lines of the quarantine take the same way once more, after the rules have changed
+//! retry/:    refused lines of the quarantine take the same way once more, after the rules have changed
+//! reread.rs: and so do the lines of stored events
 //!
 //! Invariants (each is checked before a commit, a violation is an error and no commit):
 //! - every line of a source is stored, quarantined, dropped by a named rule, or a duplicate;
@@ -33,6 +34,7 @@ mod prefix;
 mod press;
 mod reading;
 mod report;
+mod reread;
 mod retry;
 mod rows;
 mod run;
@@ -42,6 +44,7 @@ mod text;
 
 pub use error::IngestError;
 pub use report::{Counts, Flushed, IngestReport, Problem, Progress, Quiet, Skipped, SourceReport};
+pub use reread::{FromSource, Reread};
 pub use retry::{Kept, Retried, retry};
 pub use run::{Follow, IngestOptions, ingest};
 pub use source::again::{Wanted, lines};

@@ -25,6 +25,7 @@ use super::input::expand::{Input, Origin};
 use super::reading::{Reading, unreadable};
 use super::report::SourceReport;
 use super::rows::buffer::Taken;
+use super::source::again;
 use super::source::identify::PARQUET;
 use crate::event::{Reject, RejectReason};
 use crate::limits;
@@ -38,6 +39,9 @@ const AHEAD: usize = 4;
 const HASH_CHUNK: usize = 1 << 20;
 /// Decoded bytes that a batch aims at.
 const BATCH_BYTES: i64 = 16 << 20;
+
+/// What becomes of a row: its number, what it says, and where it stands.
+type Take<'a, R> = &'a mut dyn FnMut(&mut R, u64, Outcome<'_>, (&RecordBatch, usize)) -> Result<(), IngestError>;
 
 impl Reading<'_, '_, '_> {
     /// Reads a Parquet file into the buffer, unless it is known.
@@ -71,7 +75,7 @@ impl Reading<'_, '_, '_> {
         };
         let number = self.group.add(Pending { base, report, ..Pending::default() });
         self.group.name(number, id);
-        self.rows(input, file, number)?;
+        self.rows(input, file, &mut |reading, row, outcome, at| reading.row(number, row, outcome, at))?;
         let pending = &mut self.group.pending[number];
         pending.changed = true;
         pending.base.offset = pending.tally.lines;
@@ -80,7 +84,30 @@ impl Reading<'_, '_, '_> {
         self.complete(number)
     }
 
-    fn rows(&mut self, input: &Input, file: File, number: usize) -> Result<(), IngestError> {
+    /// Takes the rows at `numbers`, ascending, of the table `row`, which has this number in the group, as the rules have
+    /// them now.
+    ///
+    /// # Errors
+    /// The file does not have the table's bytes any more, or the store fails.
+    pub fn table_again(&mut self, row: &SourceRow, number: usize, numbers: &[u64]) -> Result<(), IngestError> {
+        let changed = || IngestError::Changed { name: row.name.clone() };
+        let origin = Origin::File(again::path(row).ok_or_else(changed)?);
+        let mut input = Input { origin, name: row.name.clone(), bytes: 0, listed: false };
+        let file = open(&input)?;
+        let (hash, bytes) = hash(&file).map_err(|error| unreadable(&input, &error))?;
+        if !self.run.known.seal.tables(hash).contains(&row.digest) {
+            return Err(changed());
+        }
+        input.bytes = bytes;
+        let mut wanted = numbers.iter().copied().peekable();
+        self.rows(&input, file, &mut |reading, row, outcome, at| match wanted.next_if_eq(&row) {
+            Some(_) => reading.row(number, row, outcome, at),
+            None => Ok(()),
+        })?;
+        if wanted.next().is_some() { Err(changed()) } else { Ok(()) }
+    }
+
+    fn rows(&mut self, input: &Input, file: File, take: Take<'_, Self>) -> Result<(), IngestError> {
         let failed = |why: String| IngestError::Parquet { name: input.name.clone(), why };
         let meta =
             ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|error| failed(error.to_string()))?;
@@ -105,7 +132,7 @@ impl Reading<'_, '_, '_> {
             let batch = batch.map_err(|error| failed(error.to_string()))?;
             parser.bind(&batch).map_err(|source| IngestError::Format { name: input.name.clone(), source })?;
             for at in 0..batch.num_rows() {
-                self.row(number, row, parser.row(at, &mut scratch), (&batch, at))?;
+                take(self, row, parser.row(at, &mut scratch), (&batch, at))?;
                 row += 1;
             }
             let share = u128::from(input.bytes) * u128::from(row) / u128::from(all_rows);
@@ -175,7 +202,7 @@ fn open(input: &Input) -> Result<File, IngestError> {
 }
 
 /// The 128-bit hash of a file and its size in bytes.
-fn hash(file: &File) -> io::Result<(u128, u64)> {
+pub fn hash(file: &File) -> io::Result<(u128, u64)> {
     use std::io::Seek;
     let mut file = file.try_clone()?;
     file.rewind()?;

@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 use super::StoreError;
 use super::catalog::{AliasEdit, Change, CommitFailure, CorrectionEdit, Erasure};
 use super::late::Late;
-use super::links::{self, LinkChange, Parts};
+use super::links::{LinkChange, Parts};
 use super::part::NewPart;
 use super::source::SourceRow;
 use super::sweep;
@@ -183,11 +183,9 @@ impl<'a> Commit<'a> {
 
     /// What the parts say about who is who.
     fn links(&mut self) -> Result<LinkChange, StoreError> {
-        let key = self.writer.key(!self.writer.linking.matches.is_empty())?;
         let log_outs = self.erasure.as_ref().map_or(&[][..], |erasure| &erasure.log_outs);
         let parts = Parts { add: &self.add, remove: &self.remove, loses: self.loses, log_outs };
-        let linking = self.writer.linking.clone();
-        links::change(self.writer.catalog_mut(), parts, &linking, key.as_ref())
+        self.writer.link_change(parts)
     }
 
     /// Gives every part its final name, durably. A rename is no commit: no row names the file yet.

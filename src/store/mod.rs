@@ -183,7 +183,7 @@ impl Store {
     /// # Errors
     /// The catalog cannot be read.
     pub fn links(&self, snapshot: &Snapshot) -> Result<Links, StoreError> {
-        self.catalog().links(snapshot.id)
+        snapshot.links().map_or_else(|| self.catalog().links(snapshot.id), |links| Ok(links.clone()))
     }
 
     /// Whether these rules made the links; a store without a commit has none.

@@ -9,6 +9,7 @@ use super::disk::Disk;
 use super::layout::{Layout, Table};
 use super::part::{NewPart, Part};
 use super::source::SourceRow;
+use crate::identity::Links;
 
 /// The parts and sources of one commit. Cloning shares the lease; the files stay until the last clone is dropped.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub struct Snapshot {
 #[derive(Debug)]
 struct Inner {
     listing: Listing,
+    /// Who is who, where that is not what the catalog says.
+    links: Option<Links>,
     /// Shared lock on `leases/<id>`; released when the file closes.
     lease: Arc<File>,
 }
@@ -32,7 +35,7 @@ impl Snapshot {
             let lease = super::lease::share(layout, disk, id)?;
             let listing = catalog.listing()?;
             if listing.head == id {
-                return Ok(Self { id, inner: Arc::new(Inner { listing, lease: Arc::new(lease) }) });
+                return Ok(Self { id, inner: Arc::new(Inner { listing, links: None, lease: Arc::new(lease) }) });
             }
         }
     }
@@ -41,6 +44,11 @@ impl Snapshot {
     /// can be read for as long as `add` lives.
     #[must_use]
     pub fn as_if(&self, remove: &[i64], add: &[NewPart]) -> Self {
+        self.with(remove, add, self.inner.links.clone())
+    }
+
+    /// [`Snapshot::as_if`], with these links.
+    pub(super) fn with(&self, remove: &[i64], add: &[NewPart], links: Option<Links>) -> Self {
         let mut listing = self.inner.listing.clone();
         // No committed part has such a number.
         let added = || (1..).zip(add).map(|(number, part)| part.as_if(-number));
@@ -49,7 +57,12 @@ impl Snapshot {
             parts.extend(added().filter(|part| part.table == table));
             parts.sort_by_key(|part| part.day);
         }
-        Self { id: self.id, inner: Arc::new(Inner { listing, lease: Arc::clone(&self.inner.lease) }) }
+        Self { id: self.id, inner: Arc::new(Inner { listing, links, lease: Arc::clone(&self.inner.lease) }) }
+    }
+
+    /// Who is who, where that is not what the catalog says.
+    pub(super) fn links(&self) -> Option<&Links> {
+        self.inner.links.as_ref()
     }
 
     /// The live parts of `events`, by day, then in order of their commits.

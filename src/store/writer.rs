@@ -9,9 +9,9 @@ use super::commit::Commit;
 use super::disk::Disk;
 use super::layout::{Layout, Table};
 use super::lease;
-use super::links::Linking;
+use super::links::{self, LinkChange, Linking, Parts};
 use super::lock::WriterLock;
-use super::part::PartFile;
+use super::part::{NewPart, PartFile};
 use super::snapshot::Snapshot;
 use super::sweep;
 use crate::privacy::Tombstone;
@@ -91,6 +91,25 @@ impl Writer {
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let catalog = self.catalog.lock().unwrap_or_else(PoisonError::into_inner);
         Snapshot::take(&self.layout, &self.disk, &catalog)
+    }
+
+    /// `snapshot` with the parts `remove` replaced by `add`, which need not have the same rows, and with what follows
+    /// from them about who is who: what a reader would see if it were committed. It can be read for as long as `add`
+    /// lives.
+    ///
+    /// # Errors
+    /// A part or the catalog cannot be read.
+    pub fn as_if(&mut self, snapshot: &Snapshot, remove: &[i64], add: &[NewPart]) -> Result<Snapshot, StoreError> {
+        let change = self.link_change(Parts { add, remove, loses: true, log_outs: &[] })?;
+        let links = self.catalog_mut().links_as_if(&change)?;
+        Ok(snapshot.with(remove, add, Some(links)))
+    }
+
+    /// What parts say about who is who.
+    pub(super) fn link_change(&mut self, parts: Parts<'_>) -> Result<LinkChange, StoreError> {
+        let key = self.key(!self.linking.matches.is_empty())?;
+        let linking = self.linking.clone();
+        links::change(self.catalog_mut(), parts, &linking, key.as_ref())
     }
 
     pub(super) fn catalog_mut(&mut self) -> &mut Catalog {

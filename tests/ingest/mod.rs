@@ -10,6 +10,7 @@ mod growth;
 mod late;
 mod permutations;
 mod privacy;
+mod reread;
 mod retry;
 mod tables;
 

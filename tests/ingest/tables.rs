@@ -8,7 +8,7 @@ use parquet::arrow::ArrowWriter;
 use super::{Place, gzip};
 
 /// A Parquet file of `rows` events; every tenth has no time.
-fn parquet(rows: i64) -> Vec<u8> {
+pub fn parquet(rows: i64) -> Vec<u8> {
     let ts = (0..rows).map(|at| (at % 10 != 9).then_some(1_767_600_000_000_000 + at * 1_000_000));
     let columns: [(&str, ArrayRef); 4] = [
         ("user_id", Arc::new(StringArray::from_iter_values((0..rows).map(|at| format!("u{}", at % 7))))),

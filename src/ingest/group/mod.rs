@@ -67,6 +67,8 @@ pub struct Group {
     pub pending: Vec<Pending>,
     pub parts: BTreeMap<(Table, Day), Vec<NewPart>>,
     pub edits: BTreeMap<(Table, Day), Edit>,
+    /// Stored parts of events that go, every row of which this group reads again.
+    pub replaced: BTreeSet<i64>,
     /// Sources of earlier commits whose counts change.
     pub touched: BTreeMap<String, SourceRow>,
     /// Lines that an earlier commit stored and that this one quarantines.

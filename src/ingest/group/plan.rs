@@ -36,14 +36,16 @@ impl Group {
     /// # Errors
     /// A part cannot be read or written, or the rows are not those that were counted.
     pub fn plan(&mut self, press: Press<'_>, snapshot: &Snapshot) -> Result<Plan, IngestError> {
-        let mut plan = Plan::default();
+        let remove = self.replaced.iter().copied().collect();
+        let mut plan = Plan { remove, loses: !self.replaced.is_empty(), ..Plan::default() };
         let mut balance = Balance::default();
         let mut days: BTreeSet<(Table, Day)> = self.parts.keys().copied().collect();
         days.extend(self.edits.keys().copied());
         for (table, day) in days {
             let new = self.parts.remove(&(table, day)).unwrap_or_default();
             let edit = self.edits.remove(&(table, day)).unwrap_or_default();
-            let live: Vec<&Part> = snapshot.parts(table).iter().filter(|part| part.day == day).collect();
+            let stays = |part: &&Part| part.day == day && !self.replaced.contains(&part.file_id);
+            let live: Vec<&Part> = snapshot.parts(table).iter().filter(stays).collect();
             let fresh = new.iter().map(NewPart::rows).sum();
             let largest = if fresh == 0 { 0 } else { merged_rows(live.iter().map(|part| part.rows).collect(), fresh) };
             let old: Vec<&Part> =

@@ -7,7 +7,7 @@
 //!
 //! Invariants: the cut is a function of the text from the record's start on, never of how the reads were cut.
 
-use memchr::{memchr, memchr2, memrchr};
+use memchr::{memchr, memchr_iter, memchr2, memrchr};
 
 use crate::parse::Framing;
 
@@ -23,6 +23,17 @@ pub struct Record<'a> {
     pub bytes: &'a [u8],
     /// It ended with a newline; only the last record of a text may not.
     pub terminated: bool,
+}
+
+impl Record<'_> {
+    /// The physical lines that it spans.
+    #[inline]
+    pub fn lines(&self, framing: Framing) -> u64 {
+        match framing {
+            Framing::Lines => 1,
+            Framing::Csv => 1 + memchr_iter(b'\n', self.bytes).count() as u64,
+        }
+    }
 }
 
 /// The records of a chunk that begins with a record.

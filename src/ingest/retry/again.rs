@@ -154,7 +154,7 @@ impl Again<'_, '_, '_> {
                 continue;
             }
             let mut scratch = Vec::new();
-            let same = again::records(&row, framing, &seal, |offset, record| {
+            let same = again::records(&row, framing, &seal, |(offset, _), record| {
                 let outcome = parser.parse(record.bytes, &mut scratch);
                 let Some((part, reason)) = wanted.remove(&offset) else { return Ok(()) };
                 let line = Line { source_id: &row.source_id, offset, part, reason };

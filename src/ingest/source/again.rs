@@ -4,6 +4,7 @@
 //! grown is read as far as it was committed.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use crate::ingest::input::chunks::{Chunks, Piece};
 use crate::ingest::input::expand::Origin;
 use crate::ingest::input::frame::{Record, Records};
 use crate::ingest::input::plain::{Packing, Plain};
+use crate::ingest::table;
 use crate::parse::Framing;
 use crate::store::SourceRow;
 
@@ -40,7 +42,7 @@ pub fn lines(known: &[SourceRow], wanted: &Wanted) -> Result<HashMap<(String, u6
         };
         let framing = if row.format == HEADED { Framing::Csv } else { Framing::Lines };
         let mut found = Vec::new();
-        let same = records(row, framing, &Seal::default(), |offset, record| {
+        let same = records(row, framing, &Seal::default(), |(offset, _), record| {
             if offsets.contains(&offset) {
                 found.push(((row.source_id.clone(), offset), record.bytes.to_vec()));
             }
@@ -62,8 +64,21 @@ pub fn head(row: &SourceRow) -> Option<Vec<u8>> {
     Some(head)
 }
 
-/// Shows `visit` every record of `row`'s text with its offset, those that are too long excepted. Whether the text is
-/// proved to be the source's; where it is not, what was shown is of no use.
+/// Whether the file that `row` was last seen as still has all bytes of the source.
+///
+/// # Errors
+/// The source was ingested by a newer program.
+pub fn is_there(row: &SourceRow, seal: &Seal) -> Result<bool, IngestError> {
+    if row.format != PARQUET {
+        return records(row, Framing::Lines, seal, |_, _| Ok(()));
+    }
+    let file = path(row).and_then(|path| File::open(path).ok());
+    let hash = file.and_then(|file| table::hash(&file).ok());
+    Ok(hash.is_some_and(|(hash, _)| seal.tables(hash).contains(&row.digest)))
+}
+
+/// Shows `visit` every record of `row`'s text with its offset and the number of its first line, those that are too long
+/// excepted. Whether the text is proved to be the source's; where it is not, what was shown is of no use.
 ///
 /// # Errors
 /// The source was ingested by a newer program, or `visit` fails.
@@ -71,21 +86,22 @@ pub fn records(
     row: &SourceRow,
     framing: Framing,
     seal: &Seal,
-    mut visit: impl FnMut(u64, &Record<'_>) -> Result<(), IngestError>,
+    mut visit: impl FnMut((u64, u64), &Record<'_>) -> Result<(), IngestError>,
 ) -> Result<bool, IngestError> {
     let state = if row.format == PARQUET { None } else { Some(state_of(row)?) };
     let (Some(plain), Some(state)) = (open(row), state) else { return Ok(false) };
     let mut chunks = Chunks::new(plain.up_to(row.offset), framing, Hasher::default(), Vec::new());
-    let mut buffer = Vec::new();
+    let (mut buffer, mut lines) = (Vec::new(), 0);
     loop {
         // A file that cannot be read on is one that is not there.
         let Ok(piece) = chunks.next(std::mem::take(&mut buffer)) else { return Ok(false) };
         match piece {
             None => break,
-            Some(Piece::TooLong { .. }) => {}
+            Some(Piece::TooLong { .. }) => lines += 1,
             Some(Piece::Records(chunk)) => {
                 for record in Records::new(framing, chunk.bytes(), chunk.last) {
-                    visit(chunk.start + record.start as u64, &record)?;
+                    visit((chunk.start + record.start as u64, lines + 1), &record)?;
+                    lines += record.lines(framing);
                 }
                 buffer = chunk.buffer;
             }
@@ -95,9 +111,12 @@ pub fn records(
     Ok(hasher.position() == row.offset && state.is(state.whole, seal, (row.offset, hasher.hash())))
 }
 
+/// The file that `row` was last seen as; a pipe or a device would wait for somebody.
+pub fn path(row: &SourceRow) -> Option<PathBuf> {
+    Some(PathBuf::from(&row.name)).filter(|path| Path::is_file(path))
+}
+
 fn open(row: &SourceRow) -> Option<Plain> {
-    // A pipe or a device would wait for somebody.
-    let path = Some(PathBuf::from(&row.name)).filter(|path| Path::is_file(path))?;
-    let plain = Plain::open(&Origin::File(path), &row.name, &Arc::default()).ok()?;
+    let plain = Plain::open(&Origin::File(path(row)?), &row.name, &Arc::default()).ok()?;
     Some(plain).filter(|plain| plain.packing != Packing::Parquet)
 }

@@ -9,6 +9,7 @@
 //!
 //! Invariants: each record is counted once, in exactly one place.
 
+mod again;
 mod naming;
 mod tail;
 
@@ -198,10 +199,7 @@ impl Reading<'_, '_, '_> {
     #[inline]
     fn record(&mut self, text: &mut Text, offset: u64, record: &Record<'_>) -> Result<(), IngestError> {
         let before = text.lines;
-        text.lines += 1;
-        if text.framing == Framing::Csv {
-            text.lines += memchr::memchr_iter(b'\n', record.bytes).count() as u64;
-        }
+        text.lines += record.lines(text.framing);
         if record.terminated && text.known_tail.is_none() {
             self.line(text, (offset, before + 1), record.bytes);
             return Ok(());

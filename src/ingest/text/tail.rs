@@ -62,7 +62,7 @@ impl Reading<'_, '_, '_> {
     }
 
     /// As it is remembered.
-    fn fate(&self, became: Became) -> Fate {
+    pub(super) fn fate(&self, became: Became) -> Fate {
         match became {
             Became::Stored(day) => Fate::Stored(day.0),
             Became::Quarantined => Fate::Quarantined(Day::of(self.run.now).0),

@@ -1,8 +1,9 @@
 //! The rows that say who is who: `jq_devices`, `jq_matches`, `jq_aliases`, each seen by the snapshots
 //! begin ≤ n < end.
 
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{Row, Transaction, TransactionBehavior, params};
 
+use super::read::head;
 use super::{Catalog, StoreError};
 use crate::identity::{Alias, Device, Links, Match, Run};
 use crate::store::links::{LinkChange, META};
@@ -31,6 +32,18 @@ impl Catalog {
         let tx = self.connection.unchecked_transaction().map_err(&fail)?;
         let links = links(&tx, snapshot).map_err(&fail)?;
         tx.commit().map_err(&fail)?;
+        Ok(links)
+    }
+
+    /// What the next snapshot would say about who is who with this change.
+    pub(in crate::store) fn links_as_if(&mut self, change: &LinkChange) -> Result<Links, StoreError> {
+        let path = self.path.clone();
+        let fail = |error| StoreError::catalog("reading who is who", &path, error);
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+        let next = head(&tx).map_err(fail)? + 1;
+        write(&tx, change, &[], next).map_err(fail)?;
+        let links = links(&tx, next).map_err(fail)?;
+        tx.rollback().map_err(fail)?;
         Ok(links)
     }
 
