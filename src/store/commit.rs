@@ -129,7 +129,8 @@ impl<'a> Commit<'a> {
     ///
     /// # Errors
     /// The disk is full, the catalog was changed by another program, a source's counters do not add up, …; the store is
-    /// as it was before. [`StoreError::Unknown`] follows when COMMIT itself failed: reopen the store.
+    /// as it was before. [`StoreError::Untidy`]: all of it is true, and something of before is left. When COMMIT itself
+    /// failed [`StoreError::Unknown`] follows: reopen the store.
     pub fn commit(mut self) -> Result<i64, StoreError> {
         if self.writer.spent {
             return Err(StoreError::Unknown);
@@ -167,7 +168,7 @@ impl<'a> Commit<'a> {
         match self.writer.catalog_mut().apply(&change, &disk) {
             Ok(id) => {
                 self.writer.head = id;
-                self.tidy()?;
+                self.tidy().map_err(|error| StoreError::Untidy { snapshot: id, source: error.into() })?;
                 Ok(id)
             }
             Err(CommitFailure::Nothing(error)) => {

@@ -58,6 +58,11 @@ pub enum StoreError {
     Counters { source_id: String, name: String, detail: String },
     #[error("the store changed since the commit was planned: {what} – repeat the command")]
     Moved { what: String },
+    #[error(
+        "the change is made (snapshot {snapshot}), but tidying up after it failed: {} – do not repeat it; files and rows of before are left, and the next command that writes removes them: journeyql compact",
+        source.cause()
+    )]
+    Untidy { snapshot: i64, source: Box<Self> },
     #[error("an earlier commit of this writer failed and its outcome is unknown – repeat the command")]
     Unknown,
 }
@@ -95,6 +100,12 @@ impl StoreError {
     #[must_use]
     pub const fn is_in_use(&self) -> bool {
         matches!(self, Self::InUse { .. })
+    }
+
+    /// What happened, without what it would mean before a commit.
+    fn cause(&self) -> String {
+        let text = self.to_string();
+        text.split(" – ").next().unwrap_or_default().to_owned()
     }
 
     /// Names the cause of a failed file operation.

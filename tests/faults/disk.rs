@@ -34,6 +34,9 @@ pub fn failing_call(bench: &Bench, verb: &Verb, turn: &mut Turn) {
         let done = scene.assert_whole(&what);
         assert!(end.code() != Some(0) || done, "{what}: exit 0 and it is not done\n{}", end.stderr);
         assert!(end.code() == Some(0) || end.stderr.len() > 10, "{what}: it does not say why");
+        let (undisturbed, denied) = (bench.undisturbed(verb), end.stderr.contains("as it was before"));
+        let wrong = done && denied && undisturbed.before != undisturbed.after;
+        assert!(!wrong, "{what}: it is done, and this is said: {}", end.stderr);
         scene.assert_goes_on(&what);
     }
 }
