@@ -46,6 +46,9 @@ const fn verb(name: &'static str, args: &'static [&'static str]) -> Verb {
 const INGEST: &[&str] = &["ingest", "logs", "--max-rejects", "100%"];
 const FOLLOW: &[&str] = &["ingest", "logs/*", "--follow", "--flush-interval", "50 ms"];
 
+const FROM_SOURCE: &[&str] =
+    &["reprocess", "--from-source", "--from", "2025-03-01", "--to", "2025-04-01", "--rules", "reading.toml"];
+
 /// Every command that writes. Each finds the store of [`Bench::new`]: some of the logs in several parts a day, under
 /// rules that are not in force any more.
 const VERBS: &[Verb] = &[
@@ -53,9 +56,11 @@ const VERBS: &[Verb] = &[
     verb("ingest", INGEST),
     verb("follow", FOLLOW),
     verb("reprocess", &["reprocess", "--from", "2025-03-01", "--to", "2025-04-01"]),
+    verb("reprocess from source", FROM_SOURCE),
     verb("compact", &["compact"]),
     verb("retain", &["retain", "--days", "89"]),
     verb("quarantine drop", &["quarantine", "drop", "--all"]),
+    verb("quarantine retry", &["quarantine", "retry", "--config", "reading.toml"]),
     verb("forget", &["forget", "wanda.somebody"]),
     verb("flag", &["flag", "user", "wanda.somebody", "--reason", "test"]),
     verb("identity link", &["identity", "link", "anon:elsewhere", "wanda.somebody"]),

@@ -22,10 +22,14 @@ pub const NOW: &str = "2025-06-01";
 const DEADLINE: Duration = Duration::from_mins(2);
 /// Other rules than those that the first lines were read under.
 const OTHER_RULES: &str = "[pages]\nids = false\n[steps]\nredirects = true\n";
-/// Whom a verb may name, in every log.
+/// And others, under which a user is called otherwise.
+const READING_RULES: &str = "[fields]\nuser_id = \"member\"\n[identity]\nvisitor = \"ip\"\n";
+/// Whom a verb may name, in every log, and somebody whom only [`READING_RULES`] know.
 const SOMEBODY: &str =
     "{\"user_id\":\"wanda.somebody\",\"anonymous_id\":\"wandas-device-1\",\"ts\":\"2025-03-04T10:00:00Z\",\"page\":\"/\"}
 {\"anonymous_id\":\"wandas-device-1\",\"ts\":\"2025-03-05T10:00:00Z\",\"page\":\"/cart\"}
+{\"member\":\"vic\",\"ts\":\"2025-03-04T10:00:01Z\",\"page\":\"/\"}
+{\"member\":\"vic\",\"ts\":\"2025-03-04T10:00:02Z\",\"page\":\"/cart\"}
 ";
 /// What may lie in a store's folder when nobody writes.
 const NAMES: [&str; 8] = [
@@ -98,6 +102,7 @@ impl Bench {
         fs::write(logs.join("web.log"), &web).unwrap();
         fs::write(logs.join("app.ndjson"), &app).unwrap();
         fs::write(bench.path("begun").join("journeyql.toml"), OTHER_RULES).unwrap();
+        fs::write(bench.path("reading.toml"), READING_RULES).unwrap();
         bench
     }
 
