@@ -7,7 +7,7 @@ use crate::store::{Finding, Meter, VerifyReport};
 
 /// What a quick look checks, and what only reading every byte can.
 const QUICK: [(&str, &str); 5] = [
-    ("catalog", "the pages of the catalog"),
+    ("catalog", "the pages and rows of the catalog"),
     ("file", "every part is there and whole"),
     ("folder", "nothing else lies in data/"),
     ("totals", "tables are the sums of their parts"),

@@ -114,7 +114,7 @@ const TABLE: &[Row] = &[
     once("a flipped byte in a quarantine part", "verify: exit 5, names it", damage::flipped_quarantine),
     once(
         "a flipped byte in the catalog",
-        "verify: exit 5, names a file, or no line and no counter differs",
+        "verify: exit 5, names a file, or not one row differs",
         damage::flipped_catalog,
     ),
     once("a damaged key of the masks", "verify and ingest: exit 5, name it; it is not replaced", damage::key),

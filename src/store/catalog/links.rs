@@ -61,13 +61,12 @@ impl Catalog {
 
     /// Removes the rows that no snapshot from `oldest` on sees.
     pub(in crate::store) fn forget_links(&mut self, oldest: i64) -> Result<(), StoreError> {
-        let path = self.path.clone();
-        let fail = |error| StoreError::catalog("tidying", &path, error);
-        for table in TABLES {
-            let sql = format!("DELETE FROM {table} WHERE end_snapshot <= ?1");
-            self.connection.prepare_cached(&sql).and_then(|mut delete| delete.execute([oldest])).map_err(fail)?;
-        }
-        Ok(())
+        self.change("tidying", |tx| {
+            TABLES.iter().try_for_each(|table| {
+                let sql = format!("DELETE FROM {table} WHERE end_snapshot <= ?1");
+                tx.prepare_cached(&sql)?.execute([oldest]).map(drop)
+            })
+        })
     }
 
     /// Whether some row has ended.

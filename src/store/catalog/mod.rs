@@ -8,6 +8,7 @@
 //! erase.rs   what is said of somebody who goes   corrections.rs  what people say of events
 //! totals.rs  the statistics of a table over its live parts
 //! stats.rs   statistics of one column: footer → text → totals
+//! digest.rs  what tells a flipped bit in any row
 //! ```
 //!
 //! Invariants: every read that must be consistent is one read transaction; every change is one `IMMEDIATE` transaction
@@ -17,6 +18,7 @@
 
 mod corrections;
 mod ddl;
+mod digest;
 mod erase;
 mod late;
 mod links;
@@ -29,7 +31,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use corrections::CorrectionEdit;
 pub use erase::Erasure;
@@ -37,6 +39,8 @@ pub use links::AliasEdit;
 pub use read::AuditRow;
 pub(super) use read::{FileStats, Listing};
 pub(super) use write::{Change, CommitFailure};
+
+use digest::Tally;
 
 use super::StoreError;
 use super::disk::Disk;
@@ -55,6 +59,8 @@ pub(super) struct Catalog {
     connection: Connection,
     layout: Layout,
     path: PathBuf,
+    /// What a writer's transaction changes of the digest.
+    tally: Tally,
 }
 
 impl Catalog {
@@ -71,9 +77,12 @@ impl Catalog {
     pub(super) fn open_writer(layout: &Layout) -> Result<Self, StoreError> {
         Self::require(layout)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let catalog = Self::connect(layout, &layout.catalog(), flags)?;
+        let mut catalog = Self::connect(layout, &layout.catalog(), flags)?;
         catalog.check_format()?;
         catalog.durable()?;
+        if std::env::var_os("NOWATCH").is_none() {
+            catalog.tally.watch(&catalog.connection).map_err(catalog.fail("opening"))?;
+        }
         catalog.correct_data_path()?;
         Ok(catalog)
     }
@@ -108,6 +117,7 @@ impl Catalog {
         catalog.durable()?;
         let tx = catalog.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
         ddl::create(&tx, layout, store_id, now).map_err(fail)?;
+        digest::keep(&tx, &catalog.tally).map_err(fail)?;
         tx.commit().map_err(fail)?;
         // Closing does it too, and does not say when the disk was full: the half of a catalog would get the name.
         catalog.checkpoint()?;
@@ -138,13 +148,27 @@ impl Catalog {
         let fail = |error| StoreError::catalog("opening", path, error);
         let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
         connection.busy_timeout(BUSY).map_err(fail)?;
-        Ok(Self { connection, layout: layout.clone(), path: path.to_owned() })
+        Ok(Self { connection, layout: layout.clone(), path: path.to_owned(), tally: Tally::default() })
     }
 
     /// What a committed transaction promises: on the disk before COMMIT returns, and no old bytes left in free pages.
     fn durable(&self) -> Result<(), StoreError> {
         let settings = "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;";
         self.connection.execute_batch(settings).map_err(|error| StoreError::catalog("opening", &self.path, error))
+    }
+
+    /// Changes rows in a transaction of its own, and the digest with them.
+    fn change(
+        &mut self,
+        doing: &'static str,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), StoreError> {
+        let fail = |error| StoreError::catalog(doing, &self.path, error);
+        self.tally.take();
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+        work(&tx).map_err(fail)?;
+        digest::keep(&tx, &self.tally).map_err(fail)?;
+        tx.commit().map_err(fail)
     }
 
     /// Moves what the log holds into the catalog and empties the log, unless somebody reads at the moment: SQLite cannot

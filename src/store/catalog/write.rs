@@ -8,7 +8,7 @@ use super::ddl::{self, NEXT_CATALOG_ID, SCHEMA_VERSION, column_id};
 use super::read::{head, place};
 use super::stats::bound_text;
 use super::{
-    AliasEdit, Catalog, CorrectionEdit, Erasure, StoreError, corrections, erase, late, links, sql_time, totals,
+    AliasEdit, Catalog, CorrectionEdit, Erasure, StoreError, corrections, digest, erase, late, links, sql_time, totals,
 };
 use crate::store::disk::{Disk, Step};
 use crate::store::late::Late;
@@ -56,6 +56,7 @@ impl Catalog {
         let fail = |error| StoreError::catalog("committing to", &path, error);
         let before = |error: io::Error| CommitFailure::Nothing(StoreError::io("committing to", &path, error));
         self.check_before(change).map_err(CommitFailure::Nothing)?;
+        self.tally.take();
         let tx = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -64,6 +65,7 @@ impl Catalog {
             Refusal::Sql(error) => CommitFailure::Nothing(fail(error)),
             Refusal::Moved(what) => CommitFailure::Nothing(StoreError::Moved { what }),
         })?;
+        digest::keep(&tx, &self.tally).map_err(|error| CommitFailure::Nothing(fail(error)))?;
         disk.step(Step::Commit).map_err(before)?;
         tx.commit().map_err(|error| CommitFailure::Unknown(fail(error)))?;
         disk.step(Step::Commit)
@@ -83,26 +85,24 @@ impl Catalog {
     /// Adds a fact about the store, which stays for life.
     pub(in crate::store) fn set_meta(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
         let sql = "INSERT INTO jq_meta(key, value) VALUES (?1, ?2)";
-        self.connection.execute(sql, [key, value]).map_err(self.fail("writing to"))?;
-        Ok(())
+        self.change("writing to", |tx| tx.execute(sql, [key, value]).map(drop))
     }
 
     /// Forgets replaced parts whose files are gone.
     pub(in crate::store) fn forget_removed(&mut self, file_ids: &[i64]) -> Result<(), StoreError> {
-        let path = self.path.clone();
-        let fail = |error| StoreError::catalog("tidying", &path, error);
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
-        for id in file_ids {
-            tx.execute("DELETE FROM jq_removed WHERE data_file_id = ?1", [id]).map_err(fail)?;
-        }
-        tx.commit().map_err(fail)
+        let sql = "DELETE FROM jq_removed WHERE data_file_id = ?1";
+        self.change("tidying", |tx| file_ids.iter().try_for_each(|id| tx.execute(sql, [id]).map(drop)))
     }
 
     /// After the folder has moved, says where the data lies now, for readers that resolve `data_path` themselves.
-    pub(super) fn correct_data_path(&self) -> Result<(), StoreError> {
-        let sql = "UPDATE ducklake_metadata SET value = ?1 WHERE key = 'data_path' AND value <> ?1";
-        self.connection.execute(sql, [self.layout.data_path()]).map_err(self.fail("correcting data_path in"))?;
-        Ok(())
+    pub(super) fn correct_data_path(&mut self) -> Result<(), StoreError> {
+        let now = self.layout.data_path();
+        let sql = "SELECT EXISTS (SELECT 1 FROM ducklake_metadata WHERE key = 'data_path' AND value <> ?1)";
+        if !self.connection.query_row(sql, [&now], |row| row.get(0)).map_err(self.fail("reading data_path of"))? {
+            return Ok(());
+        }
+        let sql = "UPDATE ducklake_metadata SET value = ?1 WHERE key = 'data_path'";
+        self.change("correcting data_path in", |tx| tx.execute(sql, [&now]).map(drop))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | check | quick | deep |
 //! |---|---|---|
-//! | `catalog` pages of the SQLite file | ✓ | ✓ |
+//! | `catalog` pages of the SQLite file, and the digest of every row | ✓ | ✓ |
 //! | `file` every part is there, whole, with its footer | ✓ | ✓ |
 //! | `folder` nothing lies in `data/` that no commit names | ✓ | ✓ |
 //! | `totals` of a table over its parts | ✓ | ✓ |
@@ -127,7 +127,9 @@ fn finding(part: &Part, check: &'static str, what: impl Into<String>, next: &'st
 }
 
 fn check_catalog(catalog: &Catalog, findings: &mut Vec<Finding>) -> Result<(), StoreError> {
-    if let Some(what) = catalog.integrity()? {
+    let torn = catalog.integrity()?;
+    let altered = if torn.is_none() { catalog.altered()? } else { None };
+    if let Some(what) = torn.or(altered) {
         let file = Some(catalog.path().to_owned());
         findings.push(Finding { file, check: "catalog", what, next: "restore the store from a copy" });
     }

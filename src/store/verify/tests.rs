@@ -13,8 +13,36 @@ fn checks(store: &Store, deep: bool) -> Vec<&'static str> {
     checks
 }
 
+/// Writes as somebody who keeps up the digest, or has none: what is found is found by what it says.
 fn tamper(store: &Store, sql: &str) {
-    rusqlite::Connection::open(store.catalog_path()).unwrap().execute_batch(sql).unwrap();
+    let sql = format!("{sql}; DELETE FROM jq_meta WHERE key = 'digest'; PRAGMA user_version = 0");
+    rusqlite::Connection::open(store.catalog_path()).unwrap().execute_batch(&sql).unwrap();
+}
+
+/// Every row of every table of a catalog but the digest, and the tables.
+fn dump(catalog: &std::path::Path) -> Vec<String> {
+    let connection = rusqlite::Connection::open(catalog).unwrap();
+    let read = |sql: &str| -> Vec<String> {
+        let mut query = connection.prepare(sql).unwrap();
+        let columns = query.column_count();
+        let row = |row: &rusqlite::Row<'_>| {
+            Ok((0..columns).map(|at| format!("{:?}", row.get_ref(at).unwrap())).collect::<Vec<_>>().join(" "))
+        };
+        query.query_map([], row).unwrap().map(Result::unwrap).collect()
+    };
+    let tables = read("SELECT type, name, tbl_name, sql FROM sqlite_master");
+    let names = connection
+        .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+        .unwrap()
+        .query_map([], |row| row.get::<_, String>(0))
+        .unwrap()
+        .collect::<Result<Vec<_>, _>>()
+        .unwrap();
+    let but = |name: &str| if name == "jq_meta" { "WHERE key <> 'digest'" } else { "" };
+    let rows = names.iter().flat_map(|name| read(&format!("SELECT '{name}', * FROM \"{name}\" {}", but(name))));
+    let mut all: Vec<String> = tables.into_iter().chain(rows).collect();
+    all.sort();
+    all
 }
 
 fn filled() -> (tempfile::TempDir, Store) {
@@ -140,4 +168,62 @@ fn rows_out_of_order() {
     commit.source(source("c", 100, 1));
     commit.commit().unwrap();
     assert_eq!(checks(&store, true), ["order"]);
+}
+
+/// In three of two hundred and fifty-six places a bit could flip in a text of the catalog and nobody noticed: SQLite
+/// checks its pages, not what they say.
+#[test]
+fn a_flipped_bit_anywhere_in_the_catalog_is_found_or_changes_nothing() {
+    let (_dir, store) = filled();
+    let (dir, catalog) = (store.dir().to_owned(), store.catalog_path());
+    drop(store);
+    let (bytes, whole) = (fs::read(&catalog).unwrap(), dump(&catalog));
+    // Most of the file is room for more.
+    let written: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
+    let (mut found, mut harmless) = (0, 0);
+    for (nth, at) in written.into_iter().enumerate().step_by(101) {
+        let bit = nth % 8;
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << bit;
+        for beside in ["-wal", "-shm"] {
+            _ = fs::remove_file(dir.join(format!("catalog.sqlite{beside}")));
+        }
+        fs::write(&catalog, &flipped).unwrap();
+        let verified = Store::open(&dir).and_then(|store| store.verify(false, &Meter::silent()));
+        if verified.is_ok_and(|report| report.findings.is_empty()) {
+            assert!(dump(&catalog) == whole, "nobody notices bit {bit} of byte {at}");
+            harmless += 1;
+        } else {
+            found += 1;
+        }
+    }
+    assert!(found > 100 && found > harmless, "{found} found, {harmless} changed nothing");
+}
+
+#[test]
+fn the_digest_follows_every_change_of_a_row() {
+    let (_dir, store) = filled();
+    let digest = || -> String {
+        let connection = rusqlite::Connection::open(store.catalog_path()).unwrap();
+        connection.query_row("SELECT value FROM jq_meta WHERE key = 'digest'", [], |row| row.get(0)).unwrap()
+    };
+    let first = digest();
+    let mut writer = store.writer(Linking::default()).unwrap();
+    ingest(&mut writer, day("2026-01-07"), 30, "c").unwrap();
+    writer.key(true).unwrap();
+    assert_ne!(digest()[..32], first[..32]);
+    assert_eq!((&digest()[32..], checks(&store, false)), (&first[32..], vec![]));
+    // A store from before there was a digest gets one.
+    tamper(&store, "");
+    assert_eq!(checks(&store, false), Vec::<&str>::new());
+    ingest(&mut writer, day("2026-01-08"), 30, "d").unwrap();
+    assert_eq!((digest().len(), checks(&store, false)), (64, vec![]));
+    let raw = rusqlite::Connection::open(store.catalog_path()).unwrap();
+    raw.execute("UPDATE jq_sources SET name = 'another' WHERE name = (SELECT min(name) FROM jq_sources)", []).unwrap();
+    assert_eq!(checks(&store, false), ["catalog"]);
+    ingest(&mut writer, day("2026-01-09"), 30, "e").unwrap();
+    assert_eq!(checks(&store, false), ["catalog"], "what comes later hides nothing");
+    raw.execute("DELETE FROM jq_meta WHERE key = 'digest'", []).unwrap();
+    ingest(&mut writer, day("2026-01-10"), 30, "f").unwrap();
+    assert_eq!(checks(&store, false), ["catalog"], "nor does it that the digest is gone");
 }
