@@ -24,9 +24,6 @@ pub const OPEN_PARTS: usize = 64;
 pub const MERGED_PARTS: usize = 512;
 /// Share of refused lines above which `ingest` exits with 3.
 pub const MAX_REJECTS: f64 = 0.05;
-/// Linked ids up to which everybody who has several is read apart: then nobody else's rows need the columns that bring
-/// a person's rows together in order.
-pub const FEW_LINKED: usize = 4_096;
 /// Rows of a batch between operators.
 pub const BATCH_ROWS: usize = 8_192;
 /// The longest SQL text that is planned: deeper ones could exhaust the planner's stack.

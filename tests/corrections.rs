@@ -58,6 +58,10 @@ impl Place {
             writeln!(text, "{{\"ts\":\"{ts}\",\"event\":\"view\",\"page\":\"{page}\",\"user_id\":\"{user}\"}}")
                 .unwrap();
         }
+        self.take_text(name, &text);
+    }
+
+    fn take_text(&self, name: &str, text: &str) {
         let path = self.dir.path().join(name);
         std::fs::write(&path, text).unwrap();
         let inputs = vec![path.display().to_string()];
@@ -86,6 +90,25 @@ impl Place {
         let rows = self.rows(&format!("SELECT source_id, source_offset FROM events WHERE ts = timestamp '{ts}'"));
         let source_id = rows[0]["source_id"].as_str().unwrap().to_owned();
         EventRef { source_id, offset: rows[0]["source_offset"].as_i64().unwrap() }
+    }
+
+    /// The sessions of a person by their number, each with its number of events.
+    fn sizes(&self, user: &str) -> Vec<i64> {
+        let rows = self.rows(&format!("SELECT events FROM sessions WHERE user_id = '{user}' ORDER BY session_index"));
+        rows.iter().map(|row| row["events"].as_i64().unwrap()).collect()
+    }
+
+    /// Makes one of two sessions of a person, by their numbers.
+    fn merge(&self, user: &str, first: i64, second: i64) -> i64 {
+        let id = |index: i64| {
+            let sql = format!("SELECT session_id FROM sessions WHERE user_id = '{user}' AND session_index = {index}");
+            self.rows(&sql)[0]["session_id"].as_str().unwrap().to_owned()
+        };
+        let events = |index: i64| wait(self.database.session_events(&id(index))).unwrap().events;
+        let (last, first) = (events(first).pop().unwrap(), events(second).swap_remove(0));
+        let mut anchors = wait(self.database.anchors(&[last, first])).unwrap();
+        let event = anchors.swap_remove(1);
+        self.say(Change::MergeSessions { last: anchors.swap_remove(0), event })
     }
 
     fn sessions(&self) -> Vec<String> {
@@ -153,11 +176,13 @@ fn merging_and_splitting_move_borders_and_reverting_restores_them() {
     // A range that begins inside of the merged session takes none of it.
     let later = "SELECT events FROM sessions WHERE user_id = 'a' AND started_at > timestamp '2026-01-05T00:30:00Z'";
     assert_eq!(place.rows(later).len(), 1);
+    let why = place.try_to_say(Change::FlagUser { user: "null".to_owned() }).unwrap_err();
+    assert!(why.contains("nobody's id"), "{why}");
     let split = place.correct(3_660, |event| Change::SplitSession { event });
     assert_eq!(borders(), ["4 correction", "1 gap", "1 -"]);
     place.is_as_built_from_scratch();
     for id in [merged, split] {
-        place.database.revert(id, "tester").unwrap();
+        place.database.revert(&[id], "tester").unwrap();
     }
     let with_late = Place::of(&[
         hit(0, "a", "/p0"),
@@ -222,6 +247,96 @@ fn a_forgotten_person_takes_the_corrections_along() {
     assert!(place.rows("SELECT * FROM events WHERE user_id = 'b'").is_empty());
     let total = place.rows("SELECT sum(lines - stored - quarantined - dropped - duplicates) AS n FROM sources");
     assert_eq!(total[0]["n"], 0);
+}
+
+/// A line of a person's page view; `more` are other fields.
+fn line(second: i64, user: &str, more: &str) -> String {
+    let ts = journeyql::time::iso((START + second) * 1_000_000);
+    format!("{{\"ts\":\"{ts}\",\"page\":\"/p{}\",\"user_id\":\"{user}\"{more}}}\n", second % 7)
+}
+
+#[test]
+fn a_merge_joins_the_two_sessions_that_were_named_and_no_other() {
+    let of = |lines: &[(i64, &str)]| {
+        let place = Place::new();
+        let more =
+            |session: &str| if session.is_empty() { String::new() } else { format!(",\"session_id\":\"{session}\"") };
+        let text: String = lines.iter().map(|(second, session)| line(*second, "a", &more(session))).collect();
+        place.take_text("s.ndjson", &text);
+        place
+    };
+    // Of several source sessions, one of them older, one in between, one that comes again on another day.
+    let place = of(&[(0, "s2"), (7_200, "s1"), (10_800, "s2"), (10_860, "s2")]);
+    place.merge("a", 2, 3);
+    assert_eq!(place.sizes("a"), [1, 3]);
+    let place = of(&[(0, "c3"), (600, "c1"), (1_500, "c3"), (2_400, "c2")]);
+    place.merge("a", 2, 3);
+    assert_eq!(place.sizes("a"), [2, 2]);
+    let place = of(&[(0, "s1"), (2_400, ""), (2_460, ""), (104_400, ""), (104_700, "s1")]);
+    place.merge("a", 1, 2);
+    assert_eq!(place.sizes("a"), [3, 1, 1]);
+    place.is_as_built_from_scratch();
+    // An event that is moved far away takes no other session along, and one that goes leaves the sessions merged.
+    let days = 86_400;
+    let seconds = [0, 7_200, 7_500, 30 * days, 60 * days];
+    let place = of(&seconds.map(|second| (second, "")));
+    place.merge("a", 1, 2);
+    let moved = place.correct(7_200, |event| Change::MoveEvent { event, ts: (START + 80 * days) * 1_000_000 });
+    assert_eq!(place.sizes("a"), [1, 1, 1, 1, 1]);
+    place.database.revert(&[moved], "tester").unwrap();
+    place.correct(7_200, |event| Change::DropEvent { event });
+    assert_eq!(place.sizes("a"), [2, 1, 1]);
+    place.correct(0, |event| Change::DropEvent { event });
+    assert_eq!(place.sizes("a"), [1, 1, 1]);
+}
+
+#[test]
+fn a_correction_follows_its_event_to_another_copy() {
+    let place = Place::new();
+    let shared = line(60, "ann", ",\"messageId\":\"m-shared\"");
+    place.take_text("one.ndjson", &format!("{}{shared}", line(0, "u1", ",\"messageId\":\"m1\"")));
+    place.correct(60, |event| Change::DropEvent { event });
+    for no in 2..8 {
+        let first = line(no, &format!("u{no}"), &format!(",\"messageId\":\"m{no}\""));
+        place.take_text(&format!("{no}.ndjson"), &format!("{first}{shared}"));
+    }
+    assert!(place.rows("SELECT * FROM events WHERE user_id = 'ann'").is_empty());
+    assert_eq!(place.rows("SELECT sum(duplicates) AS n FROM sources")[0]["n"], 6);
+    place.is_as_built_from_scratch();
+}
+
+#[test]
+fn erasure_goes_by_where_corrections_place_an_event() {
+    let place = Place::new();
+    let device = |second: i64, user: &str| {
+        line(second, user, ",\"anonymous_id\":\"shared-device\"").replace("\"user_id\":\"\",", "")
+    };
+    let text = [device(0, ""), device(60, "user-one-1"), device(120, ""), device(180, "user-two-2"), device(240, "")];
+    place.take_text("d.ndjson", &text.concat());
+    place.take_text("g.ndjson", &line(300, "user-three-3", ",\"messageId\":\"given\""));
+    let count = |user: &str| place.rows(&format!("SELECT * FROM events WHERE user_id = '{user}'")).len();
+    assert_eq!((count("user-one-1"), count("user-two-2")), (3, 2));
+    place.correct(120, |event| Change::MoveEvent { event, ts: (START + 250) * 1_000_000 });
+    place.correct(0, |event| Change::Relabel { event, page: Some("/secret".to_owned()), name: None });
+    place.correct(300, |event| Change::ReassignUser { event, user: "user-one-1".to_owned() });
+    assert_eq!((count("user-one-1"), count("user-two-2")), (3, 3));
+    place.database.forget("user-one-1", false).unwrap();
+    assert_eq!((count("user-one-1"), count("user-two-2")), (0, 3));
+    let kinds = place.rows("SELECT kind FROM corrections");
+    assert_eq!(kinds, [serde_json::json!({ "kind": "move-event" })]);
+    // What was given to them does not come back under its old id, and they are not spoken of again.
+    let first = line(1, "user-four", ",\"messageId\":\"other\"");
+    place.take_text("again.ndjson", &format!("{first}{}", line(300, "user-three-3", ",\"messageId\":\"given\"")));
+    assert_eq!((count("user-three-3"), count("user-four")), (0, 1));
+    let why = place.try_to_say(Change::FlagUser { user: "user-one-1".to_owned() }).unwrap_err();
+    assert!(why.contains("was erased"), "{why}");
+    // Somebody of whom only a correction tells is erased all the same.
+    place.say(Change::FlagUser { user: "carl-without-events".to_owned() });
+    let (_, proof) = place.database.forget("carl-without-events", false).unwrap();
+    assert_eq!(proof.unwrap().hits, Vec::<String>::new());
+    assert_eq!(place.rows("SELECT * FROM corrections").len(), 1);
+    // Ids are not given twice.
+    assert_eq!(place.say(Change::FlagUser { user: "another-robot".to_owned() }), 5);
 }
 
 /// What a random correction is, by numbers.
@@ -308,7 +423,7 @@ proptest! {
         }
         place.is_as_built_from_scratch();
         for id in ids {
-            place.database.revert(id, "tester").unwrap();
+            place.database.revert(&[id], "tester").unwrap();
         }
         prop_assert_eq!(place.answers(), before);
     }

@@ -12,7 +12,6 @@ use super::target::{print, print_json};
 use crate::correction::{Change, EventRef};
 use crate::database::{Corrected, Database};
 use crate::maintain::Word;
-use crate::terminal::neutral;
 
 /// Correct single events or sessions; what is stored stays, and each correction can be reverted
 ///
@@ -108,10 +107,10 @@ pub(in crate::cli) enum List {
         #[command(flatten)]
         shape: Shape,
     },
-    /// Take corrections or flags back: all is as if they had not been
+    /// Take corrections or flags back, by their ids or from one to another (5-9)
     Revert {
-        #[arg(required = true, value_name = "ID")]
-        ids: Vec<i64>,
+        #[arg(required = true, value_name = "ID", value_parser = ids)]
+        ids: Vec<Ids>,
         /// Who says so
         #[arg(long, value_name = "NAME", default_value_t = whoever())]
         by: String,
@@ -148,6 +147,18 @@ struct Rest {
     dry_run: bool,
     #[command(flatten)]
     json: Json,
+}
+
+/// Ids that are taken back: the first, and the last.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::cli) struct Ids(i64, i64);
+
+fn ids(text: &str) -> Result<Ids, String> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    match (first.parse(), last.parse()) {
+        (Ok(first), Ok(last)) if first <= last && last - first < 1_000_000 => Ok(Ids(first, last)),
+        _ => Err("write an id such as 5, or several such as 5-9".to_owned()),
+    }
 }
 
 fn event(text: &str) -> Result<EventRef, String> {
@@ -216,11 +227,9 @@ pub(in crate::cli) async fn list(list: List, context: &Context) -> Result<Code, 
         }
         List::Revert { ids, by } => {
             let database = context.open()?;
-            for id in ids {
-                let (database, by) = (database.clone(), by.clone());
-                let reverted = blocking(move || Ok(database.revert(id, &by)?)).await?;
-                print(|out| writeln!(out, "reverted: {id}, {}", reverted.change.kind()))?;
-            }
+            let ids: Vec<i64> = ids.into_iter().flat_map(|Ids(first, last)| first..=last).collect();
+            let reverted = blocking(move || Ok(database.revert(&ids, &by)?)).await?;
+            print(|out| reverted.iter().try_for_each(|it| writeln!(out, "reverted: {}, {}", it.id, it.change.kind())))?;
             Ok(Code::Done)
         }
     }
@@ -270,8 +279,8 @@ async fn say(database: &Database, changes: Vec<Change>, reason: String, rest: Re
 
 fn write(done: &Corrected, dry_run: bool, out: &mut dyn Write) -> std::io::Result<()> {
     if let (Some(first), Some(last)) = (done.ids.first(), done.ids.last()) {
-        let ids = if first == last { first.to_string() } else { format!("{first} to {last}") };
-        return writeln!(out, "corrections: {} (take back: journeyql corrections revert {})", neutral(&ids), first);
+        let ids = if first == last { first.to_string() } else { format!("{first}-{last}") };
+        return writeln!(out, "corrections: {ids} (take back: journeyql corrections revert {ids})");
     }
     for difference in &done.differences {
         write_difference(difference, out)?;

@@ -64,7 +64,12 @@ mod tests {
     use crate::correction::Reverted;
 
     fn anchor() -> Anchor {
-        Anchor { event: EventRef { source_id: "s".to_owned(), offset: 3 }, distinct_id: "a".to_owned(), ts: 10 }
+        Anchor {
+            event: EventRef { source_id: "s".to_owned(), offset: 3 },
+            event_id: None,
+            distinct_id: "a".to_owned(),
+            ts: 10,
+        }
     }
 
     fn all(changes: Vec<Change>) -> Vec<Correction> {

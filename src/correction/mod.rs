@@ -58,6 +58,9 @@ impl fmt::Display for EventRef {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Anchor {
     pub event: EventRef,
+    /// The id that its sender gave it: of two copies another one may be the stored one by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<String>,
     /// As stored.
     pub distinct_id: String,
     /// As stored, µs.
@@ -109,6 +112,12 @@ impl Change {
         }
     }
 
+    /// Every event that it names.
+    pub fn anchors(&self) -> impl Iterator<Item = &Anchor> {
+        let other = if let Self::MergeSessions { last, .. } = self { Some(last) } else { None };
+        self.event().into_iter().chain(other)
+    }
+
     /// What is new, as JSON.
     #[must_use]
     pub fn detail(&self) -> String {
@@ -127,13 +136,11 @@ impl Change {
 
     /// Every id that it names.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
-        let (other, user) = match self {
-            Self::MergeSessions { last, .. } => (Some(last), None),
-            Self::ReassignUser { user, .. } | Self::FlagUser { user } => (None, Some(user)),
-            _ => (None, None),
+        let user = match self {
+            Self::ReassignUser { user, .. } | Self::FlagUser { user } => Some(user),
+            _ => None,
         };
-        let anchors = self.event().into_iter().chain(other).map(|anchor| &anchor.distinct_id);
-        anchors.chain(user).map(String::as_str)
+        self.anchors().map(|anchor| &anchor.distinct_id).chain(user).map(String::as_str)
     }
 
     /// Whether it changes the event itself, not what is around it.
@@ -145,15 +152,14 @@ impl Change {
         )
     }
 
-    /// Whether it says something of the same thing as another one, which then counts no more.
+    /// What it is about: of two corrections with the same topic only the later one counts.
     #[must_use]
-    pub fn is_about_what(&self, other: &Self) -> bool {
-        let border = |change: &Self| matches!(change, Self::SplitSession { .. } | Self::MergeSessions { .. });
-        if let (Self::FlagUser { user: one }, Self::FlagUser { user: two }) = (self, other) {
-            return one == two;
+    pub fn topic(&self) -> (&str, Option<&EventRef>) {
+        match self {
+            Self::FlagUser { user } => (user, None),
+            Self::SplitSession { event } | Self::MergeSessions { event, .. } => ("border", Some(&event.event)),
+            _ => (self.kind(), self.event().map(|event| &event.event)),
         }
-        let kind = self.kind() == other.kind() || border(self) && border(other);
-        kind && self.event().is_some_and(|event| Some(event) == other.event())
     }
 
     /// Whether it only flags.
@@ -198,8 +204,12 @@ mod tests {
 
     #[test]
     fn a_change_is_kept_as_it_was_said() {
-        let event =
-            Anchor { event: EventRef { source_id: "s".to_owned(), offset: 0 }, distinct_id: "a".to_owned(), ts: 5 };
+        let event = Anchor {
+            event: EventRef { source_id: "s".to_owned(), offset: 0 },
+            event_id: None,
+            distinct_id: "a".to_owned(),
+            ts: 5,
+        };
         let change = Change::Relabel { event, page: None, name: Some("buy".to_owned()) };
         let text = serde_json::to_string(&change).unwrap();
         assert!(text.starts_with(&format!("{{\"kind\":\"{}\"", change.kind())));

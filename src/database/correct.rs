@@ -32,29 +32,41 @@ pub struct SessionEvents {
     pub events: Vec<EventRef>,
 }
 
+/// Events that one statement asks for: its text stays short of what is planned.
+const EVENTS_OF_A_STATEMENT: usize = 20_000;
+
+/// The rows of these events, and a few others of the same places.
+fn stored_rows(events: &[EventRef]) -> String {
+    let list = |texts: HashSet<String>| texts.into_iter().collect::<Vec<_>>().join(", ");
+    let sources = list(events.iter().map(|event| literal(&event.source_id)).collect());
+    let offsets = list(events.iter().map(|event| event.offset.to_string()).collect());
+    format!(
+        "SELECT source_id, source_offset, event_id, distinct_id, arrow_cast(ts, 'Int64') AS ts FROM events
+         WHERE source_id IN ({sources}) AND source_offset IN ({offsets})"
+    )
+}
+
+fn anchor(row: &Value) -> Option<(EventRef, Anchor)> {
+    let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+    let event = EventRef { source_id: text("source_id"), offset: row["source_offset"].as_i64()? };
+    let (event_id, distinct_id) = (row["event_id"].as_str().map(str::to_owned), text("distinct_id"));
+    Some((event.clone(), Anchor { event, event_id, distinct_id, ts: row["ts"].as_i64()? }))
+}
+
 impl Database {
     /// Where events are stored.
     ///
     /// # Errors
     /// One of them is not in the store.
     pub async fn anchors(&self, events: &[EventRef]) -> Result<Vec<Anchor>, Error> {
-        let list = |texts: HashSet<String>| texts.into_iter().collect::<Vec<_>>().join(", ");
-        let sources = list(events.iter().map(|event| literal(&event.source_id)).collect());
-        let offsets = list(events.iter().map(|event| event.offset.to_string()).collect());
-        let sql = format!(
-            "SELECT source_id, source_offset, distinct_id, arrow_cast(ts, 'Int64') AS ts FROM events
-             WHERE source_id IN ({sources}) AND source_offset IN ({offsets})"
-        );
         let snapshot = self.snapshot()?;
         // Anchors say where the stored row is, whatever was corrected before.
         let stored = self.engine_with(&snapshot, self.views_dir(), Some(Vec::new()))?;
-        let rows = Answer::new(stored.query(&sql).await?, &snapshot).rows().await?;
-        let anchor = |row: Value| {
-            let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
-            let event = EventRef { source_id: text("source_id"), offset: row["source_offset"].as_i64()? };
-            Some((event.clone(), Anchor { event, distinct_id: text("distinct_id"), ts: row["ts"].as_i64()? }))
-        };
-        let found: HashMap<EventRef, Anchor> = rows.into_iter().filter_map(anchor).collect();
+        let mut found: HashMap<EventRef, Anchor> = HashMap::new();
+        for some in events.chunks(EVENTS_OF_A_STATEMENT) {
+            let rows = Answer::new(stored.query(&stored_rows(some)).await?, &snapshot).rows().await?;
+            found.extend(rows.iter().filter_map(anchor));
+        }
         let each = |event: &EventRef| {
             found.get(event).cloned().ok_or_else(|| MaintainError::NoEvent { event: event.to_string() }.into())
         };
@@ -93,8 +105,9 @@ impl Database {
     /// What [`MaintainError`] says, the store is as it was then; or a view cannot be computed.
     pub async fn correct(&self, changes: Vec<Change>, word: Word, dry_run: bool) -> Result<Corrected, Error> {
         let corrections = changes.len();
+        let now = self.now.unwrap_or_else(time::now_micros);
         if dry_run {
-            changes.iter().try_for_each(maintain::check)?;
+            changes.iter().try_for_each(|change| maintain::check(change, now))?;
             let snapshot = self.snapshot()?;
             let before = self.store.corrections(&snapshot)?;
             let next = before.last().map_or(1, |last| last.id + 1);
@@ -104,7 +117,7 @@ impl Database {
                 change,
                 reason: word.reason.clone(),
                 by: word.by.clone(),
-                at: self.now.unwrap_or_else(time::now_micros),
+                at: now,
                 reverted: None,
             }));
             let side = |corrections| -> Result<(_, Engine), Error> {
@@ -114,16 +127,16 @@ impl Database {
             return Ok(Corrected { ids: Vec::new(), corrections, differences });
         }
         let (store, config) = (Arc::clone(&self.store), Arc::clone(&self.config));
-        let saying = move || maintain::correct(&store, &config, changes, &word);
+        let saying = move || maintain::correct(&store, &config, changes, &word, now);
         let ids = tokio::task::spawn_blocking(saying).await.map_err(|error| Error::Thread(error.to_string()))??;
         Ok(Corrected { ids, corrections, differences: Vec::new() })
     }
 
-    /// Takes a correction back.
+    /// Takes corrections back, all or none.
     ///
     /// # Errors
     /// What [`MaintainError`] says; the store is as it was then.
-    pub fn revert(&self, id: i64, by: &str) -> Result<Correction, Error> {
-        Ok(maintain::revert(&self.store, &self.config, id, by)?)
+    pub fn revert(&self, ids: &[i64], by: &str) -> Result<Vec<Correction>, Error> {
+        Ok(maintain::revert(&self.store, &self.config, ids, by)?)
     }
 }

@@ -79,6 +79,7 @@ impl Error {
                 | MaintainError::NoSession { .. }
                 | MaintainError::NoTime { .. }
                 | MaintainError::NoLabel
+                | MaintainError::Erased { .. }
                 | MaintainError::SaidAlready { .. }
                 | MaintainError::NoCorrection { .. }
                 | MaintainError::Reverted { .. },

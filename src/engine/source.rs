@@ -124,18 +124,20 @@ impl Source {
     ) -> Result<ScanPlan> {
         // A session that begins at `from` or later depends on nothing earlier than one gap before.
         let merges = self.edges.as_ref().is_some_and(|edges| edges.merges());
-        let reach = if whole_history || merges || !settings.rules.is_local() || from == i64::MIN {
+        let reach = if whole_history || !settings.rules.is_local() || from == i64::MIN {
             i64::MIN
         } else {
             from.saturating_sub(settings.rules.gap)
         };
         let parts = self.parts.iter().filter(|part| part.ts_max >= reach).cloned().collect();
         let plan = ScanPlan::new(parts).with_filter(self.step_filter(session)?);
-        let plan = plan.with_people(&self.people).with_edges(self.edges.as_ref());
+        let plan = plan.with_people(&self.people).with_edges(self.edges.as_ref(), settings.rules.gap);
+        // A merged session goes on over any pause.
+        let plan = if merges { plan.with_history(&self.parts) } else { plan };
         let plan = plan.with_persons(both(settings.user.clone(), only));
         // What ends in a pause before a part that is not read is judged as ended: right unless one judges from before it.
         let judged_after_all = self.parts.iter().all(|part| part.ts_min <= self.now(settings));
-        Ok(if judged_after_all && !merges { plan.with_later(settings.within().1, settings.rules.gap) } else { plan })
+        Ok(if judged_after_all { plan.with_later(settings.within().1, settings.rules.gap) } else { plan })
     }
 }
 

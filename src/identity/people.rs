@@ -180,16 +180,6 @@ impl People {
         }
     }
 
-    /// Sets everybody apart who has several ids, where they are few: rows of one person then never come together from
-    /// two places.
-    pub fn set_few_apart(&mut self, most: usize) {
-        if self.joins && self.ids.len() <= most {
-            let names: Vec<String> = self.names.iter().map(ToString::to_string).collect();
-            self.set_apart(&names);
-            self.joins = false;
-        }
-    }
-
     /// Whether some person has rows under an id with an entry and under one without.
     #[must_use]
     pub fn joins(&self) -> bool {

@@ -99,16 +99,22 @@ pub fn sessionize(
     edge: impl Fn(usize) -> Edge,
     mut emit: impl FnMut(usize, usize, EndedBy),
 ) {
-    let mut first = 0;
+    // Limits are counted from `base`: the first event, or the one at which somebody joined another session.
+    let (mut first, mut base) = (0, 0);
     for at in 1..ts.len() {
         let by = match edge(at) {
             said if said.has(Edge::SPLIT) => EndedBy::Correction,
-            said if said.has(Edge::JOIN) => EndedBy::Nothing,
-            _ => border(ts, first, at, rules, ends(at - 1)),
+            said if said.has(Edge::JOIN) => {
+                if border(ts, base, at, rules, ends(at - 1)) != EndedBy::Nothing {
+                    base = at;
+                }
+                EndedBy::Nothing
+            }
+            _ => border(ts, base, at, rules, ends(at - 1)),
         };
         if by != EndedBy::Nothing {
             emit(first, at, by);
-            first = at;
+            (first, base) = (at, at);
         }
     }
     if let Some(last) = ts.len().checked_sub(1) {
@@ -177,6 +183,15 @@ mod tests {
         sessionize(&ts, Rules::gap(GAP), |_| true, |at| said[at], |first, end, by| found.push((first, end, by)));
         let by = [EndedBy::Correction, EndedBy::Correction, EndedBy::EndEvent];
         assert_eq!(found, [(0, 1, by[0]), (1, 3, by[1]), (3, 4, by[2])]);
+        let limited = Rules { max_duration: 15, max_events: 3, ..Rules::gap(GAP) };
+        let (ts, mut found) = ([0, 100, 105, 110, 112], Vec::new());
+        let said = |at| if at == 1 { Edge::JOIN } else { Edge::FREE };
+        sessionize(&ts, limited, |_| false, said, |first, end, by| found.push((first, end, by)));
+        assert_eq!(
+            found,
+            [(0, 4, EndedBy::MaxEvents), (4, 5, EndedBy::Nothing)],
+            "the joined session has its own limits"
+        );
         assert_eq!(Edge::SPLIT.and(Edge::FLAG).and(Edge::JOIN), Edge::JOIN.and(Edge::FLAG));
     }
 

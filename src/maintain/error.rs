@@ -32,8 +32,10 @@ pub enum MaintainError {
     NoEvent { event: String },
     #[error("there is no session {session_id} – its id moves with its first event; journeyql trace USER shows them")]
     NoSession { session_id: String },
-    #[error("{time} is no time of an event – the earliest is {earliest}")]
-    NoTime { time: String, earliest: String },
+    #[error("{time} is no time of an event – between {earliest} and {latest}")]
+    NoTime { time: String, earliest: String, latest: String },
+    #[error("'{id}' was erased – nothing is said of them any more")]
+    Erased { id: String },
     #[error("nothing to call it – give --page, --event or both, not empty")]
     NoLabel,
     #[error("that is said already – correction {id}, by {by}: {reason}")]

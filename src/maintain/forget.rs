@@ -1,6 +1,6 @@
 //! Somebody goes, with all ids: events, refused lines, links, and what the catalog says.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{filter_record_batch, not};
@@ -13,11 +13,11 @@ use super::account::Account;
 use super::error::MaintainError;
 use super::rewrite::rewrite;
 use crate::config::Config;
-use crate::correction::{Correction, fates};
+use crate::correction::{Anchor, Change, EventRef, Fate, fates};
 use crate::event::Column;
 use crate::identity::{People, Stretch};
-use crate::privacy::{ERASED, Identifiers, Tombstone, tombstone};
-use crate::store::{Erasure, Linking, Part, Proof, Store, Table, part_options};
+use crate::privacy::{ERASED, Identifiers, Key, Tombstone, tombstone};
+use crate::store::{CorrectionEdit, Erasure, Linking, Part, Proof, Store, Table, part_options};
 
 /// What went, or would go.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -80,7 +80,16 @@ pub fn forget(
     let known_gone = writer.forgotten()?.iter().any(|stone| stone.hash == hash);
     let own = stretches.iter().filter(|stretch| stretch.is_whole()).count();
     let mut report = Erased { ids: own, shared_ids: stretches.len() - own, hash, ..Erased::default() };
-    let theirs = Theirs::new(&stretches, &identifiers, given(&store.corrections(&snapshot)?, &people, &who.person));
+    let corrections = store.corrections(&snapshot)?;
+    let fates = fates(&corrections);
+    let theirs = Theirs::new(&stretches, &identifiers, placed(&fates, &people, &who.person));
+    let about: Vec<i64> = corrections
+        .iter()
+        .filter(|said| {
+            theirs.are_meant(&said.change) || said.change.ids().any(|id| identifiers.ids().any(|it| it == id))
+        })
+        .map(|said| said.id)
+        .collect();
     let mut account = Account::default();
     let (mut add, mut remove) = (Vec::new(), Vec::new());
     for part in Table::ALL.into_iter().flat_map(|table| snapshot.parts(table)) {
@@ -102,30 +111,28 @@ pub fn forget(
         add.push(new);
     }
     report.files = remove.len();
-    if remove.is_empty() && stretches.len() < 2 && !known_gone {
+    if remove.is_empty() && about.is_empty() && stretches.len() < 2 && !known_gone {
         return Err(MaintainError::Unknown { id: who.person.clone() });
     }
     let Some(key) = key.filter(|_| !dry_run) else { return Ok((report, None)) };
     let rows = account.sources(snapshot.sources(), ERASED, now)?;
-    // What others do on an id later is theirs.
     let end = snapshot.watermark().map_or(i64::MAX, |latest| latest.saturating_add(1));
-    let until = |stretch: &Stretch| if stretch.is_whole() { i64::MAX } else { stretch.to.min(end) };
-    let stones = stretches.iter().map(|stretch| tombstone(&key, &stretch.id, (stretch.from, until(stretch))));
-    let words = identifiers.ids().map(|id| tombstone(&key, id, always));
-    let mut tombstones: Vec<Tombstone> = stones.chain(words).collect();
+    let given = fates.values().filter(|fate| theirs.are_in_place(fate)).map(|fate| &fate.anchor);
+    let tombstones = tombstones(&key, &stretches, &identifiers, given, end);
     let left = |stretch: &Stretch| {
         let device = stretch.id.strip_prefix("anon:").filter(|_| !stretch.is_whole() && stretch.to < i64::MAX)?;
         Some((device.to_owned(), stretch.to - 1))
     };
     let log_outs = stretches.iter().filter_map(left).collect();
-    tombstones.sort();
-    tombstones.dedup();
     drop(snapshot);
     let mut commit = writer.begin();
     commit.replace(remove, add);
     commit.loses_rows();
     for row in rows {
         commit.source(row);
+    }
+    for id in about {
+        commit.correct(CorrectionEdit::Remove { id });
     }
     commit.erase(Erasure {
         identifiers: identifiers.clone(),
@@ -142,6 +149,25 @@ pub fn forget(
     Ok((report, Some(proof)))
 }
 
+/// What keeps somebody from coming back: the ids for the times in which they were theirs, and events that were `given` to
+/// them under other ids. What others do on an id after `end` (µs) is theirs.
+fn tombstones<'a>(
+    key: &Key,
+    stretches: &[Stretch],
+    identifiers: &Identifiers,
+    given: impl Iterator<Item = &'a Anchor>,
+    end: i64,
+) -> Vec<Tombstone> {
+    let until = |stretch: &Stretch| if stretch.is_whole() { i64::MAX } else { stretch.to.min(end) };
+    let stones = stretches.iter().map(|stretch| tombstone(key, &stretch.id, (stretch.from, until(stretch))));
+    let words = identifiers.ids().map(|id| tombstone(key, id, (i64::MIN, i64::MAX)));
+    let given = given.map(|anchor| tombstone(key, &anchor.distinct_id, (anchor.ts, anchor.ts.saturating_add(1))));
+    let mut tombstones: Vec<Tombstone> = stones.chain(words).chain(given).collect();
+    tombstones.sort();
+    tombstones.dedup();
+    tombstones
+}
+
 /// Notes that everything about somebody was handed out.
 ///
 /// # Errors
@@ -156,31 +182,34 @@ pub fn note_export(store: &Store, config: &Config, who: &Someone) -> Result<(), 
     Ok(())
 }
 
-/// The events that corrections made somebody's, by source and place.
-fn given(corrections: &[Correction], people: &People, person: &str) -> HashMap<String, HashSet<i64>> {
-    let mut given: HashMap<String, HashSet<i64>> = HashMap::new();
-    for (event, fate) in fates(corrections) {
-        if fate.place().is_some_and(|(id, ts)| people.person(id, ts) == person) {
-            given.entry(event.source_id).or_default().insert(event.offset);
+/// Whether each event that corrections place elsewhere is somebody's there, by source and place.
+fn placed(fates: &BTreeMap<EventRef, Fate>, people: &People, person: &str) -> Placed {
+    let mut placed = Placed::new();
+    for (event, fate) in fates {
+        if let Some((id, ts)) = fate.place() {
+            let theirs = people.person(id, ts) == person;
+            placed.entry(event.source_id.clone()).or_default().insert(event.offset, theirs);
         }
     }
-    given
+    placed
 }
+
+type Placed = HashMap<String, HashMap<i64, bool>>;
 
 /// What is somebody's.
 struct Theirs<'a> {
     times: HashMap<&'a str, Vec<(i64, i64)>>,
-    given: HashMap<String, HashSet<i64>>,
+    placed: Placed,
     identifiers: &'a Identifiers,
 }
 
 impl<'a> Theirs<'a> {
-    fn new(stretches: &'a [Stretch], identifiers: &'a Identifiers, given: HashMap<String, HashSet<i64>>) -> Self {
+    fn new(stretches: &'a [Stretch], identifiers: &'a Identifiers, placed: Placed) -> Self {
         let mut times: HashMap<&str, Vec<(i64, i64)>> = HashMap::new();
         for stretch in stretches {
             times.entry(&stretch.id).or_default().push((stretch.from, stretch.to));
         }
-        Self { times, given, identifiers }
+        Self { times, placed, identifiers }
     }
 
     /// Whether a part has a row of theirs.
@@ -189,7 +218,7 @@ impl<'a> Theirs<'a> {
         let columns: &[&str] = match part.table {
             Table::Events => {
                 &[Column::DistinctId.name(), Column::Ts.name(), Column::SourceId.name(), Column::SourceOffset.name()]
-                    [..if self.given.is_empty() { 2 } else { 4 }]
+                    [..if self.placed.is_empty() { 2 } else { 4 }]
             }
             Table::Quarantine => &["raw"],
         };
@@ -222,13 +251,37 @@ impl<'a> Theirs<'a> {
             Some(last.1.is_some_and(|times| times.iter().any(|&(from, to)| (from..to).contains(&ts[row]))))
         });
         let goes: BooleanArray = goes.collect();
-        if self.given.is_empty() {
+        if self.placed.is_empty() {
             return Ok(goes);
         }
         let sources = column(Column::SourceId).and_then(|ids| ids.as_string_opt::<i32>()).ok_or_else(missing)?;
         let offsets = column(Column::SourceOffset).and_then(|places| places.as_primitive_opt::<Int64Type>());
         let offsets = offsets.ok_or_else(missing)?.values();
-        let given = |row: usize| self.given.get(sources.value(row)).is_some_and(|of| of.contains(&offsets[row]));
-        Ok((0..ids.len()).map(|row| Some(goes.value(row) || given(row))).collect())
+        let theirs = |row: usize| self.has(ids.value(row), goes.value(row), sources.value(row), offsets[row]);
+        Ok((0..ids.len()).map(|row| Some(theirs(row))).collect())
+    }
+
+    /// Whether an event goes that `lies` in a stretch of theirs: under an id that is wholly theirs in any case, else where
+    /// corrections place it.
+    fn has(&self, id: &str, lies: bool, source: &str, offset: i64) -> bool {
+        let whole = self.times.get(id).is_some_and(|times| times.contains(&(i64::MIN, i64::MAX)));
+        let placed = self.placed.get(source).and_then(|of| of.get(&offset)).copied();
+        whole || placed.unwrap_or(lies)
+    }
+
+    /// Whether corrections place an event with them.
+    fn are_in_place(&self, fate: &Fate) -> bool {
+        let EventRef { source_id, offset } = &fate.anchor.event;
+        self.placed.get(source_id).and_then(|of| of.get(offset)).copied().unwrap_or(false)
+    }
+
+    /// Whether a correction is about an event that goes.
+    fn are_meant(&self, change: &Change) -> bool {
+        let goes = |anchor: &Anchor| {
+            let times = self.times.get(anchor.distinct_id.as_str());
+            let lies = times.is_some_and(|times| times.iter().any(|&(from, to)| (from..to).contains(&anchor.ts)));
+            self.has(&anchor.distinct_id, lies, &anchor.event.source_id, anchor.event.offset)
+        };
+        change.anchors().any(goes)
     }
 }

@@ -170,17 +170,6 @@ impl Block {
         self.serial += 1;
     }
 
-    /// Puts a source session whose first row continues a session into that of the row before, from row `base` on.
-    pub(super) fn join_sources(&mut self, base: usize) {
-        for row in base + 1..self.edges.len() {
-            let (before, own) = (self.sources[row - 1], self.sources[row]);
-            let begins = || !self.sources[base..row].contains(&own);
-            if self.edges[row].has(Edge::JOIN) && before != own && begins() {
-                self.sources[row..].iter_mut().filter(|source| **source == own).for_each(|source| *source = before);
-            }
-        }
-    }
-
     /// Keeps these rows, in this order.
     pub(super) fn pick(&mut self, rows: &[u32]) {
         keep(&mut self.ts, rows);

@@ -28,7 +28,7 @@ use super::chunk::Chunk;
 use super::cursor::Cursor;
 use super::label::Labels;
 use super::names::{NONE, Names};
-use super::overlay::Edges;
+use super::overlay::{Edges, OfRows};
 use super::part::Opened;
 use super::plan::{Redirected, ScanPlan};
 use super::range::IdRange;
@@ -60,6 +60,11 @@ impl Moved {
         // These cursors are the ones that read them, and nothing else.
         own.redirected = Redirected::Only;
         let mut labels = Labels::new(plan.label);
+        if let Some(history) = &plan.history {
+            let parts = history.iter().map(Opened::open).collect::<Result<Vec<_>>>()?;
+            moved.rows = Sorted::read(&own, &parts, people, &mut moved.names, &mut labels)?;
+            return Ok(moved);
+        }
         moved.rows = Sorted::read(&own, parts, people, &mut moved.names, &mut labels)?;
         for part in &plan.later {
             let part = [Opened::open(part)?];
@@ -152,30 +157,54 @@ impl Sorted {
         block.batches = batch.into_iter().collect();
         let mut sorted = Self { persons: ranges, block };
         if let Some(edges) = &plan.edges {
-            sorted.mark(edges, people);
+            sorted.mark(edges, people, plan.session_gap);
         }
         Ok(sorted)
     }
 
     /// Lays what is said of the rows beside them.
-    fn mark(&mut self, edges: &Edges, people: &People) {
+    fn mark(&mut self, edges: &Edges, people: &People, gap: i64) {
         let flagged = edges.flagged_persons(people);
         let batches = &self.block.batches;
         for (name, rows) in &self.persons {
-            let ties = rows.clone().map(|row| TieKey::of(batches, (0, as_u32(row))));
-            let mut said = edges.of(ties.map(|tie| (tie.source, tie.offset)));
+            let place = |row: usize| (self.block.ts[row], TieKey::of(batches, (0, as_u32(row))));
+            let places: Vec<_> = rows.clone().map(place).collect();
+            let mut said = edges.of(&places, gap);
             if flagged.contains(name.as_str()) {
-                for edge in &mut said {
+                for edge in &mut said.edges {
                     *edge = edge.and(Edge::FLAG);
                 }
             }
-            self.block.edges.extend(said);
+            if let Some(sources) = self.block.sources.get_mut(rows.clone()) {
+                join_sources(sources, &self.block.ts[rows.clone()], &said, gap);
+            }
+            self.block.edges.extend(said.edges);
         }
     }
 
     fn size(&self) -> usize {
         let batches: usize = self.block.batches.iter().map(RecordBatch::get_array_memory_size).sum();
         self.block.size() + self.persons.capacity() * 64 + batches
+    }
+}
+
+/// Puts each later session, up to its own end, into the source session of the earlier one that it goes on with.
+fn join_sources(sources: &mut [u64], ts: &[i64], said: &OfRows, gap: i64) {
+    for &(last, first) in &said.joined {
+        let (into, own) = (sources[last], sources[first]);
+        if into == own {
+            continue;
+        }
+        let mut latest = ts[first];
+        for row in first..sources.len() {
+            if sources[row] != own {
+                continue;
+            }
+            if row > first && (ts[row].saturating_sub(latest) > gap || said.edges[row].has(Edge::SPLIT)) {
+                break;
+            }
+            (sources[row], latest) = (into, ts[row]);
+        }
     }
 }
 

@@ -74,6 +74,10 @@ pub struct ScanPlan {
     pub(super) persons: Option<Arc<[String]>>,
     /// What somebody said of rows among sessions.
     pub(super) edges: Option<Arc<Edges>>,
+    /// Idle time that ends a session, where edges are asked for; µs.
+    pub(super) session_gap: i64,
+    /// All parts, where rows of persons that are read apart may matter from any of them.
+    pub(super) history: Option<Vec<Arc<PartFile>>>,
 }
 
 impl ScanPlan {
@@ -96,6 +100,8 @@ impl ScanPlan {
             redirected: Redirected::Skip,
             persons: None,
             edges: None,
+            session_gap: 0,
+            history: None,
         }
     }
 
@@ -176,8 +182,15 @@ impl ScanPlan {
 
     /// What somebody said of rows among sessions; the persons that it names are set apart in the map.
     #[must_use]
-    pub fn with_edges(mut self, edges: Option<&Arc<Edges>>) -> Self {
-        self.edges = edges.cloned();
+    pub fn with_edges(mut self, edges: Option<&Arc<Edges>>, session_gap: i64) -> Self {
+        (self.edges, self.session_gap) = (edges.cloned(), session_gap);
+        self
+    }
+
+    /// Of persons that are read apart, the rows of all these parts.
+    #[must_use]
+    pub fn with_history(mut self, parts: &[Arc<PartFile>]) -> Self {
+        self.history = Some(parts.to_vec());
         self
     }
 

@@ -266,7 +266,6 @@ impl PersonRuns {
 
     /// Lays rows of one source session together, groups in order of their first row.
     fn group_sources(&mut self, base: usize) {
-        self.block.join_sources(base);
         let sources = &self.block.sources[base..];
         if sources.windows(2).all(|pair| pair[0] == pair[1]) {
             return;
@@ -330,7 +329,7 @@ fn append_rows(block: &mut Block, chunk: &Chunk, rows: std::ops::Range<usize>, h
 pub(super) struct TieKey<'a> {
     pub source: &'a str,
     pub offset: i64,
-    event: &'a str,
+    pub event: &'a str,
 }
 
 impl<'a> TieKey<'a> {

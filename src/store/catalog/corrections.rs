@@ -53,13 +53,19 @@ fn correction(row: &Row<'_>) -> rusqlite::Result<Correction> {
 /// Writes what a commit changes, as of snapshot `id`.
 pub(super) fn write(tx: &Transaction<'_>, edits: &[CorrectionEdit], id: i64, now: i64) -> rusqlite::Result<()> {
     for edit in edits {
+        if let CorrectionEdit::Remove { .. } = edit {
+            keep_count(tx)?;
+        }
         match edit {
             CorrectionEdit::Add { change, reason, by } => {
                 let change = serde_json::to_string(change)
                     .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
                 tx.execute(
-                    "INSERT INTO jq_corrections(change, reason, said_by, at, begin_snapshot) \
-                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                    // An id is never given twice, whatever was removed since.
+                    "INSERT INTO jq_corrections(id, change, reason, said_by, at, begin_snapshot) VALUES ( \
+                         1 + max((SELECT coalesce(max(id), 0) FROM jq_corrections), \
+                                 (SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM jq_meta WHERE key = 'last_correction')), \
+                         ?1, ?2, ?3, ?4, ?5)",
                     params![change, reason, by, now, id],
                 )?;
             }
@@ -78,8 +84,20 @@ pub(super) fn write(tx: &Transaction<'_>, edits: &[CorrectionEdit], id: i64, now
     Ok(())
 }
 
+/// Remembers how far ids have come, before some go.
+fn keep_count(tx: &Transaction<'_>) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT OR REPLACE INTO jq_meta(key, value) SELECT 'last_correction', \
+             max((SELECT coalesce(max(id), 0) FROM jq_corrections), \
+                 (SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM jq_meta WHERE key = 'last_correction'))",
+        [],
+    )?;
+    Ok(())
+}
+
 /// Removes what is said about somebody, and what names them.
 pub(super) fn erase(tx: &Transaction<'_>, identifiers: &Identifiers) -> rusqlite::Result<()> {
+    keep_count(tx)?;
     let mut query = tx.prepare("SELECT id, change FROM jq_corrections")?;
     let rows = query.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
     for row in rows.collect::<Result<Vec<_>, _>>()? {

@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::correction::{Change, EventRef};
+use super::super::runs::TieKey;
+use crate::correction::{Anchor, Change};
 use crate::identity::People;
 use crate::journey::Edge;
 
@@ -10,8 +11,28 @@ use crate::journey::Edge;
 #[derive(Debug, Clone, Copy)]
 enum Said {
     Of(usize, Edge),
-    /// No session begins after the first of these up to the second.
-    Merged(usize, usize),
+    Merged(Merge),
+}
+
+/// No session begins after the event `last` up to the event `first`.
+#[derive(Debug, Clone, Copy)]
+struct Merge {
+    last: usize,
+    first: usize,
+    /// When the later session began, and how long after the earlier one's end, as it was said; µs.
+    begins: i64,
+    pause: i64,
+}
+
+/// A row of a person, in the total order: time (µs), and what tells it from others.
+pub(in crate::engine::scan) type Place<'a> = (i64, TieKey<'a>);
+
+/// What is said of a person's rows.
+#[derive(Debug, Default)]
+pub(in crate::engine::scan) struct OfRows {
+    pub edges: Vec<Edge>,
+    /// The last row of an earlier session, and the first of the one that goes on with it.
+    pub joined: Vec<(usize, usize)>,
 }
 
 /// Everything that is said.
@@ -19,6 +40,8 @@ enum Said {
 pub struct Edges {
     /// Numbers of the events that are named, by source and place.
     events: HashMap<String, HashMap<i64, usize>>,
+    /// And by the ids that their senders gave them.
+    event_ids: HashMap<String, usize>,
     /// By event: where it is spoken of in `said`.
     about: Vec<Vec<usize>>,
     /// In the order in which it was said.
@@ -33,12 +56,14 @@ impl Edges {
         let mut edges = Self::default();
         for change in changes {
             match change {
-                Change::SplitSession { event } => edges.say(&event.event, Edge::SPLIT),
-                Change::FlagSession { event } => edges.say(&event.event, Edge::FLAG),
+                Change::SplitSession { event } => edges.say(event, Edge::SPLIT),
+                Change::FlagSession { event } => edges.say(event, Edge::FLAG),
                 Change::MergeSessions { last, event } => {
-                    let (last, event) = (edges.number(&last.event), edges.number(&event.event));
-                    edges.about[event].push(edges.said.len());
-                    edges.said.push(Said::Merged(last, event));
+                    let (begins, pause) = (event.ts, event.ts.saturating_sub(last.ts));
+                    let (last, first) = (edges.number(last), edges.number(event));
+                    edges.about[first].push(edges.said.len());
+                    edges.about[last].push(edges.said.len());
+                    edges.said.push(Said::Merged(Merge { last, first, begins, pause }));
                 }
                 Change::FlagUser { user } => edges.flagged.push(user.clone()),
                 Change::DropEvent { .. }
@@ -50,16 +75,19 @@ impl Edges {
         (!edges.said.is_empty() || !edges.flagged.is_empty()).then(|| edges.into())
     }
 
-    fn number(&mut self, event: &EventRef) -> usize {
-        let next = self.about.len();
+    fn number(&mut self, anchor: &Anchor) -> usize {
+        let (next, event) = (self.about.len(), &anchor.event);
         let number = *self.events.entry(event.source_id.clone()).or_default().entry(event.offset).or_insert(next);
+        if let Some(id) = &anchor.event_id {
+            self.event_ids.insert(id.clone(), number);
+        }
         if number == next {
             self.about.push(Vec::new());
         }
         number
     }
 
-    fn say(&mut self, event: &EventRef, edge: Edge) {
+    fn say(&mut self, event: &Anchor, edge: Edge) {
         let event = self.number(event);
         self.about[event].push(self.said.len());
         self.said.push(Said::Of(event, edge));
@@ -84,31 +112,51 @@ impl Edges {
         self.flagged.iter().flat_map(|id| people.persons_of(id)).collect()
     }
 
-    /// What is said of a person's rows, which are in the total order, each with its source and place in it.
-    pub(in crate::engine::scan) fn of<'a>(&self, rows: impl ExactSizeIterator<Item = (&'a str, i64)>) -> Vec<Edge> {
-        let mut edges = vec![Edge::FREE; rows.len()];
+    /// What is said of a person's rows; `gap` is the idle time that ends a session (µs).
+    pub(in crate::engine::scan) fn of(&self, rows: &[Place<'_>], gap: i64) -> OfRows {
         let mut places: HashMap<usize, usize> = HashMap::new();
-        for (row, (source, offset)) in rows.enumerate() {
-            if let Some(&event) = self.events.get(source).and_then(|of| of.get(&offset)) {
+        for (row, (_, tie)) in rows.iter().enumerate() {
+            let by_id = self.event_ids.get(tie.event);
+            if let Some(&event) = by_id.or_else(|| self.events.get(tie.source)?.get(&tie.offset)) {
                 places.insert(event, row);
             }
         }
         let mut said: Vec<usize> = places.keys().flat_map(|event| self.about[*event].iter().copied()).collect();
         said.sort_unstable();
+        said.dedup();
+        let mut of = OfRows { edges: vec![Edge::FREE; rows.len()], joined: Vec::new() };
         for said in said {
             match self.said[said] {
                 Said::Of(event, edge) => {
                     let row = places[&event];
-                    edges[row] = edges[row].and(edge);
+                    of.edges[row] = of.edges[row].and(edge);
                 }
-                Said::Merged(last, event) => {
-                    let row = places[&event];
-                    // Where the earlier session's last event is gone, the later one joins what is before it.
-                    let from = places.get(&last).filter(|last| **last < row).map_or(row, |last| last + 1);
-                    edges[from..=row].iter_mut().for_each(|edge| *edge = edge.and(Edge::JOIN));
+                Said::Merged(merge) => {
+                    let Some((last, first)) = merge.rows(rows, &places, gap) else { continue };
+                    of.edges[last + 1..=first].iter_mut().for_each(|edge| *edge = edge.and(Edge::JOIN));
+                    of.joined.push((last, first));
                 }
             }
         }
-        edges
+        of
+    }
+}
+
+impl Merge {
+    /// The rows at which the sessions end and begin; `None` where they are not those that were meant: one is gone, or
+    /// they lie farther apart than was said.
+    fn rows(self, rows: &[Place<'_>], places: &HashMap<usize, usize>, gap: i64) -> Option<(usize, usize)> {
+        // Where the one event is gone, the session's next one stands for it, if it is near.
+        let first = places.get(&self.first).copied().or_else(|| {
+            let row = rows.partition_point(|row| row.0 < self.begins);
+            rows.get(row).filter(|row| row.0.saturating_sub(self.begins) <= gap).map(|_| row)
+        })?;
+        let ends = self.begins.saturating_sub(self.pause);
+        let last = places.get(&self.last).copied().or_else(|| {
+            let row = rows.partition_point(|row| row.0 <= ends).checked_sub(1)?;
+            rows.get(row).filter(|row| ends.saturating_sub(row.0) <= gap).map(|_| row)
+        })?;
+        let apart = rows.get(first)?.0.saturating_sub(rows.get(last)?.0);
+        (last < first && apart <= self.pause.saturating_add(gap)).then_some((last, first))
     }
 }

@@ -23,17 +23,23 @@ pub(super) fn events<'a>(part: &Arc<PartFile>, fates: &[&'a Fate]) -> Result<Vec
     for fate in fates {
         wanted.entry(&fate.anchor.event.source_id).or_default().insert(fate.anchor.event.offset, fate);
     }
+    let by_id: HashMap<&str, &'a Fate> =
+        fates.iter().filter_map(|fate| Some((fate.anchor.event_id.as_deref()?, *fate))).collect();
+    let columns = [Column::EventId, Column::SourceId, Column::SourceOffset];
+    let columns = if by_id.is_empty() { &columns[1..] } else { &columns[..] };
     let opened = Opened::open(part)?;
     let starts = group_starts(&opened);
     let mut found = Vec::new();
     for (group, selection) in needed(&opened, &IdRange::default(), Some(&ids)) {
         let mut rows = positions(selection.as_ref(), starts[group]..starts[group + 1]).into_iter().flatten();
-        for batch in opened.read(&[Column::SourceId, Column::SourceOffset], group, selection)? {
+        for batch in opened.read(columns, group, selection)? {
             let batch = batch.map_err(|error| damaged(&part.path, &error))?;
             let sources = batch.column_by_name(Column::SourceId.name());
             let sources = sources.and_then(|column| column.as_dictionary_opt::<Int32Type>());
             let offsets = batch.column_by_name(Column::SourceOffset.name());
             let offsets = offsets.and_then(|column| column.as_primitive_opt::<Int64Type>());
+            let event_ids = batch.column_by_name(Column::EventId.name());
+            let event_ids = event_ids.and_then(|column| column.as_string_view_opt());
             let (Some(sources), Some(offsets)) = (sources, offsets) else {
                 return Err(damaged(&part.path, &"it does not say where its rows came from"));
             };
@@ -43,7 +49,8 @@ pub(super) fn events<'a>(part: &Arc<PartFile>, fates: &[&'a Fate]) -> Result<Vec
             for at in 0..batch.num_rows() {
                 let Some(row) = rows.next() else { return internal_err!("more rows than were selected") };
                 let source = sources.key(at).map_or("", |key| texts.value(key));
-                if let Some(fate) = wanted.get(source).and_then(|of| of.get(&offsets.value(at))) {
+                let id = event_ids.filter(|ids| ids.is_valid(at)).and_then(|ids| by_id.get(ids.value(at)));
+                if let Some(fate) = id.or_else(|| wanted.get(source).and_then(|of| of.get(&offsets.value(at)))) {
                     found.push((row, *fate));
                 }
             }

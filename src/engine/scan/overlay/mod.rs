@@ -18,6 +18,7 @@ mod find;
 mod rows;
 
 pub use edges::Edges;
+pub(super) use edges::OfRows;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
