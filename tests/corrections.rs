@@ -320,6 +320,10 @@ fn erasure_goes_by_where_corrections_place_an_event() {
     place.correct(0, |event| Change::Relabel { event, page: Some("/secret".to_owned()), name: None });
     place.correct(300, |event| Change::ReassignUser { event, user: "user-one-1".to_owned() });
     assert_eq!((count("user-one-1"), count("user-two-2")), (3, 3));
+    place.correct(60, |event| Change::DropEvent { event });
+    let exported = wait(place.database.export_person("user-one-1")).unwrap();
+    let records = |kind: &str| exported.lines().filter(|line| line.contains(&format!("\"record\":\"{kind}\""))).count();
+    assert_eq!((records("correction"), records("event"), records("event as stored")), (4, 2, 3), "{exported}");
     place.database.forget("user-one-1", false).unwrap();
     assert_eq!((count("user-one-1"), count("user-two-2")), (0, 3));
     let kinds = place.rows("SELECT kind FROM corrections");
@@ -336,7 +340,7 @@ fn erasure_goes_by_where_corrections_place_an_event() {
     assert_eq!(proof.unwrap().hits, Vec::<String>::new());
     assert_eq!(place.rows("SELECT * FROM corrections").len(), 1);
     // Ids are not given twice.
-    assert_eq!(place.say(Change::FlagUser { user: "another-robot".to_owned() }), 5);
+    assert_eq!(place.say(Change::FlagUser { user: "another-robot".to_owned() }), 6);
 }
 
 /// What a random correction is, by numbers.

@@ -10,7 +10,7 @@ use super::failure::{Code, Failure};
 use super::reprocess::write_difference;
 use super::target::{print, print_json};
 use crate::correction::{Change, EventRef};
-use crate::database::{Corrected, Database};
+use crate::database::{Corrected, Database, literal};
 use crate::maintain::Word;
 
 /// Correct single events or sessions; what is stored stays, and each correction can be reverted
@@ -192,6 +192,7 @@ pub(in crate::cli) async fn run(command: Command, context: &Context) -> Result<C
             (each(&database, &events, |event| Change::ReassignUser { event, user: user.clone() }).await?, how)
         }
         Command::SplitSession { event, how } => {
+            step(&database, &event).await?;
             (each(&database, &[event], |event| Change::SplitSession { event }).await?, how)
         }
         Command::MergeSessions { first, second, how } => (vec![merge(&database, &first, &second, context).await?], how),
@@ -241,6 +242,21 @@ async fn each(
     change: impl Fn(crate::correction::Anchor) -> Change,
 ) -> Result<Vec<Change>, Failure> {
     Ok(database.anchors(events).await?.into_iter().map(change).collect())
+}
+
+/// Sessions are made of step events alone.
+async fn step(database: &Database, event: &EventRef) -> Result<(), Failure> {
+    let sql = format!(
+        "SELECT is_step FROM events WHERE source_id = {} AND source_offset = {}",
+        literal(&event.source_id),
+        event.offset
+    );
+    match database.rows(&sql).await?.first() {
+        Some(row) if row["is_step"] == false => Err(Failure::usage(&format!(
+            "{event} is no step – sessions are made of events that are: journeyql inspect"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 async fn merge(database: &Database, first: &str, second: &str, context: &Context) -> Result<Change, Failure> {

@@ -33,7 +33,7 @@ pub struct SessionEvents {
 }
 
 /// Events that one statement asks for: its text stays short of what is planned.
-const EVENTS_OF_A_STATEMENT: usize = 20_000;
+pub(super) const EVENTS_OF_A_STATEMENT: usize = 20_000;
 
 /// The rows of these events, and a few others of the same places.
 fn stored_rows(events: &[EventRef]) -> String {

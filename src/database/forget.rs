@@ -1,13 +1,32 @@
 //! Everything that is known of one person: to be handed out, or to be erased.
 
+use super::correct::EVENTS_OF_A_STATEMENT;
 use super::statement::literal;
-use super::{Database, Error};
+use super::{Answer, Database, Error};
+use crate::correction::{Anchor, Change, Correction, fates};
 use crate::identity::{People, is_junk};
 use crate::maintain::{self, Erased, MaintainError, Someone};
 use crate::output::{Format, Look};
-use crate::privacy::TELLING_BYTES;
+use crate::privacy::{Identifiers, TELLING_BYTES};
 use crate::store::Proof;
 use crate::time;
+
+/// The ids of the corrections that name somebody or their events, for a list in SQL, and the events of theirs that are not
+/// read as they are stored.
+fn about(
+    corrections: &[Correction],
+    people: &People,
+    person: &str,
+    identifiers: &Identifiers,
+) -> (String, Vec<String>) {
+    let theirs = |anchor: &Anchor| people.person(&anchor.distinct_id, anchor.ts) == person;
+    let named = |change: &Change| change.ids().any(|id| identifiers.ids().any(|it| it == id));
+    let said = corrections.iter().filter(|said| named(&said.change) || said.change.anchors().any(theirs));
+    // No correction has the id 0.
+    let ids: Vec<String> = std::iter::once(0).chain(said.map(|said| said.id)).map(|id| id.to_string()).collect();
+    let moved = fates(corrections).into_values().filter(|fate| theirs(&fate.anchor));
+    (ids.join(", "), moved.map(|fate| literal(&fate.anchor.event.to_string())).collect())
+}
 
 impl Database {
     /// Erases a person with all ids, and proves it; with `dry_run` it only says what would go.
@@ -26,15 +45,16 @@ impl Database {
     /// The id is nobody's or several people's, or the audit cannot be written.
     pub async fn export_person(&self, user: &str) -> Result<String, Error> {
         let who = self.someone(user)?;
-        let people = People::new(self.store.links(&self.snapshot()?)?);
+        let snapshot = self.snapshot()?;
+        let people = People::new(self.store.links(&snapshot)?);
         let (_, identifiers) = maintain::identifiers(&people, &who)?;
+        let corrections = self.store.corrections(&snapshot)?;
+        let (said, as_stored) = about(&corrections, &people, &who.person, &identifiers);
         let person = literal(&who.person);
         // A short id is an accident unless it stands in quotes.
         let text = |id: &str| if id.len() < TELLING_BYTES { format!("\"{id}\"") } else { id.to_owned() };
         let named: Vec<String> =
             identifiers.ids().map(|id| format!("strpos(raw, {}) > 0", literal(&text(id)))).collect();
-        let listed =
-            |texts: &mut dyn Iterator<Item = String>| texts.map(|text| literal(&text)).collect::<Vec<_>>().join(", ");
         let queries = [
             format!(
                 "SELECT 'identity' AS record, * FROM identities WHERE person = {person} ORDER BY distinct_id, from_ts"
@@ -49,15 +69,22 @@ impl Database {
                 "SELECT 'quarantined line' AS record, * FROM quarantine WHERE {} ORDER BY source_id, source_offset",
                 named.join(" OR ")
             ),
-            format!(
-                "SELECT 'correction' AS record, * FROM corrections WHERE distinct_id IN ({}) OR detail IN ({}) ORDER BY id",
-                listed(&mut identifiers.ids().map(str::to_owned)),
-                listed(&mut identifiers.ids().map(|id| serde_json::json!({ "user": id }).to_string()))
-            ),
+            format!("SELECT 'correction' AS record, * FROM corrections WHERE id IN ({said}) ORDER BY id"),
         ];
         let (mut session, mut text) = (self.session(), String::new());
         for sql in queries {
             text += &session.query(&sql).await?.text(Format::Ndjson, Look::default()).await?;
+        }
+        // Their events that corrections leave out or place elsewhere are still held as they came.
+        let stored = self.engine_with(&snapshot, self.views_dir(), Some(Vec::new()))?;
+        for some in as_stored.chunks(EVENTS_OF_A_STATEMENT) {
+            let sql = format!(
+                "SELECT 'event as stored' AS record, * FROM events
+                 WHERE source_id || ':' || CAST(source_offset AS VARCHAR) IN ({})
+                 ORDER BY ts, source_id, source_offset",
+                some.join(", ")
+            );
+            text += &Answer::new(stored.query(&sql).await?, &snapshot).text(Format::Ndjson, Look::default()).await?;
         }
         if text.is_empty() {
             return Err(MaintainError::Unknown { id: user.to_owned() }.into());

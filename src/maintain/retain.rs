@@ -27,7 +27,8 @@ pub struct Retained {
 }
 
 /// Drops every event before the day `first`, and every refused line that was received before it. Their lines stay
-/// counted, as dropped by the rule `retention`. With `dry_run` nothing is changed.
+/// counted, as dropped by the rule `retention`. An event is of the day that it is stored under, wherever a correction
+/// places it; what was said of events that go, goes with them. With `dry_run` nothing is changed.
 ///
 /// # Errors
 /// Somebody else writes, or a part cannot be read; the store is as it was then.
