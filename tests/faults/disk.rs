@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use super::scene::{Bench, Scene, copy, files, wait};
 use super::{Turn, Verb, trace};
@@ -99,7 +100,12 @@ pub fn read_only(bench: &Bench, verb: &Verb, turn: &mut Turn) {
     let Some(mount_point) = Mount::new(bench, turn) else { return };
     let scene = mount_point.scene(bench, verb);
     let before = scene.state();
-    assert!(mount(&["-o", "remount,ro"], &mount_point.0));
+    // A child that another test has just made holds this process's files open until it is a program of its own.
+    let late = Instant::now() + Duration::from_secs(30);
+    while !mount(&["-o", "remount,ro"], &mount_point.0) {
+        assert!(Instant::now() < late, "cannot make it read only");
+        std::thread::sleep(Duration::from_millis(100));
+    }
     let end = scene.finish(&[]);
     let named = end.stderr.contains("permission") && end.stderr.contains(mount_point.0.to_str().unwrap());
     assert!(end.code() == Some(1) && named, "{}: {}", end.status, end.stderr);
