@@ -25,6 +25,7 @@
 
 mod links;
 mod people;
+mod texts;
 mod timeline;
 mod union;
 

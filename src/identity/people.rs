@@ -10,9 +10,13 @@
 //!
 //! Deliberately not here: where links come from (`store/`), moving rows (`engine/scan/`).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 
-use super::links::{Alias, Links, MOST_LINKS, Match};
+use foldhash::fast::RandomState;
+
+use super::links::{Alias, Device, Links, MOST_LINKS, Match};
+use super::texts::Texts;
 use super::timeline::{Span, spans};
 use super::union::Union;
 
@@ -84,15 +88,18 @@ impl Stretch {
     }
 }
 
+/// An id and its stretches: until when it is whose.
+type Entry<'a> = (&'a str, Vec<(i64, &'a str)>);
+
 /// Who is who. Empty for a store in which nobody is linked.
 #[derive(Debug, Default)]
 pub struct People {
     /// Ascending.
-    ids: Vec<Box<str>>,
+    ids: Texts,
     /// By id: its owners end here in `owners`.
     ends: Vec<u32>,
     owners: Vec<Owner>,
-    names: Vec<Box<str>>,
+    names: Texts,
     /// Whether some person has rows under an id with an entry and under one without.
     joins: bool,
     /// What it follows from.
@@ -107,36 +114,37 @@ impl People {
         let matches = open_matches(&links, &devices);
         let union = Union::new(&links.aliases, &matches);
         let said: HashSet<&str> = links.aliases.iter().map(|alias| alias.distinct_id.as_str()).collect();
-        // By id: its stretches.
-        let mut entries: BTreeMap<&str, Vec<(i64, &str)>> = BTreeMap::new();
-        let owned: HashMap<&str, &Owned<'_>> =
-            devices.iter().filter(|device| !said.contains(&*device.id)).map(|device| (&*device.id, device)).collect();
-        for id in union.ids().filter(|id| union.person(id) != *id) {
-            // Who joined a device goes where the device goes.
-            let stretches = match owned.get(union.person(id)) {
-                Some(device) => stretches(device, &union),
-                None => vec![(i64::MAX, union.person(id))],
-            };
-            entries.insert(id, stretches);
+        // Stretches by id; where one comes twice, the later entry counts.
+        let mut entries: Vec<Entry<'_>> = Vec::with_capacity(devices.len());
+        if !union.is_empty() {
+            let owned: HashMap<&str, &Owned<'_>> = devices.iter().map(|device| (&*device.id, device)).collect();
+            for id in union.ids().filter(|id| union.person(id) != *id) {
+                // Who joined a device goes where the device goes.
+                let device = owned.get(union.person(id)).filter(|device| !said.contains(&*device.id));
+                let whole = || vec![(i64::MAX, union.person(id))];
+                entries.push((id, device.map_or_else(whole, |device| stretches(device, &union))));
+            }
         }
         // What somebody said of a device goes before what was seen on it.
         for device in devices.iter().filter(|device| !said.contains(device.id.as_str())) {
-            entries.insert(&device.id, stretches(device, &union));
+            entries.push((&device.id, stretches(device, &union)));
         }
+        entries.sort_by_key(|entry| entry.0);
         let people = Self::packed(&entries);
-        drop((entries, owned));
-        Self { links, joins: !people.ids.is_empty(), ..people }
+        drop(entries);
+        Self { links, joins: people.ids.len() > 0, ..people }
     }
 
-    fn packed(entries: &BTreeMap<&str, Vec<(i64, &str)>>) -> Self {
+    fn packed(entries: &[Entry<'_>]) -> Self {
         let mut people = Self::default();
-        let mut numbers: HashMap<&str, u32> = HashMap::new();
-        for (id, stretches) in entries {
-            people.ids.push((*id).into());
+        let mut numbers: HashMap<&str, u32, RandomState> = HashMap::default();
+        for of_id in entries.chunk_by(|a, b| a.0 == b.0) {
+            let Some((id, stretches)) = of_id.last() else { continue };
+            people.ids.push(id);
             for &(to, person) in stretches {
                 let next = count(people.names.len());
                 let person = *numbers.entry(person).or_insert_with(|| {
-                    people.names.push(person.into());
+                    people.names.push(person);
                     next
                 });
                 people.owners.push(Owner { to, person });
@@ -158,21 +166,21 @@ impl People {
         }
         let (ids, ends) = (std::mem::take(&mut self.ids), std::mem::take(&mut self.ends));
         let owners = std::mem::take(&mut self.owners);
-        let numbers: HashMap<Box<str>, u32> = self.names.iter().cloned().zip(0..).collect();
-        let mut all: Vec<(Box<str>, Vec<Owner>)> = Vec::with_capacity(ids.len() + alone.len());
+        let numbers: HashMap<String, u32> = self.names.iter().map(str::to_owned).zip(0..).collect();
+        let mut all: Vec<(&str, Vec<Owner>)> = Vec::with_capacity(ids.len() + alone.len());
         let mut from = 0;
-        for (id, end) in ids.into_iter().zip(ends) {
+        for (id, end) in ids.iter().zip(ends) {
             all.push((id, owners[from..end as usize].to_vec()));
             from = end as usize;
         }
-        for id in alone {
-            let person = numbers.get(id.as_str()).copied().unwrap_or_else(|| {
-                self.names.push(id.as_str().into());
+        for id in &alone {
+            let person = numbers.get(id).copied().unwrap_or_else(|| {
+                self.names.push(id);
                 count(self.names.len() - 1)
             });
-            all.push((id.into(), vec![Owner { to: i64::MAX, person }]));
+            all.push((id, vec![Owner { to: i64::MAX, person }]));
         }
-        all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        all.sort_unstable_by_key(|entry| entry.0);
         for (id, owners) in all {
             self.ids.push(id);
             self.owners.extend(owners);
@@ -198,7 +206,7 @@ impl People {
     /// Whether every id is its own person, alone.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.ids.len() == 0
     }
 
     /// The rows of the table `identities`, by id.
@@ -221,27 +229,23 @@ impl People {
     /// The name of a person by its number.
     #[must_use]
     pub fn name(&self, person: u32) -> &str {
-        self.names.get(person as usize).map_or("", |name| name)
+        self.names.get(person as usize).unwrap_or_default()
     }
 
-    /// The place of the first entry that is not before `id`, looked for from the entry `from` on: what is asked for in
-    /// ascending order costs a step each.
+    /// The owners of an id as [`People::owners`] has them, looked for from `place` on, where the next id can go on: what
+    /// is asked for in ascending order costs a step each.
     #[must_use]
-    pub fn seek(&self, id: &[u8], from: usize) -> usize {
-        let mut low = from;
-        let mut step = 1;
-        while self.ids.get(low + step - 1).is_some_and(|it| it.as_bytes() < id) {
-            low += step;
-            step *= 2;
+    #[inline]
+    pub fn next_owners(&self, id: &[u8], place: &mut usize) -> Option<&[Owner]> {
+        *place = self.ids.seek(id, *place);
+        self.at(*place, id)
+    }
+
+    #[inline]
+    fn at(&self, place: usize, id: &[u8]) -> Option<&[Owner]> {
+        if !self.ids.is(place, id) {
+            return None;
         }
-        let high = (low + step).min(self.ids.len());
-        low + self.ids[low.min(high)..high].partition_point(|it| it.as_bytes() < id)
-    }
-
-    /// The owners of the id at a place; `None` where another id stands there.
-    #[must_use]
-    pub fn at(&self, place: usize, id: &[u8]) -> Option<&[Owner]> {
-        self.ids.get(place).filter(|it| it.as_bytes() == id)?;
         let from = if place == 0 { 0 } else { self.ends[place - 1] };
         Some(&self.owners[from as usize..self.ends[place] as usize])
     }
@@ -249,8 +253,7 @@ impl People {
     /// The owners of an id, ascending in time; `None`: it is its own person.
     #[must_use]
     pub fn owners(&self, id: &[u8]) -> Option<&[Owner]> {
-        let place = self.ids.partition_point(|it| it.as_bytes() < id);
-        self.at(place, id)
+        self.at(self.ids.seek(id, 0), id)
     }
 
     /// The person of an id at a time, µs.
@@ -264,7 +267,7 @@ impl People {
     pub fn ids_of(&self, persons: &[String]) -> Vec<String> {
         let wanted: HashSet<&str> = persons.iter().map(String::as_str).collect();
         let numbers: HashSet<u32> =
-            (0..).zip(&self.names).filter(|(_, name)| wanted.contains(&***name)).map(|(number, _)| number).collect();
+            (0..).zip(self.names.iter()).filter(|(_, name)| wanted.contains(name)).map(|(number, _)| number).collect();
         let mut ids: Vec<String> =
             persons.iter().filter(|person| self.owners(person.as_bytes()).is_none()).cloned().collect();
         let mut from = 0;
@@ -281,7 +284,7 @@ impl People {
     #[must_use]
     pub fn redirected(&self, persons: Option<&[String]>) -> Vec<String> {
         match persons {
-            None => self.ids.iter().map(ToString::to_string).collect(),
+            None => self.ids.iter().map(str::to_owned).collect(),
             Some(persons) => {
                 self.ids_of(persons).into_iter().filter(|id| self.owners(id.as_bytes()).is_some()).collect()
             }
@@ -310,8 +313,7 @@ impl People {
     /// Bytes held.
     #[must_use]
     pub fn size(&self) -> usize {
-        let text = |texts: &[Box<str>]| texts.iter().map(|text| text.len() + 16).sum::<usize>();
-        text(&self.ids) + text(&self.names) + self.owners.len() * 16 + self.ends.len() * 4
+        self.ids.size() + self.names.size() + self.owners.len() * 16 + self.ends.len() * 4
     }
 }
 
@@ -337,7 +339,6 @@ impl Owned<'_> {
 
 /// The devices with their owners, without the links of ids that have too many; and those ids.
 fn owned_devices(links: &Links) -> (Vec<Owned<'_>>, Vec<Identity>) {
-    let mut devices_of: HashMap<&str, usize> = HashMap::with_capacity(links.devices.len());
     let mut stopped = Vec::new();
     let mut stop = |distinct_id: &str, linked: usize, what: &str| {
         let evidence = format!("linked to {linked} {what}, at most {MOST_LINKS} are believed");
@@ -354,36 +355,60 @@ fn owned_devices(links: &Links) -> (Vec<Owned<'_>>, Vec<Identity>) {
             since: None,
         });
     };
-    let mut users: HashSet<&str> = HashSet::new();
-    let mut kept = Vec::new();
+    let mut kept = Vec::with_capacity(links.devices.len());
     for device in &links.devices {
-        users.clear();
-        users.extend(device.runs.iter().filter(|run| !run.out).map(|run| run.user.as_str()));
-        for &user in &users {
-            *devices_of.entry(user).or_default() += 1;
-        }
-        if users.len() > MOST_LINKS {
-            stop(&format!("anon:{}", device.id), users.len(), "users");
+        let users = if device.runs.len() > MOST_LINKS { users(device).len() } else { 0 };
+        if users > MOST_LINKS {
+            stop(&format!("anon:{}", device.id), users, "users");
         } else {
             kept.push(device);
         }
     }
-    for (user, devices) in devices_of.iter().filter(|(_, devices)| **devices > MOST_LINKS) {
+    let busy = busy_users(&links.devices);
+    for (user, devices) in &busy {
         stop(user, *devices, "devices");
     }
-    let links_on = |user: &str| devices_of.get(user).is_none_or(|&devices| devices <= MOST_LINKS);
-    let owned = |device: &&'_ super::links::Device| !device.runs.is_empty();
+    let links_on = |user: &str| !busy.contains_key(user);
+    let owned = |device: &&'_ Device| !device.runs.is_empty();
     let devices = kept.into_iter().filter(owned).filter_map(|device| {
         let spans = spans(device.runs.iter().filter(|run| run.out || links_on(&run.user)));
-        (!spans.is_empty()).then(|| Owned { id: format!("anon:{}", device.id), spans })
+        (!spans.is_empty()).then(|| Owned { id: ["anon:", &device.id].concat(), spans })
     });
     let devices = devices.collect();
     (devices, stopped)
 }
 
+/// Who was seen on a device, each once.
+fn users(device: &Device) -> Vec<&str> {
+    let mut users: Vec<&str> = device.runs.iter().filter(|run| !run.out).map(|run| run.user.as_str()).collect();
+    users.sort_unstable();
+    users.dedup();
+    users
+}
+
+/// The users with too many devices, and how many. Counted exactly only where a coarse count leaves it open: hardly
+/// anybody has so many.
+fn busy_users(devices: &[Device]) -> HashMap<&str, usize> {
+    let hasher = RandomState::default();
+    let mut coarse = vec![0_u32; (devices.len() * 2).next_power_of_two()];
+    let mask = coarse.len() - 1;
+    let place = |user: &str| usize::try_from(hasher.hash_one(user) & mask as u64).unwrap_or(0);
+    let runs = devices.iter().flat_map(|device| &device.runs).filter(|run| !run.out);
+    runs.for_each(|run| coarse[place(&run.user)] += 1);
+    let most = u32::try_from(MOST_LINKS).unwrap_or(u32::MAX);
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    if coarse.iter().any(|count| *count > most) {
+        for user in devices.iter().flat_map(users).filter(|user| coarse[place(user)] > most) {
+            *counts.entry(user).or_default() += 1;
+        }
+    }
+    counts.retain(|_, devices| *devices > MOST_LINKS);
+    counts
+}
+
 /// The stretches of a device: its users' persons, and itself where it is nobody's.
 fn stretches<'a>(device: &'a Owned<'a>, union: &Union<'a>) -> Vec<(i64, &'a str)> {
-    let mut stretches = Vec::new();
+    let mut stretches = Vec::with_capacity(device.spans.len());
     let mut from = i64::MIN;
     for span in &device.spans {
         if span.from > from {

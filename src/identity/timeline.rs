@@ -65,7 +65,8 @@ pub struct Span<'a> {
 /// The spans of a device, ascending; what lies in none stays anonymous.
 #[must_use]
 pub fn spans<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Vec<Span<'a>> {
-    let mut spans: Vec<Span<'a>> = Vec::new();
+    // Nearly every device has one user.
+    let mut spans: Vec<Span<'a>> = Vec::with_capacity(1);
     let mut from = i64::MIN;
     let mut open: Option<Span<'a>> = None;
     for run in runs {

@@ -18,6 +18,7 @@ use super::part::{Opened, complete, damaged, read_schema};
 use super::persons::PersonColumn;
 use super::plan::{Code, ScanPlan, bind, columns_of};
 use super::range::{IdRange, needed};
+use super::ties::{Stretch, Ties};
 
 /// Rows of a batch where very many parts are merged.
 const LEAST_ROWS: usize = 1_024;
@@ -33,10 +34,14 @@ pub(super) struct Batches {
     rows: usize,
     groups: std::vec::IntoIter<(usize, Option<RowSelection>)>,
     reader: Option<ParquetRecordBatchReader>,
+    /// The rows that the last batch came from, where somebody may ask what orders them.
+    stretch: Option<Stretch>,
     /// The columns of a batch.
     pub columns: Vec<Column>,
     schema: SchemaRef,
     steps_only: bool,
+    /// Whether somebody may ask what orders rows.
+    mixes: bool,
     filter: Option<Arc<dyn PhysicalExpr>>,
     /// Makes the person's column, which stands behind the others, where a condition asks for it.
     persons: Option<PersonColumn>,
@@ -59,6 +64,8 @@ impl Batches {
             rows: (limits::BATCH_ROWS * limits::OPEN_PARTS / merged).max(LEAST_ROWS),
             groups: needed(part, range, plan.ids.as_deref()).into_iter(),
             reader: None,
+            stretch: None,
+            mixes: plan.mixes(),
             steps_only,
             filter: plan.filter.as_ref().map(|expr| bind(expr, &columns, asks_for_person)).transpose()?,
             persons: person.map(PersonColumn::new),
@@ -76,7 +83,16 @@ impl Batches {
                     let batch = batch.map_err(|error| damaged(&self.part.file.path, &error))?;
                     let batch = complete(&batch, &self.schema)?;
                     let batch = self.with_persons(batch)?;
-                    return self.filtered(batch).map(Some);
+                    let kept = self.kept(&batch)?;
+                    let rows = batch.num_rows();
+                    let batch = match &kept {
+                        Some(kept) => filter_record_batch(&batch, kept)?,
+                        None => batch,
+                    };
+                    if let Some(stretch) = &mut self.stretch {
+                        (stretch.first, stretch.rows, stretch.kept) = (stretch.first + stretch.rows, rows, kept);
+                    }
+                    return Ok(Some(batch));
                 }
                 self.reader = None;
             }
@@ -84,8 +100,21 @@ impl Batches {
                 self.file = None;
                 return Ok(None);
             };
+            self.stretch = self.mixes.then(|| Stretch {
+                part: self.part.clone(),
+                group,
+                selection: selection.clone().map(Arc::new),
+                first: 0,
+                rows: 0,
+                kept: None,
+            });
             self.reader = Some(self.open_group(group, selection)?);
         }
+    }
+
+    /// What orders the rows of the last batch, where somebody may ask.
+    pub(super) fn ties(&self) -> Option<Arc<Ties>> {
+        self.stretch.clone().map(|stretch| Arc::new(Ties::of(stretch)))
     }
 
     fn with_persons(&mut self, batch: RecordBatch) -> Result<RecordBatch> {
@@ -119,15 +148,16 @@ impl Batches {
         self.part.read_from(file, &self.columns, self.rows, group, selection)
     }
 
-    fn filtered(&self, batch: RecordBatch) -> Result<RecordBatch> {
+    /// Which rows pass the filter; `None`: all.
+    fn kept(&self, batch: &RecordBatch) -> Result<Option<BooleanArray>> {
         let steps = if self.steps_only {
-            self.column(&batch, Column::IsStep).and_then(|column| column.as_boolean_opt()).cloned()
+            self.column(batch, Column::IsStep).and_then(|column| column.as_boolean_opt()).cloned()
         } else {
             None
         };
         let wanted = match &self.filter {
             Some(filter) => {
-                let kept = truth(filter, &batch)?;
+                let kept = truth(filter, batch)?;
                 Some(match steps {
                     Some(steps) => and(&steps, &kept)?,
                     None => kept,
@@ -135,10 +165,7 @@ impl Batches {
             }
             None => steps,
         };
-        match wanted {
-            Some(wanted) if wanted.true_count() < batch.num_rows() => Ok(filter_record_batch(&batch, &wanted)?),
-            _ => Ok(batch),
-        }
+        Ok(wanted.filter(|wanted| wanted.true_count() < batch.num_rows()))
     }
 }
 

@@ -1,11 +1,18 @@
 //! Rows of whole people side by side: what a pass hands to the algorithms.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::{interleave, take};
 use datafusion::common::{Result, internal_err};
 
 use crate::event::Column;
 use crate::journey::Edge;
+
+use super::chunk::Chunk;
+use super::runs::as_u32;
+use super::ties::Ties;
 
 /// Some people with all their rows, in the total order of SEMANTICS §1 (or grouped by source session, see
 /// [`super::ScanPlan::with_sources`]). Columns that were not asked for are empty.
@@ -26,6 +33,8 @@ pub struct Block {
     /// Where each row's Arrow columns are: batch in `batches`, row in it.
     pub(super) places: Vec<(u32, u32)>,
     pub(super) batches: Vec<RecordBatch>,
+    /// What orders the rows of chunks, where somebody may ask.
+    pub(super) ties: Vec<Arc<Ties>>,
     pub(super) serial: u64,
     /// Whether rows stay reachable as Arrow rows.
     pub(super) keeps_rows: bool,
@@ -35,7 +44,7 @@ pub struct Block {
 #[derive(Debug, Clone)]
 pub struct Person<'a> {
     pub id: &'a str,
-    pub rows: std::ops::Range<usize>,
+    pub rows: Range<usize>,
 }
 
 impl Block {
@@ -167,7 +176,16 @@ impl Block {
         self.edges.clear();
         self.places.clear();
         self.batches.clear();
+        self.ties.clear();
         self.serial += 1;
+    }
+
+    /// The numbers of a chunk whose rows come into the block: its batch's and its ties'.
+    pub(super) fn hold(&mut self, chunk: &Chunk) -> (u32, u32) {
+        let numbers = (as_u32(self.batches.len()), as_u32(self.ties.len()));
+        self.batches.extend(chunk.rows.clone().filter(|_| self.keeps_rows));
+        self.ties.extend(chunk.ties.clone());
+        numbers
     }
 
     /// Keeps these rows, in this order.
@@ -197,6 +215,33 @@ impl Block {
         }
         permute(&mut self.places, base, order);
     }
+
+    /// Lays stretches of the rows from `base` on behind each other; together they are all of them.
+    pub(super) fn lay(&mut self, base: usize, stretches: &[Range<usize>]) {
+        lay(&mut self.ts, base, stretches);
+        lay(&mut self.labels, base, stretches);
+        lay(&mut self.pages, base, stretches);
+        lay(&mut self.events, base, stretches);
+        lay(&mut self.sources, base, stretches);
+        lay(&mut self.marks, base, stretches);
+        if self.edges.len() > base {
+            self.edges.resize(self.ts.len(), Edge::FREE);
+            lay(&mut self.edges, base, stretches);
+        }
+        lay(&mut self.places, base, stretches);
+    }
+}
+
+fn lay<T: Copy>(values: &mut [T], base: usize, stretches: &[Range<usize>]) {
+    // A column that was not asked for.
+    if values.len() <= base {
+        return;
+    }
+    let mut laid: Vec<T> = Vec::with_capacity(values.len() - base);
+    for rows in stretches {
+        laid.extend_from_slice(&values[base + rows.start..base + rows.end]);
+    }
+    values[base..].copy_from_slice(&laid);
 }
 
 fn keep<T: Copy>(values: &mut Vec<T>, rows: &[u32]) {

@@ -1,11 +1,14 @@
 //! A batch of one part as dense code columns, cut into runs of one `distinct_id`.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::buffer::ScalarBuffer;
 
 use crate::journey::Edge;
+
+use super::ties::Ties;
 
 /// A batch of one part after the filter. A run is a stretch of rows of one `distinct_id`; every per-row column is as
 /// long as `ts` or empty if not asked for.
@@ -26,6 +29,8 @@ pub(super) struct Chunk {
     pub marks: Vec<u64>,
     pub edges: Vec<Edge>,
     pub rows: Option<RecordBatch>,
+    /// What orders the rows, where somebody may ask.
+    pub ties: Option<Arc<Ties>>,
 }
 
 impl Chunk {
@@ -64,7 +69,7 @@ impl Chunk {
         from..to
     }
 
-    /// Empties every column but `ts` and `rows`, which are replaced as a whole.
+    /// Empties every column but `ts`, `rows` and `ties`, which are replaced as a whole.
     pub(super) fn clear(&mut self) {
         self.ids.clear();
         self.id_ends.clear();
@@ -103,6 +108,7 @@ impl Chunk {
             + self.runs.capacity() * 32
             + self.ts.len() * 8
             + rows
+            + self.ties.as_ref().map_or(0, |ties| ties.size())
             + (self.labels.capacity() + self.pages.capacity() + self.events.capacity()) * 4
             + (self.sources.capacity() + self.marks.capacity()) * 8
             + self.edges.capacity()

@@ -20,6 +20,7 @@ use super::names::{NONE, Names, Remap};
 use super::part::{Opened, damaged};
 use super::plan::{Code, Codes, Redirected, ScanPlan, bind};
 use super::range::IdRange;
+use super::runs::Held;
 use super::source_hashes::SourceHashes;
 
 /// Stands at one run of one part, over one range of ids.
@@ -49,8 +50,8 @@ pub(super) struct Cursor {
     /// Where the order check stands.
     last_id: Vec<u8>,
     last_ts: i64,
-    /// Number of the chunk's rows in the block that is being filled, and that block's serial.
-    pub held: Option<(u64, u32)>,
+    /// The chunk's numbers in the block that is being filled.
+    pub held: Held,
 }
 
 impl Cursor {
@@ -227,6 +228,7 @@ impl Cursor {
         }
         self.cut_runs(batches, &mut chunk, ids)?;
         chunk.rows = self.keeps_rows.then_some(batch);
+        chunk.ties = batches.ties();
         self.chunk = chunk;
         Ok(())
     }
@@ -261,11 +263,10 @@ impl Cursor {
     }
 
     fn wanted(&mut self, id: &[u8]) -> bool {
-        if let Some(people) = &self.people {
-            self.place = people.seek(id, self.place);
-            if people.at(self.place, id).is_some() != (self.redirected == Redirected::Only) {
-                return false;
-            }
+        if let Some(people) = &self.people
+            && people.next_owners(id, &mut self.place).is_some() != (self.redirected == Redirected::Only)
+        {
+            return false;
         }
         self.ids.as_ref().is_none_or(|ids| ids.binary_search_by(|it| it.as_bytes().cmp(id)).is_ok())
     }

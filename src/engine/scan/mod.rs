@@ -42,6 +42,7 @@ mod range;
 mod rows;
 mod runs;
 mod source_hashes;
+mod ties;
 
 pub use batches::truth;
 pub use block::{Block, Person};

@@ -9,7 +9,6 @@
 //! Invariants: a row comes from a part's own cursor or from here, never from both; a person whose ids are all redirected
 //! appears all the same; what is kept of a row is what the pass asked for and what orders it.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,7 +17,6 @@ use arrow::compute::interleave;
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::Result;
 
-use crate::event::Column;
 use crate::identity::{People, owner};
 use crate::journey::Edge;
 use crate::limits;
@@ -32,7 +30,8 @@ use super::overlay::{Edges, OfRows};
 use super::part::Opened;
 use super::plan::{Redirected, ScanPlan};
 use super::range::IdRange;
-use super::runs::{TieKey, append_run, as_u32};
+use super::runs::{append_run, as_u32};
+use super::ties::{TieKey, Ties};
 
 /// All moved rows of a pass.
 #[derive(Debug, Default)]
@@ -50,6 +49,9 @@ pub(super) struct Sorted {
     /// Name and rows, ascending by name.
     persons: Vec<(String, Range<usize>)>,
     block: Block,
+    /// What orders the rows: by row, in which of `ties`, and at which row there.
+    places: Vec<(u32, u32)>,
+    ties: Arc<[Arc<Ties>]>,
 }
 
 impl Moved {
@@ -84,11 +86,18 @@ impl Moved {
         for (name, its) in persons {
             chunk.push_run(name.as_bytes(), its.start - rows.start..its.end - rows.start, 0);
         }
-        let mut codes: HashMap<u32, u32> = HashMap::new();
+        // By code of the moved rows; `NONE` stands for itself and for what was not met yet.
+        let mut codes: Vec<u32> = Vec::new();
         let mut translated = |from: &[u32]| -> Vec<u32> {
-            let code = |&code: &u32| match code {
-                NONE => NONE,
-                code => *codes.entry(code).or_insert_with(|| names.code(self.names.text(code))),
+            let code = |&code: &u32| {
+                let at = code as usize;
+                if at >= codes.len() {
+                    codes.resize(at + 1, NONE);
+                }
+                if codes[at] == NONE && code != NONE {
+                    codes[at] = names.code(self.names.text(code));
+                }
+                codes[at]
             };
             from.get(rows.clone()).unwrap_or_default().iter().map(code).collect()
         };
@@ -101,6 +110,8 @@ impl Moved {
         chunk.marks = block.marks.get(rows.clone()).unwrap_or_default().to_vec();
         chunk.edges = block.edges.get(rows.clone()).unwrap_or_default().to_vec();
         chunk.rows = block.batches.first().map(|batch| batch.slice(rows.start, rows.len()));
+        let ties = Ties::Elsewhere(Arc::clone(&sorted.ties), sorted.places[rows].to_vec());
+        chunk.ties = Some(Arc::new(ties));
         chunk
     }
 
@@ -117,59 +128,73 @@ impl Sorted {
         names: &mut Names,
         labels: &mut Labels,
     ) -> Result<Self> {
-        let mut block = Block { keeps_rows: true, ..Block::default() };
+        let mut block = Block { keeps_rows: plan.keeps_rows(), ..Block::default() };
+        let mut places: Vec<(u32, u32)> = Vec::new();
         let mut persons: Vec<u32> = Vec::new();
         for part in parts {
             let mut cursor = Cursor::new(part, plan, &IdRange::default(), 0)?;
             let mut packed = (block.ts.len(), block.batches.len());
+            let mut place = 0;
             let mut more = cursor.first(names, labels)?;
             while more {
-                append_run(&mut block, &mut cursor, None);
-                let owners = people.owners(cursor.id()).unwrap_or_default();
+                let run = append_run(&mut block, &mut cursor);
+                places.extend((as_u32(run.row)..).take(block.ts.len() - run.from).map(|row| (run.ties, row)));
+                let owners = people.next_owners(cursor.id(), &mut place).unwrap_or_default();
                 let from = persons.len();
                 persons.extend(block.ts[from..].iter().map(|&ts| owner(owners, ts).unwrap_or_default()));
                 more = cursor.advance(names, labels)?;
-                if !more || block.ts.len() - packed.0 >= limits::BATCH_ROWS {
+                if block.keeps_rows && (!more || block.ts.len() - packed.0 >= limits::BATCH_ROWS) {
                     packed = pack(&mut block, packed, plan)?;
                 }
             }
         }
-        Self::arrange(block, &persons, plan, people)
+        let ties = std::mem::take(&mut block.ties).into();
+        Self { persons: Vec::new(), block, places, ties }.arrange(&persons, plan, people)
     }
 
-    fn arrange(mut block: Block, persons: &[u32], plan: &ScanPlan, people: &People) -> Result<Self> {
+    /// Brings the rows, whose persons these are, into their order.
+    fn arrange(mut self, persons: &[u32], plan: &ScanPlan, people: &People) -> Result<Self> {
         let ranks = Ranks::new(persons, plan, people);
         let mut order = ranks.rows(persons);
-        let mut ranges = Vec::with_capacity(ranks.names.len());
+        let ts = |row: u32| self.block.ts[row as usize];
         let mut from = 0;
-        while from < order.len() {
-            let person = persons[order[from] as usize];
-            let len = order[from..].iter().take_while(|&&row| persons[row as usize] == person).count();
-            let tie = |row: u32| TieKey::of(&block.batches, block.places[row as usize]);
-            order[from..from + len]
-                .sort_by(|&a, &b| block.ts[a as usize].cmp(&block.ts[b as usize]).then_with(|| tie(a).cmp(&tie(b))));
-            ranges.push((people.name(person).to_owned(), from..from + len));
-            from += len;
+        for of_person in order.chunk_by_mut(|&a, &b| persons[a as usize] == persons[b as usize]) {
+            of_person.sort_by_key(|&row| ts(row));
+            for equal in of_person.chunk_by_mut(|&a, &b| ts(a) == ts(b)).filter(|equal| equal.len() > 1) {
+                let mut keys =
+                    equal.iter().map(|&row| Ok((self.tie(row as usize)?, row))).collect::<Result<Vec<_>>>()?;
+                keys.sort();
+                equal.iter_mut().zip(keys).for_each(|(row, key)| *row = key.1);
+            }
+            let person = people.name(persons[of_person[0] as usize]).to_owned();
+            self.persons.push((person, from..from + of_person.len()));
+            from += of_person.len();
         }
-        let places: Vec<_> = order.iter().map(|&row| block.places[row as usize]).collect();
-        let batch = if order.is_empty() { None } else { Some(gather(&block.batches, &places, plan)?) };
-        block.pick(&order);
-        block.batches = batch.into_iter().collect();
-        let mut sorted = Self { persons: ranges, block };
+        if plan.keeps_rows() {
+            let places: Vec<_> = order.iter().map(|&row| self.block.places[row as usize]).collect();
+            let batch = if order.is_empty() { None } else { Some(gather(&self.block.batches, &places, plan)?) };
+            self.block.batches = batch.into_iter().collect();
+        }
+        self.places = order.iter().map(|&row| self.places[row as usize]).collect();
+        self.block.pick(&order);
         if let Some(edges) = &plan.edges {
-            sorted.mark(edges, people, plan.session_gap);
+            self.mark(edges, people, plan.session_gap)?;
         }
-        Ok(sorted)
+        Ok(self)
+    }
+
+    /// What orders a row.
+    fn tie(&self, row: usize) -> Result<TieKey<'_>> {
+        let (number, row) = self.places[row];
+        self.ties[number as usize].key(row as usize)
     }
 
     /// Lays what is said of the rows beside them.
-    fn mark(&mut self, edges: &Edges, people: &People, gap: i64) {
+    fn mark(&mut self, edges: &Edges, people: &People, gap: i64) -> Result<()> {
         let flagged = edges.flagged_persons(people);
-        let batches = &self.block.batches;
         for (name, rows) in &self.persons {
-            let place = |row: usize| (self.block.ts[row], TieKey::of(batches, (0, as_u32(row))));
-            let places: Vec<_> = rows.clone().map(place).collect();
-            let mut said = edges.of(&places, gap);
+            let place = |row: usize| Ok((self.block.ts[row], self.tie(row)?));
+            let mut said = edges.of(&rows.clone().map(place).collect::<Result<Vec<_>>>()?, gap);
             if flagged.contains(name.as_str()) {
                 for edge in &mut said.edges {
                     *edge = edge.and(Edge::FLAG);
@@ -180,11 +205,13 @@ impl Sorted {
             }
             self.block.edges.extend(said.edges);
         }
+        Ok(())
     }
 
     fn size(&self) -> usize {
         let batches: usize = self.block.batches.iter().map(RecordBatch::get_array_memory_size).sum();
-        self.block.size() + self.persons.capacity() * 64 + batches
+        let ties: usize = self.ties.iter().map(|ties| ties.size()).sum();
+        self.block.size() + self.persons.capacity() * 64 + self.places.capacity() * 8 + batches + ties
     }
 }
 
@@ -274,15 +301,11 @@ fn pack(block: &mut Block, (rows, batches): (usize, usize), plan: &ScanPlan) -> 
     Ok((block.ts.len(), block.batches.len()))
 }
 
-/// The kept columns of these rows, and those that order them, as one batch of their own.
+/// The kept columns of these rows as one batch of their own.
 fn gather(batches: &[RecordBatch], places: &[(u32, u32)], plan: &ScanPlan) -> Result<RecordBatch> {
     let places: Vec<(usize, usize)> = places.iter().map(|&(batch, row)| (batch as usize, row as usize)).collect();
-    let ties = [Column::SourceId, Column::SourceOffset, Column::EventId];
-    let mut columns: Vec<Column> = plan.rows.iter().copied().chain(ties).collect();
-    columns.sort_unstable();
-    columns.dedup();
     let (mut fields, mut arrays) = (Vec::new(), Vec::new());
-    for column in columns {
+    for column in &plan.rows {
         let found: Option<Vec<&dyn Array>> =
             batches.iter().map(|batch| batch.column_by_name(column.name()).map(AsRef::as_ref)).collect();
         let Some(found) = found.filter(|found| !found.is_empty()) else { continue };

@@ -190,14 +190,37 @@ impl Opened {
         group: usize,
         selection: Option<RowSelection>,
     ) -> Result<ParquetRecordBatchReader> {
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(content, self.metadata.clone())
-            .with_row_groups(vec![group])
-            .with_projection(self.projection(columns))
-            .with_batch_size(rows);
-        if let Some(selection) = selection {
-            builder = builder.with_row_selection(selection);
-        }
+        let builder = self.builder(content, columns, group, selection).with_batch_size(rows);
         builder.build().map_err(|error| damaged(&self.file.path, &error))
+    }
+
+    /// So many of the selected rows of a row group, behind so many others, in one batch if possible.
+    pub(super) fn read_rows(
+        &self,
+        content: Content,
+        columns: &[Column],
+        group: usize,
+        selection: Option<RowSelection>,
+        (first, rows): (usize, usize),
+    ) -> Result<ParquetRecordBatchReader> {
+        let builder = self.builder(content, columns, group, selection).with_offset(first).with_limit(rows);
+        builder.with_batch_size(rows).build().map_err(|error| damaged(&self.file.path, &error))
+    }
+
+    fn builder(
+        &self,
+        content: Content,
+        columns: &[Column],
+        group: usize,
+        selection: Option<RowSelection>,
+    ) -> ParquetRecordBatchReaderBuilder<Content> {
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(content, self.metadata.clone())
+            .with_row_groups(vec![group])
+            .with_projection(self.projection(columns));
+        match selection {
+            Some(selection) => builder.with_row_selection(selection),
+            None => builder,
+        }
     }
 
     pub(super) fn row_groups(&self) -> &[RowGroupMetaData] {

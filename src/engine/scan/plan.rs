@@ -245,20 +245,16 @@ impl ScanPlan {
         days.windows(2).any(|pair| pair[0] == pair[1])
     }
 
-    /// Whether rows of parts come together that only the tie columns bring into the total order.
-    pub(super) fn needs_ties(&self) -> bool {
-        let joined = self.people.as_ref().is_some_and(|people| people.joins());
-        joined || self.redirected == Redirected::Only || self.shares_days()
-    }
-
     /// Whether rows of one person may come out of order.
     pub(super) fn mixes(&self) -> bool {
-        self.people.is_some() || self.needs_ties()
+        // Who is read apart lies in order already, but for what later parts add.
+        let moves = |people: &Arc<People>| people.joins() || !self.later.is_empty();
+        self.redirected == Redirected::Only || self.people.as_ref().is_some_and(moves) || self.shares_days()
     }
 
     /// Whether the blocks keep Arrow rows.
     pub(super) fn keeps_rows(&self) -> bool {
-        !self.rows.is_empty() || self.mixes()
+        !self.rows.is_empty()
     }
 
     /// Whether a condition asks for the person.
@@ -283,9 +279,6 @@ impl ScanPlan {
         want(has(Code::Label) || has(Code::Page), Column::Page);
         want(has(Code::Label) || has(Code::Event), Column::Event);
         want(has(Code::Source), Column::SourceSessionId);
-        for column in [Column::SourceId, Column::SourceOffset, Column::EventId] {
-            want(self.needs_ties(), column);
-        }
         for &column in &self.rows {
             want(true, column);
         }

@@ -1,12 +1,10 @@
 //! The merge: runs of one person from every part, in day order, laid side by side.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::common::{Result, exec_err};
 
-use crate::event::Column;
 use crate::journey::Edge;
 use crate::limits;
 use crate::time::Day;
@@ -36,12 +34,24 @@ pub struct PersonRuns {
     block: Block,
     /// The person being gathered: its id is the tail of `block.ids`.
     open: bool,
-    /// Where each part's rows of the open person begin, no day for rows of many; kept only if rows may be out of order.
-    segments: Vec<(usize, Option<Day>)>,
+    /// The open person's rows part by part; kept only if they may be out of order.
+    segments: Vec<Segment>,
     mixes: bool,
     loaded: usize,
     /// Rows of redirected ids in each later part, and where they lie in the block.
     moved_later: Vec<(Chunk, Held)>,
+}
+
+/// Rows of one person that came from one chunk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Segment {
+    /// First row in the block.
+    pub from: usize,
+    /// None for rows of many days.
+    day: Option<Day>,
+    /// Number of the chunk's ties in the block, and the first row in it.
+    pub ties: u32,
+    pub row: usize,
 }
 
 impl PersonRuns {
@@ -110,7 +120,8 @@ impl PersonRuns {
                 }
                 self.open_person(top);
             }
-            append_run(&mut self.block, &mut self.cursors[top], self.mixes.then_some(&mut self.segments));
+            let segment = append_run(&mut self.block, &mut self.cursors[top]);
+            self.segments.extend(self.mixes.then_some(segment));
             if self.cursors[top].advance(&mut self.names, &mut self.labels)? {
                 self.sift_down(0);
             } else {
@@ -205,7 +216,7 @@ impl PersonRuns {
         let base = self.block.row_ends.last().copied().unwrap_or(0);
         self.follow(base)?;
         if self.mixes {
-            self.order_ties(base);
+            self.order_ties(base)?;
         }
         if self.pass.plan.codes.has(Code::Source) {
             let rows = as_u32(self.block.ts.len() - base);
@@ -231,37 +242,52 @@ impl PersonRuns {
             }
             let (block, segments) = (&mut self.block, &mut self.segments);
             self.later.each_run(at, &id, &self.pass.plan, (&mut self.names, &mut self.labels), |cursor| {
-                append_run(block, cursor, self.mixes.then_some(&mut *segments));
+                segments.extend(self.mixes.then_some(append_run(block, cursor)));
             })?;
             if let Some((chunk, held)) = self.moved_later.get_mut(at)
                 && let Some(rows) = chunk.rows_of(&id)
             {
-                self.segments.push((self.block.ts.len(), None));
-                append_rows(&mut self.block, chunk, rows, held);
+                self.segments.push(append_rows(&mut self.block, chunk, rows, held));
             }
         }
         Ok(())
     }
 
-    /// Brings rows of several parts of one day into the total order.
-    fn order_ties(&mut self, base: usize) {
-        let block = &self.block;
-        let mixed = self.segments.windows(2).any(|pair| {
-            let border = pair[1].0;
-            pair[0].1 == pair[1].1 && border > 0 && block.ts[border - 1] >= block.ts[border]
+    /// Brings rows of several parts of one day, and moved rows, into the total order.
+    fn order_ties(&mut self, base: usize) -> Result<()> {
+        let (block, segments) = (&self.block, &self.segments);
+        let mixed = segments.windows(2).any(|pair| {
+            let border = pair[1].from;
+            pair[0].day == pair[1].day && border > 0 && block.ts[border - 1] >= block.ts[border]
         });
-        let moved = self.segments.len() > 1 && self.segments.iter().any(|(_, day)| day.is_none());
+        let moved = segments.len() > 1 && segments.iter().any(|segment| segment.day.is_none());
         if !mixed && !moved {
-            return;
+            return Ok(());
         }
+        let last = segments.last().map_or(base, |segment| segment.from);
+        if let Some(stretches) = merged(&block.ts[base..], last - base) {
+            self.block.lay(base, &stretches);
+            return Ok(());
+        }
+        let ts = |row: u32| block.ts[base + row as usize];
         let mut order: Vec<u32> = (0..as_u32(block.ts.len() - base)).collect();
-        order.sort_by(|&a, &b| {
-            let (a, b) = (base + a as usize, base + b as usize);
-            block.ts[a].cmp(&block.ts[b]).then_with(|| {
-                TieKey::of(&block.batches, block.places[a]).cmp(&TieKey::of(&block.batches, block.places[b]))
-            })
-        });
+        order.sort_by_key(|&row| ts(row));
+        let segment = |row: u32| segments.partition_point(|it| it.from <= base + row as usize) - 1;
+        for equal in order.chunk_by_mut(|&a, &b| ts(a) == ts(b)) {
+            // Rows of one part are in the total order already.
+            if equal.len() > 1 && segment(equal[0]) != segment(equal[equal.len() - 1]) {
+                let key = |&row: &u32| {
+                    let segment = &segments[segment(row)];
+                    let at = segment.row + base + row as usize - segment.from;
+                    Ok((block.ties[segment.ties as usize].key(at)?, row))
+                };
+                let mut keys = equal.iter().map(key).collect::<Result<Vec<_>>>()?;
+                keys.sort();
+                equal.iter_mut().zip(keys).for_each(|(row, key)| *row = key.1);
+            }
+        }
         self.block.reorder(base, &order);
+        Ok(())
     }
 
     /// Lays rows of one source session together, groups in order of their first row.
@@ -287,22 +313,42 @@ impl PersonRuns {
     }
 }
 
-/// Lays the cursor's run behind the rows of the open person.
-pub(super) fn append_run(block: &mut Block, cursor: &mut Cursor, segments: Option<&mut Vec<(usize, Option<Day>)>>) {
-    if let Some(segments) = segments {
-        segments.push((block.ts.len(), cursor.day()));
+/// The stretches of a person's rows that bring those from `last` on into their places among the others. `None` where
+/// times do not tell: some are equal, or the others do not rise.
+fn merged(ts: &[i64], last: usize) -> Option<Vec<Range<usize>>> {
+    let mut stretches = Vec::new();
+    let (mut here, mut there) = (0..last, last..ts.len());
+    if !ts[here.clone()].is_sorted() {
+        return None;
     }
-    let rows = cursor.rows();
-    append_rows(block, &cursor.chunk, rows, &mut cursor.held);
+    while let (false, Some(&next)) = (here.is_empty(), ts[there.clone()].first()) {
+        let to = here.start + ts[here.clone()].partition_point(|ts| *ts < next);
+        if ts[here.clone()].get(to - here.start) == Some(&next) {
+            return None;
+        }
+        stretches.push(here.start..to);
+        here.start = to;
+        (here, there) = (there, here);
+    }
+    stretches.extend([here, there]);
+    Some(stretches)
 }
 
-/// Number of a chunk's rows in the block that is being filled, and that block's serial.
-type Held = Option<(u64, u32)>;
+/// Lays the cursor's run behind the rows of the open person.
+pub(super) fn append_run(block: &mut Block, cursor: &mut Cursor) -> Segment {
+    let (day, rows) = (cursor.day(), cursor.rows());
+    Segment { day, ..append_rows(block, &cursor.chunk, rows, &mut cursor.held) }
+}
 
-fn append_rows(block: &mut Block, chunk: &Chunk, rows: std::ops::Range<usize>, held: &mut Held) {
+/// Numbers of a chunk's batch and ties in the block that is being filled, and that block's serial.
+pub(super) type Held = Option<(u64, (u32, u32))>;
+
+/// Lays rows of a chunk of many days behind those of the open person.
+fn append_rows(block: &mut Block, chunk: &Chunk, rows: Range<usize>, held: &mut Held) -> Segment {
+    let from = block.ts.len();
     if !chunk.edges.is_empty() {
         // Only few people have any.
-        block.edges.resize(block.ts.len(), Edge::FREE);
+        block.edges.resize(from, Edge::FREE);
         append(&mut block.edges, &chunk.edges, &rows);
     }
     block.ts.extend_from_slice(&chunk.ts[rows.clone()]);
@@ -311,52 +357,19 @@ fn append_rows(block: &mut Block, chunk: &Chunk, rows: std::ops::Range<usize>, h
     append(&mut block.events, &chunk.events, &rows);
     append(&mut block.sources, &chunk.sources, &rows);
     append(&mut block.marks, &chunk.marks, &rows);
-    if let Some(kept) = chunk.rows.as_ref().filter(|_| block.keeps_rows) {
-        let number = match *held {
-            Some((serial, number)) if serial == block.serial => number,
-            _ => {
-                block.batches.push(kept.clone());
-                as_u32(block.batches.len() - 1)
-            }
-        };
-        *held = Some((block.serial, number));
+    let (number, ties) = match *held {
+        Some((serial, numbers)) if serial == block.serial => numbers,
+        _ => block.hold(chunk),
+    };
+    *held = Some((block.serial, (number, ties)));
+    let row = rows.start;
+    if block.keeps_rows {
         block.places.extend(rows.map(|row| (number, as_u32(row))));
     }
+    Segment { from, day: None, ties, row }
 }
 
-/// What orders events of one person at one time: source, place in it, event id.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct TieKey<'a> {
-    pub source: &'a str,
-    pub offset: i64,
-    pub event: &'a str,
-}
-
-impl<'a> TieKey<'a> {
-    pub(super) fn of(batches: &'a [RecordBatch], (batch, row): (u32, u32)) -> Self {
-        let (batch, row) = (&batches[batch as usize], row as usize);
-        let source = batch
-            .column_by_name(Column::SourceId.name())
-            .and_then(|column| column.as_dictionary_opt::<Int32Type>())
-            .and_then(|column| Some(column.values().as_string_opt::<i32>()?.value(column.key(row)?)));
-        let offset = batch
-            .column_by_name(Column::SourceOffset.name())
-            .and_then(|column| column.as_primitive_opt::<Int64Type>())
-            .map(|column| column.value(row));
-        let event = batch
-            .column_by_name(Column::EventId.name())
-            .and_then(|column| column.as_string_view_opt())
-            .filter(|column| column.is_valid(row))
-            .map(|column| column.value(row));
-        Self {
-            source: source.unwrap_or_default(),
-            offset: offset.unwrap_or_default(),
-            event: event.unwrap_or_default(),
-        }
-    }
-}
-
-fn append<T: Copy>(to: &mut Vec<T>, from: &[T], rows: &std::ops::Range<usize>) {
+fn append<T: Copy>(to: &mut Vec<T>, from: &[T], rows: &Range<usize>) {
     if !from.is_empty() {
         to.extend_from_slice(&from[rows.clone()]);
     }
@@ -369,10 +382,57 @@ pub(super) fn as_u32(number: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use datafusion::logical_expr::Operator;
+    use datafusion::physical_expr::expressions::{Column, binary, lit};
+
+    use super::merged;
     use crate::engine::functions::fixture::{Events, Hit};
-    use crate::engine::scan::ScanPlan;
-    use crate::limits::MERGED_PARTS;
+    use crate::engine::scan::{ScanPlan, read_schema};
+    use crate::event;
+    use crate::identity::{Device, Links, People, Run};
+    use crate::limits::{BATCH_ROWS, MERGED_PARTS};
     use crate::time::{DAY, HOUR};
+
+    #[test]
+    fn what_comes_late_finds_its_places_unless_times_are_equal() {
+        let stretches = |ts: &[i64], last| merged(ts, last).map(|all| all.into_iter().flatten().collect::<Vec<_>>());
+        assert_eq!(stretches(&[1, 3, 5, 7, 2, 6, 9], 4), Some(vec![0, 4, 1, 2, 5, 3, 6]));
+        assert_eq!(stretches(&[4, 5, 1, 2], 2), Some(vec![2, 3, 0, 1]));
+        assert_eq!(stretches(&[1, 2, 3, 4], 2), Some(vec![0, 1, 2, 3]));
+        assert_eq!(stretches(&[1, 2], 0), Some(vec![0, 1]));
+        assert_eq!(stretches(&[1, 3, 3], 2), None, "one of two equal times comes from elsewhere");
+        assert_eq!(stretches(&[3, 1, 2], 2), None, "what lies there does not rise");
+    }
+
+    #[test]
+    fn equal_times_of_linked_ids_come_in_the_order_of_the_log_in_every_batch_and_behind_a_filter() {
+        let mut hits: Vec<Hit> = (0..700).map(|at| Hit::page("a", at, "/of-others")).collect();
+        for at in 0..i64::try_from(BATCH_ROWS).unwrap() * 2 {
+            let (id, other) = if at % 3 == 0 { ("anon:d", "u") } else { ("u", "anon:d") };
+            hits.push(Hit::page(id, at, &format!("/{at}/1")));
+            hits.push(Hit::page(id, at, if at % 5 == 0 { "/left-out" } else { "/more" }));
+            hits.push(Hit::page(other, at, &format!("/{at}/2")));
+        }
+        let events = Events::new(&hits);
+        let runs = vec![Run { first: 0, out: false, user: "u".to_owned(), last: DAY }];
+        let links = Links { devices: vec![Device { id: "d".to_owned(), runs }], ..Links::default() };
+        let page = Column::new("page", 0);
+        let schema = read_schema(&[event::Column::Page]);
+        let filter = binary(Arc::new(page), Operator::NotEq, lit("/left-out"), &schema).unwrap();
+        let plan = ScanPlan::new(events.parts()).with_pages().with_filter(Some(filter));
+        let mut runs = plan.with_people(&Arc::new(People::new(links))).open(1).unwrap().runs(0).unwrap();
+        let mut seen: Vec<String> = Vec::new();
+        while runs.next_block().unwrap() {
+            let (block, names) = runs.block_and_names();
+            for person in block.people().filter(|person| person.id == "u") {
+                seen.extend(block.pages()[person.rows].iter().map(|&page| names.text(page).to_owned()));
+            }
+        }
+        let of_u = hits[700..].iter().filter_map(|hit| hit.page.clone()).filter(|page| page != "/left-out");
+        assert!(seen == of_u.collect::<Vec<_>>(), "{:?}", &seen[..9]);
+    }
 
     #[test]
     fn slices_one_after_the_other_give_every_person_once_and_whole() {

@@ -21,7 +21,7 @@ pub enum AliasEdit {
 const TABLES: [&str; 3] = ["jq_devices", "jq_matches", "jq_aliases"];
 
 fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
-    let user: String = row.get(1)?;
+    let user = row.get_ref(1)?.as_str()?.to_owned();
     Ok(Run { first: row.get(2)?, out: user.is_empty(), user, last: row.get(3)? })
 }
 
@@ -87,7 +87,7 @@ impl Catalog {
 fn links(tx: &Transaction<'_>, snapshot: i64) -> rusqlite::Result<Links> {
     let seen = "begin_snapshot <= ?1 AND (end_snapshot IS NULL OR end_snapshot > ?1)";
     let mut links = Links::default();
-    let sql = format!("SELECT device, user, first_ts, last_ts FROM jq_devices WHERE {seen} ORDER BY device, first_ts");
+    let sql = format!("SELECT device, user, first_ts, last_ts FROM jq_devices WHERE {seen}");
     let mut query = tx.prepare_cached(&sql)?;
     let mut rows = query.query([snapshot])?;
     while let Some(row) = rows.next()? {
@@ -98,9 +98,16 @@ fn links(tx: &Transaction<'_>, snapshot: i64) -> rusqlite::Result<Links> {
             _ => links.devices.push(Device { id: device.to_owned(), runs: vec![run] }),
         }
     }
-    for device in &mut links.devices {
-        device.runs.sort_unstable();
-    }
+    // Mostly in order already, as they were written: sorted here they cost less than through the table's index.
+    links.devices.sort_by(|a, b| a.id.cmp(&b.id));
+    links.devices.dedup_by(|next, first| {
+        let same = next.id == first.id;
+        if same {
+            first.runs.append(&mut next.runs);
+        }
+        same
+    });
+    links.devices.iter_mut().for_each(|device| device.runs.sort_unstable());
     let sql = format!("SELECT hash, distinct_id, since FROM jq_matches WHERE {seen} ORDER BY hash, distinct_id");
     let mut query = tx.prepare_cached(&sql)?;
     let one = |row: &Row<'_>| Ok(Match { hash: row.get(0)?, distinct_id: row.get(1)?, since: row.get(2)? });

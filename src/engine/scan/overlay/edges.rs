@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::runs::TieKey;
+use super::super::ties::TieKey;
 use crate::correction::{Anchor, Change};
 use crate::identity::People;
 use crate::journey::Edge;

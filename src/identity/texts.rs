@@ -1,0 +1,119 @@
+//! Many short texts in one stretch of memory.
+
+use std::cmp::Ordering;
+
+/// Texts by number.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    bytes: String,
+    /// Where each ends.
+    ends: Vec<usize>,
+    /// First sixteen bytes of each as one number: most comparisons need no more.
+    keys: Vec<u128>,
+}
+
+/// The first sixteen bytes of a text as a number that orders like them.
+#[inline]
+fn key(text: &[u8]) -> u128 {
+    let Some(first) = text.first_chunk() else {
+        let mut first = [0; 16];
+        first[..text.len()].copy_from_slice(text);
+        return u128::from_be_bytes(first);
+    };
+    u128::from_be_bytes(*first)
+}
+
+impl Texts {
+    pub fn push(&mut self, text: &str) {
+        self.bytes.push_str(text);
+        self.ends.push(self.bytes.len());
+        self.keys.push(key(text.as_bytes()));
+    }
+
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub fn get(&self, at: usize) -> Option<&str> {
+        let end = *self.ends.get(at)?;
+        let from = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.bytes.get(from..end)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.len()).filter_map(|at| self.get(at))
+    }
+
+    /// The place of the first text that is not before `text`, where they ascend and none before `from` is: what is
+    /// asked for in ascending order costs a step each.
+    #[inline]
+    pub fn seek(&self, text: &[u8], from: usize) -> usize {
+        let wanted = key(text);
+        if self.keys.get(from).is_none_or(|&key| key > wanted) {
+            return from;
+        }
+        let is_before = |at: usize| match self.keys.get(at).map(|key| key.cmp(&wanted)) {
+            Some(Ordering::Equal) => self.get(at).is_some_and(|it| it.as_bytes() < text),
+            order => order == Some(Ordering::Less),
+        };
+        let mut low = from;
+        let mut step = 1;
+        while is_before(low + step - 1) {
+            low += step;
+            step *= 2;
+        }
+        let mut high = (low + step - 1).min(self.len()).max(low);
+        while low < high {
+            let middle = low.midpoint(high);
+            if is_before(middle) { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
+    /// Whether this text stands at a place.
+    #[inline]
+    pub fn is(&self, at: usize, text: &[u8]) -> bool {
+        self.keys.get(at) == Some(&key(text)) && self.get(at).is_some_and(|it| it.as_bytes() == text)
+    }
+
+    /// Bytes held.
+    pub fn size(&self) -> usize {
+        self.bytes.capacity() + self.ends.capacity() * size_of::<usize>() + self.keys.capacity() * 16
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeking_from_anywhere_before_finds_the_first_that_is_not_before() {
+        let mut texts = Texts::default();
+        for text in ["", "a", "ab", "b", "b\u{e9}", "c", "longer text than others", "longer text than that"] {
+            texts.push(text);
+        }
+        for wanted in [
+            "",
+            "A",
+            "a",
+            "aa",
+            "ab",
+            "abc",
+            "b",
+            "bz",
+            "b\u{e9}",
+            "c",
+            "d",
+            "longer t",
+            "longer text than others",
+            "longer text than p",
+            "m",
+        ] {
+            let place = texts.iter().position(|it| it >= wanted).unwrap_or(texts.len());
+            for from in 0..=place {
+                assert_eq!(texts.seek(wanted.as_bytes(), from), place, "{wanted} from {from}");
+            }
+        }
+        assert_eq!((texts.get(2), texts.get(8)), (Some("ab"), None));
+    }
+}
