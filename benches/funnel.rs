@@ -1,4 +1,4 @@
-//! Funnels: the algorithm alone, the aggregate on a table in memory, the table function on a store.
+//! Funnels and paths: the algorithm alone, the aggregate on a table in memory, the table function on a store.
 //!
 //! `cargo bench --bench funnel`
 
@@ -153,6 +153,12 @@ fn table_function(criterion: &mut Criterion) {
         ("funnel, sessions", "SELECT step, units FROM funnel('/', '/search', '/cart', unit => 'session')"),
         ("funnel, conditions", "SELECT step, units FROM funnel(page LIKE '/%', page = '/cart' AND status IS NULL)"),
         ("replay", "SELECT * FROM replay('user77')"),
+        ("paths_from", "SELECT path, sessions FROM paths_from('/', 5)"),
+        ("path_ngrams", "SELECT path, sessions FROM path_ngrams(3)"),
+        ("path_match", "SELECT path, sessions FROM path_match('/ -> [^/help]* -> /cart')"),
+        ("path_match, condition", "SELECT count(*) FROM journeys WHERE path_match('/ -> [^/help]* -> /cart', pages)"),
+        ("follows", "SELECT from_step, to_step, sessions FROM follows()"),
+        ("diff_transitions", "SELECT * FROM diff_transitions(duration_s > 60)"),
     ] {
         group.bench_function(name, |bencher| {
             bencher.iter(|| runtime.block_on(async { engine.query(sql).await.unwrap().collect().await.unwrap() }));

@@ -29,3 +29,4 @@ mod readme;
 mod scanners;
 mod sql;
 mod stage;
+mod ways;

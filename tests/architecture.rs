@@ -207,7 +207,16 @@ fn every_view_and_report_has_its_sql_test() {
     let functions =
         functions.chain(["sequence_match", "sequence_count", "sequence_match_events", "sequence_next_node"]);
     let functions = functions.chain(["window_funnel_events", "replay", "retention_cohorts"]);
-    let functions = functions.chain(["sessionize", "window_funnel", "path_agg"]).map(str::to_owned);
+    let functions = functions.chain([
+        "paths_from",
+        "paths_to",
+        "paths_between",
+        "paths_instead",
+        "path_ngrams",
+        "follows",
+        "diff_transitions",
+    ]);
+    let functions = functions.chain(["sessionize", "window_funnel", "path_agg", "path_match"]).map(str::to_owned);
     let untested: Vec<String> =
         views.into_iter().chain(reports).chain(functions).filter(|name| !tested.contains(name)).collect();
     assert!(untested.is_empty(), "without tests/sql/<name>.slt: {}", untested.join(", "));

@@ -142,12 +142,12 @@ pub fn stage(rules: Rules, files: &[&[Hit]]) -> Stage {
     Stage::new(&config, &texts.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-fn hits() -> impl Strategy<Value = Vec<Hit>> {
+pub fn hits() -> impl Strategy<Value = Vec<Hit>> {
     // Few people, labels and minutes: equal times, equal gaps, repeats and midnights are common.
     prop::collection::vec((0u32..400, 0u8..3, 0u8..5, 0u8..4), 1..60)
 }
 
-fn rules() -> impl Strategy<Value = Rules> {
+pub fn rules() -> impl Strategy<Value = Rules> {
     (prop::sample::select(vec![0i64, 1, 30, 90]), any::<bool>(), any::<bool>(), any::<bool>())
         .prop_map(|(gap_minutes, collapse, honour, end_events)| Rules { gap_minutes, collapse, honour, end_events })
 }

@@ -282,7 +282,18 @@ fn no_setting(name: &str) -> String {
 }
 
 /// The table functions, which are planned by name and registered nowhere.
-const TABLE_FUNCTIONS: [&str; 3] = ["funnel", "replay", "retention_cohorts"];
+const TABLE_FUNCTIONS: [&str; 10] = [
+    "diff_transitions",
+    "follows",
+    "funnel",
+    "path_ngrams",
+    "paths_between",
+    "paths_from",
+    "paths_instead",
+    "paths_to",
+    "replay",
+    "retention_cohorts",
+];
 
 /// Everything that can be called.
 fn names(functions: &[String]) -> impl Iterator<Item = &str> {

@@ -19,7 +19,7 @@ macro_rules! queries {
 }
 
 /// The views of the program: name and text.
-pub const VIEWS: &[(&str, &str)] = queries!("views/": "anomalous_sessions", "drop_offs", "dwell", "flows", "identity_candidates", "invariants", "quarantine", "sources", "stats", "top_paths", "transitions");
+pub const VIEWS: &[(&str, &str)] = queries!("views/": "anomalous_sessions", "back_and_forth", "drop_offs", "dwell", "flows", "identity_candidates", "invariants", "loops", "quarantine", "sources", "stats", "step_matrix", "top_paths", "transitions");
 
 /// The reports of the program: name and text.
 pub const REPORTS: &[(&str, &str)] =

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! ts, labels of one person ─► sessionize ─► collapse ─► Walk: sessions and steps as positions
-//!                                                        ├─► dwell, paths
+//!                                                        ├─► dwell, paths, pieces of paths, what follows what
 //!                                                        └─► funnel (its own order over uncollapsed events)
 //! ts, masks of one person ─► sequence: patterns of conditions
+//! labels of one session ─► path_match: patterns of steps
 //! ts, kinds of one person ─► retention: cohorts and the periods they come back in
 //! ```
 //!
@@ -13,9 +14,12 @@
 //! Deliberately not here: Arrow, DataFusion, files (`engine/` has a bridge of the same name for each algorithm).
 
 pub mod collapse;
+pub mod follows;
 mod front;
 pub mod funnel;
 pub mod path;
+pub mod path_match;
+pub mod pieces;
 pub mod retention;
 pub mod sequence;
 pub mod sessionize;

@@ -6,13 +6,18 @@
 //! sequence_match(pattern, ts, c1, …)           aggregate   whether a pattern is met; _count: how often;
 //!                                                         sequence_match_events: when         journey::sequence
 //! sequence_next_node(direction, base, ts, …)   aggregate   the event behind a chain of events
+//! path_match(pattern, path)                   scalar      whether a path meets a pattern      journey::path_match
 //! path_agg(label, ts [, tie] [, 'repeats'])    aggregate   the labels in order, collapsed
 //! sessionize(ts, gap) OVER (…)                 window      the session number, from 1
 //! funnel(step…, option => value…)              table       a row per step                     journey::funnel
+//! paths_from(step, n), paths_to(step, n), paths_between(a, b), paths_instead(a, b, n),
+//! path_ngrams(n), path_match(pattern)          table       pieces of sessions, counted          journey::pieces
+//! follows()                                    table       what comes some time after what     journey::follows
+//! diff_transitions(a, b)                       table       how two segments move differently
 //! replay(user, last => 5)                      table       a person's last sessions, event by event
 //! retention_cohorts(start, return, …)          table       who comes back when                journey::retention
 //! ```
-//! The aggregates and the window function work on any table; the table functions read the store's own events in one pass.
+//! The scalar function, the aggregates and the window function work on any table; the table functions read the store's own events in one pass.
 //!
 //! Invariants: no answer depends on the order in which rows arrive; a row whose time is NULL is no event.
 //!
@@ -20,14 +25,19 @@
 
 mod call;
 mod conditions;
+mod diff_transitions;
+mod figures;
 #[cfg(test)]
 pub(in crate::engine) mod fixture;
+mod follows;
 mod funnel;
 mod grouped;
 mod leaf;
 mod length;
 mod masked;
 mod path_agg;
+mod path_match;
+mod paths;
 mod percentile_cont;
 mod planner;
 mod replay;
@@ -39,6 +49,7 @@ mod sessions;
 mod table;
 #[cfg(test)]
 mod tests;
+mod walked;
 mod window_funnel;
 
 pub use percentile_cont::percentile;
@@ -46,7 +57,7 @@ pub use planner::TableFunctions;
 
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
-use datafusion::logical_expr::{AggregateUDF, DocSection, WindowUDF};
+use datafusion::logical_expr::{AggregateUDF, DocSection, ScalarUDF, WindowUDF};
 
 /// Where the documentation of these functions stands.
 const JOURNEYS: DocSection =
@@ -67,6 +78,7 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     registry.register_udaf(AggregateUDF::new_from_impl(next_node).into())?;
     registry.register_udaf(AggregateUDF::new_from_impl(path_agg::PathAgg::new()).into())?;
     registry.register_udaf(AggregateUDF::new_from_impl(percentile_cont::ExactPercentile::default()).into())?;
+    registry.register_udf(ScalarUDF::new_from_impl(path_match::PathMatch::new()).into())?;
     registry.register_udwf(WindowUDF::new_from_impl(sessionize::Sessionize::new()).into())?;
     Ok(())
 }

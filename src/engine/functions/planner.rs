@@ -8,7 +8,7 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::sql::sqlparser::ast::TableFactor;
 
-use super::{funnel, replay, retention_cohorts};
+use super::{diff_transitions, follows, funnel, paths, replay, retention_cohorts};
 use crate::engine::source::Source;
 
 /// Plans the table functions over one snapshot.
@@ -40,12 +40,18 @@ impl RelationPlanner for TableFunctions {
         let (args, alias) = (args.clone(), alias.clone());
         let source = Arc::clone(&self.source);
         let table = match name.as_str() {
+            "diff_transitions" => diff_transitions::plan(args, source, planner)?,
+            "follows" => follows::plan(args, source)?,
             "replay" => replay::plan(args, source, planner)?,
             "retention_cohorts" => retention_cohorts::plan(args, source, planner)?,
-            name => match funnel::FUNCTIONS.into_iter().find(|known| *known == name) {
-                Some(function) => funnel::plan(function, args, source, planner)?,
-                None => return Ok(RelationPlanning::Original(Box::new(relation))),
-            },
+            name => {
+                let one_of = |all: &[&'static str]| all.iter().copied().find(|known| *known == name);
+                match (one_of(&funnel::FUNCTIONS), one_of(&paths::FUNCTIONS)) {
+                    (Some(function), _) => funnel::plan(function, args, source, planner)?,
+                    (_, Some(function)) => paths::plan(function, args, source, planner)?,
+                    _ => return Ok(RelationPlanning::Original(Box::new(relation))),
+                }
+            }
         };
         let plan = LogicalPlanBuilder::scan(name, provider_as_source(table), None)?.build()?;
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))

@@ -138,7 +138,8 @@ fn what_the_documentation_prints_is_what_comes_out() {
     let aggregates =
         ["window_funnel", "path_agg"].map(|name| state.aggregate_functions()[name].documentation().unwrap());
     let windows = ["sessionize"].map(|name| state.window_functions()[name].documentation().unwrap());
-    for documentation in aggregates.into_iter().chain(windows) {
+    let scalars = ["path_match"].map(|name| state.scalar_functions()[name].documentation().unwrap());
+    for documentation in aggregates.into_iter().chain(windows).chain(scalars) {
         let (statement, result) = example(documentation);
         assert_eq!(run(&context, &statement).unwrap(), result, "{statement}");
     }

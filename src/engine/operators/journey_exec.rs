@@ -16,8 +16,9 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 
 use crate::engine::relations::Relation;
 use crate::engine::relations::tape::{CodeSet, Facts, Tape};
+use crate::engine::relations::walker::Walker;
 use crate::engine::scan::{Names, PersonRuns, ScanPlan, ScanRanges};
-use crate::journey::{Columns, Paths, Walk};
+use crate::journey::Paths;
 
 use super::leaf::{leaf_methods, leaf_properties};
 use super::stream::{Sink, blocking_stream};
@@ -279,11 +280,9 @@ impl JourneyExec {
 /// What one reader carries from block to block.
 struct State {
     facts: Arc<Facts>,
-    walk: Walk,
+    walker: Walker,
     paths: Paths,
     terminal: CodeSet,
-    enders: CodeSet,
-    ends: Vec<bool>,
     people: u64,
     sessions: u64,
 }
@@ -292,46 +291,26 @@ impl State {
     fn new(facts: &Arc<Facts>, reader: u64) -> Self {
         Self {
             terminal: CodeSet::new(&facts.settings.terminal_pages),
-            enders: CodeSet::new(&facts.settings.end_events),
+            walker: Walker::new(facts),
             facts: Arc::clone(facts),
-            walk: Walk::default(),
             paths: Paths::default(),
-            ends: Vec::new(),
             people: reader * STAMPS,
             sessions: reader * STAMPS,
         }
     }
 
     fn size(&self) -> usize {
-        self.walk.size() + self.paths.size()
+        self.walker.size() + self.paths.size()
     }
 
     fn batch(&mut self, exec: &JourneyExec, runs: &mut PersonRuns) -> Result<RecordBatch> {
         let (block, names) = runs.block_and_names();
         self.terminal.follow(names);
-        self.ends.clear();
-        if !self.enders.is_empty() {
-            self.enders.follow(names);
-            let events = block.events().iter().copied().chain(std::iter::repeat(crate::engine::scan::NONE));
-            let closes = |(&label, event)| self.enders.has(label) || self.enders.has(event);
-            self.ends.extend(block.labels().iter().zip(events).map(closes));
-        }
-        let settings = &self.facts.settings;
-        self.walk.clear();
-        let columns = Columns {
-            ts: block.ts(),
-            labels: block.labels(),
-            sources: block.sources(),
-            ends: &self.ends,
-            edges: block.edges(),
-        };
-        for (number, person) in (0..).zip(block.people()) {
-            self.walk.person(number, person.rows, columns, settings.rules, settings.collapse, settings.keep());
-        }
+        let walk = self.walker.walk(block, names);
         let bases = (self.people, self.sessions);
         self.people += block.len() as u64;
-        self.sessions += self.walk.sessions.len() as u64;
-        let mut tape = Tape::new(block, names, &self.walk, &self.facts, &self.terminal, &mut self.paths, bases);
+        self.sessions += walk.sessions.len() as u64;
+        let mut tape = Tape::new(block, names, walk, &self.facts, &self.terminal, &mut self.paths, bases);
         let schema = exec.schema();
         let options = RecordBatchOptions::new().with_row_count(Some(exec.relation.rows(&tape)));
         let mut arrays = Vec::with_capacity(exec.projection.len());

@@ -20,6 +20,7 @@ pub mod journeys;
 pub mod sessions;
 pub mod steps;
 pub mod tape;
+pub mod walker;
 
 use std::sync::Arc;
 

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Field};
 
+use crate::engine::functions::figures::{quantile, share, wilson};
 use crate::time::SECOND;
 
 /// The columns of `funnel`, without what parts the units.
@@ -140,25 +141,6 @@ impl Rows {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of units stay far below 2^52")]
-fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
-}
-
-/// The 95 % Wilson score interval of `part` successes in `whole` trials.
-#[expect(clippy::cast_precision_loss, reason = "counts of units stay far below 2^52")]
-fn wilson(part: u64, whole: u64) -> (f64, f64) {
-    const Z: f64 = 1.959_963_984_540_054;
-    if whole == 0 {
-        return (0.0, 0.0);
-    }
-    let (trials, rate) = (whole as f64, share(part, whole));
-    let spread = Z * Z / trials;
-    let centre = (rate + spread / 2.0) / (1.0 + spread);
-    let half = Z / (1.0 + spread) * (rate * (1.0 - rate) / trials + spread / (4.0 * trials)).sqrt();
-    ((centre - half).max(0.0), (centre + half).min(1.0))
-}
-
 /// Median, mean and 90th percentile in seconds of durations in µs.
 #[expect(clippy::cast_precision_loss, reason = "sums are taken in integers; a duration stays far below 2^52 µs")]
 fn durations(values: &mut [i64]) -> [Option<f64>; 3] {
@@ -168,17 +150,6 @@ fn durations(values: &mut [i64]) -> [Option<f64>; 3] {
     let total: i128 = values.iter().map(|&value| i128::from(value)).sum();
     let mean = total as f64 / values.len() as f64 / SECOND as f64;
     [Some(quantile(values, 1, 2)), Some(mean), Some(quantile(values, 9, 10))]
-}
-
-/// The continuous quantile `part / whole` in seconds: between two neighbours it runs in a straight line.
-#[expect(clippy::cast_precision_loss, reason = "ranks and µs stay far below 2^52")]
-pub(super) fn quantile(values: &mut [i64], part: usize, whole: usize) -> f64 {
-    let rank = (values.len() - 1) * part;
-    let (below, rest) = (rank / whole, rank % whole);
-    let (_, &mut low, above) = values.select_nth_unstable(below);
-    let high = if rest == 0 { low } else { above.iter().copied().min().unwrap_or(low) };
-    let between = (high - low) as f64 * (rest as f64 / whole as f64);
-    (low as f64 + between) / SECOND as f64
 }
 
 #[cfg(test)]
@@ -221,12 +192,5 @@ mod tests {
         for at in [3, 4, 6, 11, 12] {
             assert_eq!(table[at].as_primitive::<Float64Type>().values().to_vec(), [0.0, 0.0], "column {at}");
         }
-    }
-
-    #[test]
-    fn the_interval_of_a_share() {
-        let (lo, hi) = wilson(5, 10);
-        assert!((lo - 0.236_593).abs() < 1e-6 && (hi - 0.763_407).abs() < 1e-6, "{lo} {hi}");
-        assert!(wilson(0, 3).0.abs() < 1e-12 && (wilson(3, 3).1 - 1.0).abs() < 1e-12);
     }
 }

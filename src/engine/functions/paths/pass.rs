@@ -1,0 +1,125 @@
+//! The pass: each reader cuts its sessions into pieces and counts them.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::error::Result;
+use datafusion::execution::TaskContext;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::tally::{Counted, Tally, table};
+use crate::engine::functions::conditions::{Conditions, Masks};
+use crate::engine::functions::leaf::{Answer, Stop};
+use crate::engine::functions::table::read;
+use crate::engine::functions::walked::walk;
+use crate::engine::relations::edges::{EXIT, START};
+use crate::engine::relations::tape::Facts;
+use crate::engine::scan::{Block, NONE, Names, PersonRuns, ScanPlan};
+use crate::journey::Walk;
+use crate::journey::path_match::Pattern;
+use crate::journey::pieces::Cut;
+
+/// What is asked.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub function: &'static str,
+    pub cut: Cut,
+    pub every: bool,
+    pub conditions: Conditions,
+}
+
+/// A call planned over one snapshot.
+#[derive(Debug, Clone)]
+pub(super) struct Pass {
+    pub asked: Arc<Asked>,
+    pub plan: ScanPlan,
+    pub facts: Arc<Facts>,
+    pub readers: usize,
+    pub projection: Vec<usize>,
+    /// Whether durations are asked for.
+    pub timed: bool,
+}
+
+impl Answer for Pass {
+    fn name(&self) -> &'static str {
+        "PathsExec"
+    }
+
+    fn shown(&self) -> String {
+        let Asked { function, every, .. } = *self.asked;
+        format!("function={function}, every={every}, parts={}", self.plan.parts().len())
+    }
+
+    fn rows(&self, context: Arc<TaskContext>, stop: Stop) -> BoxFuture<'static, Result<RecordBatch>> {
+        let this = self.clone();
+        async move {
+            let (plan, readers, reader) = (this.plan.clone(), this.readers, this.clone());
+            let counted = read(plan, readers, move |runs| reader.read(runs, &context, &stop)).await?;
+            Ok(table(counted)?.project(&this.projection)?)
+        }
+        .boxed()
+    }
+}
+
+impl Pass {
+    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Counted> {
+        let mut seen = Seen::new(&self.asked);
+        let mut tally = Tally::new(self.timed);
+        let names = walk("PathsExec", runs, &self.facts, (context, stop), |block, names, walk| {
+            let (start, exit) = (names.code(START), names.code(EXIT));
+            let masks = seen.masks(block, names, walk)?;
+            let mut person = None;
+            for session in &walk.sessions {
+                let steps = &walk.steps[session.step_range()];
+                tally.session(person.replace(session.person) != Some(session.person));
+                self.asked.cut.each(&masks[session.step_range()], self.asked.every, |piece| {
+                    let rows = &steps[piece.steps.clone()];
+                    let labels = rows.iter().map(|&row| block.labels()[row as usize]);
+                    let ends = (piece.starts.then_some(start), piece.exits.then_some(exit));
+                    let at = |row: Option<&u32>| row.map_or(0, |&row| block.ts()[row as usize]);
+                    tally.piece(ends, labels, at(rows.last()) - at(rows.first()));
+                });
+            }
+            Ok(tally.size())
+        })?;
+        Ok((names, tally))
+    }
+}
+
+/// What the steps of one reader meet.
+struct Seen<'a> {
+    masks: Masks<'a>,
+    pattern: Option<&'a Pattern>,
+    /// Whether nothing is asked of any step.
+    plain: bool,
+    /// By label code, the positions of the pattern.
+    labels: Vec<u64>,
+    found: Vec<u64>,
+}
+
+impl<'a> Seen<'a> {
+    fn new(asked: &'a Asked) -> Self {
+        let pattern = if let Cut::Pattern(pattern) = &asked.cut { Some(pattern) } else { None };
+        let plain = matches!(asked.cut, Cut::Runs(_));
+        Self { masks: Masks::new(&asked.conditions), pattern, plain, labels: Vec::new(), found: Vec::new() }
+    }
+
+    /// The bits of every step of a block.
+    fn masks(&mut self, block: &Block, names: &mut Names, walk: &Walk) -> Result<&[u64]> {
+        let Self { masks, pattern, labels, found, .. } = self;
+        found.clear();
+        if let Some(pattern) = pattern {
+            let known = u32::try_from(labels.len()).unwrap_or(u32::MAX);
+            let all = u32::try_from(names.len()).unwrap_or(u32::MAX);
+            labels.extend((known..all).map(|code| pattern.mask((code != NONE).then(|| names.text(code)))));
+            found.extend(walk.steps.iter().map(|&row| labels[block.labels()[row as usize] as usize]));
+        } else if self.plain {
+            found.resize(walk.steps.len(), 0);
+        } else {
+            masks.learn(names)?;
+            masks.each(block, walk.steps.iter().map(|&row| row as usize), true, |_, mask| found.push(mask));
+        }
+        Ok(found)
+    }
+}
