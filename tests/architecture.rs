@@ -201,7 +201,7 @@ fn stems(folder: &str, extension: &str) -> Vec<String> {
 fn every_view_and_report_has_its_sql_test() {
     let tested: BTreeSet<String> = stems("tests/sql", "slt").into_iter().collect();
     let views = stems("queries/views", "sql");
-    let reports = stems("queries", "sql");
+    let reports = [stems("queries", "sql"), stems("queries/narratives", "sql")].concat();
     assert!(!views.is_empty() && !reports.is_empty(), "queries/ is empty");
     let functions = ["funnel", "funnel_trend", "funnel_users", "ttc_histogram", "explain_funnel"].into_iter();
     let functions =

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! read at ingest     [parse] [fields] [pages] [identity] [privacy] [format.*] [steps] but where      the stored row
-//! read at query      [session] [journey] [steps] where                                               what SQL shows
+//! read at query      [session] [journey] [narratives] [steps] where                                  what SQL shows
 //! ```
 //!
 //! Invariants: a `Config` that exists is valid; [`Config::rules_fingerprint`] changes exactly when a rule that is
@@ -11,6 +11,7 @@
 //! Deliberately not here: the meaning of the rules (each in the room that applies it).
 
 mod condition;
+mod narratives;
 mod privacy;
 mod section;
 
@@ -22,6 +23,7 @@ use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
 pub use condition::{Condition, Field, Literal, Plain};
+pub use narratives::Narratives;
 pub use privacy::{IdMask, IpMask, Privacy, Scrub};
 pub use section::{
     Assets, Fields, Format, Identity, Journey, Label, PageRule, Pages, Parse, Query, Session, SourceIds, Steps, Visitor,
@@ -37,6 +39,7 @@ pub struct Config {
     pub pages: Pages,
     pub steps: Steps,
     pub journey: Journey,
+    pub narratives: Narratives,
     pub identity: Identity,
     pub privacy: Privacy,
     /// `[format.NAME]`: the user's own line formats.
@@ -103,6 +106,7 @@ impl Config {
         self.parse.zone_micros()?;
         self.privacy.consent()?;
         self.identity.matches()?;
+        self.narratives.check()?;
         for rule in &self.pages.rules {
             rule.regex()
                 .map_err(|error| format!("[pages] rules: '{}' is no regular expression: {error}", rule.r#match))?;
@@ -139,6 +143,7 @@ impl Config {
             pages: other.pages.clone(),
             steps: Steps { r#where: self.steps.r#where.clone(), ..other.steps.clone() },
             journey: self.journey.clone(),
+            narratives: self.narratives.clone(),
             identity: Identity { visitor: other.identity.visitor, ..self.identity.clone() },
             privacy: other.privacy.clone(),
             format: other.format.clone(),

@@ -17,6 +17,7 @@
 //! | `anomaly_events` | a count; a session of more events has too many | 500 |
 //! | `anomaly_rate` | events a second; a session of more is no person's | 2 |
 //! | `anomaly_odds` | a count; a path whose moves are less likely than one in so many, on the mean, is rare | 100 |
+//! | `onboarding_steps`, `product_steps`, `cart_steps`, `checkout_steps`, `payment_steps`, `done_steps` | regular expressions: what the steps of a narrative are | `[narratives]` |
 //! | `now` | a time; when open sessions are judged | the latest event |
 //! | `native_aggregates` | false: let `DataFusion` aggregate (same answers, slower) | true |
 //!
@@ -28,7 +29,7 @@ use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions}
 use datafusion::common::{Result, config_err};
 use datafusion::config::ConfigOptions;
 
-use crate::config::{Config, Label, SourceIds};
+use crate::config::{Config, Label, Narratives, SourceIds};
 use crate::error::closest;
 use crate::journey::{Keep, Rules};
 use crate::time;
@@ -36,8 +37,11 @@ use crate::time;
 /// What [`Settings`] are called in SQL: `journeyql.NAME`.
 pub const PREFIX: &str = "journeyql";
 
+/// What follows the names of `[narratives]` in the names of their settings.
+const STEPS: &str = "_steps";
+
 /// Name and description of every setting, in the order `SHOW ALL` lists them.
-pub const NAMES: [(&str, &str); 19] = [
+pub const NAMES: [(&str, &str); 25] = [
     ("session_gap", "the idle time after which a session ends"),
     ("source_ids", "honour or ignore session ids of the input"),
     ("from", "sessions that begin at this day or time or later"),
@@ -55,6 +59,12 @@ pub const NAMES: [(&str, &str); 19] = [
     ("anomaly_events", "a session of more events has too many"),
     ("anomaly_rate", "a session of more events a second is no person's"),
     ("anomaly_odds", "a path whose moves are less likely than one in so many is rare"),
+    ("onboarding_steps", "steps that lead somebody new in, as a regular expression"),
+    ("product_steps", "steps that show a product, as a regular expression"),
+    ("cart_steps", "steps by which something goes to the cart, as a regular expression"),
+    ("checkout_steps", "steps of the checkout, as a regular expression"),
+    ("payment_steps", "steps of the payment, as a regular expression"),
+    ("done_steps", "steps by which what was begun is through, as a regular expression"),
     ("now", "the time at which open sessions are judged"),
     ("native_aggregates", "whether aggregates over journeys run inside the pass"),
 ];
@@ -84,6 +94,7 @@ pub struct Settings {
     pub anomaly_events: u64,
     pub anomaly_rate: u64,
     pub anomaly_odds: u64,
+    pub narratives: Narratives,
     /// µs
     pub now: Option<i64>,
     pub native_aggregates: bool,
@@ -125,6 +136,7 @@ impl Settings {
             anomaly_events: 500,
             anomaly_rate: 2,
             anomaly_odds: 100,
+            narratives: config.narratives.clone(),
             now,
             native_aggregates: true,
         }
@@ -178,7 +190,10 @@ impl Settings {
             "anomaly_odds" => self.anomaly_odds.to_string(),
             "now" => time::iso(self.now?),
             "native_aggregates" => self.native_aggregates.to_string(),
-            _ => return None,
+            _ => {
+                let name = name.strip_suffix(STEPS)?;
+                self.narratives.all().into_iter().find(|(known, _)| *known == name)?.1.to_owned()
+            }
         })
     }
 
@@ -232,6 +247,9 @@ impl Settings {
             "anomaly_odds" => self.anomaly_odds = count(value, 1)?,
             "now" => self.now = moment(value)?,
             "native_aggregates" => self.native_aggregates = truth(value)?,
+            _ if NAMES.iter().any(|(known, _)| *known == name) => {
+                self.narratives.put(name.strip_suffix(STEPS).unwrap_or(name), value)?;
+            }
             _ => return Err(unknown(name)),
         }
         Ok(())

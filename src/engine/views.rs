@@ -19,7 +19,16 @@ macro_rules! queries {
 }
 
 /// The views of the program: name and text.
-pub const VIEWS: &[(&str, &str)] = queries!("views/": "anomalous_sessions", "back_and_forth", "drop_offs", "dwell", "flows", "identity_candidates", "invariants", "loops", "quarantine", "sources", "stats", "step_matrix", "top_paths", "transitions");
+pub const VIEWS: &[(&str, &str)] = queries!("views/": "anomalous_sessions", "back_and_forth", "drop_offs", "dwell", "flows", "identity_candidates", "invariants", "loops", "quarantine", "session_labels", "sources", "stats", "step_matrix", "top_paths", "transitions");
+
+/// The stories of the program, views too: name and text.
+pub const NARRATIVES: &[(&str, &str)] = queries!(
+    "narratives/":
+    "abandoned_at_payment",
+    "compared_three_products",
+    "dropped_off_during_onboarding",
+    "struggled_with_checkout"
+);
 
 /// The reports of the program: name and text.
 pub const REPORTS: &[(&str, &str)] =
@@ -47,7 +56,7 @@ impl Queries {
     /// # Errors
     /// A file of the folder cannot be read, has a malformed head, or the views need each other in a circle.
     pub fn views(folder: Option<&Path>) -> Result<Self, QueryError> {
-        let queries = Self::load(VIEWS, folder)?;
+        let queries = Self::load(&[VIEWS, NARRATIVES].concat(), folder)?;
         if queries.all.values().any(|query| query.file.is_some()) {
             queries.check_circles()?;
         }
