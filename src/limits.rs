@@ -34,6 +34,8 @@ pub const SQL_OPERATORS: usize = 500;
 pub const SQL_NESTING: usize = 64;
 /// Stack of the thread that plans a statement, in bytes; a page is only taken when it is touched.
 pub const PLANNING_STACK: usize = 256 << 20;
+/// The longest name of a segment.
+pub const NAME_BYTES: usize = 128;
 /// Conditions of one funnel.
 pub const FUNNEL_STEPS: usize = 64;
 /// Items of a sequence's pattern.

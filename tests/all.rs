@@ -27,6 +27,7 @@ mod oracle;
 mod peercases;
 mod readme;
 mod scanners;
+mod segments;
 mod sql;
 mod stage;
 mod ways;

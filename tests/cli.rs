@@ -73,12 +73,12 @@ fn the_shell_reads_statements_over_several_lines() {
         .spawn()
         .unwrap();
     let script = "SET journeyql.session_gap = '10 minutes';\nselect count(*) > 0 as any\n  from sessions\n  -- ; not here\n;\n\
-                  \\format csv\nselect 1 as one; select 2 as two;\nselect * from evnets;\n\\d+ stats\n\\q\nselect 'never';\n";
+                  \\format csv\nselect 1 as one; select 2 as two;\nselect * from evnets;\ncreate segment s as\nselect user_id from steps;\nshow segments;\nset journeyql.segment = s;\n\\d+ stats\n\\q\nselect 'never';\n";
     child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}{err}");
-    for wanted in ["true", "one\n1\n", "two\n2\n", "SELECT"] {
+    for wanted in ["true", "one\n1\n", "two\n2\n", "s,select user_id from steps,", "SELECT"] {
         assert!(out.contains(wanted), "no {wanted} in {out}{err}");
     }
     assert!(err.contains("no table evnets") && err.contains("events"), "{err}");

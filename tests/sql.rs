@@ -4,38 +4,39 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use journeyql::database::{Database, Error, Options, Session};
 use journeyql::engine::params::bind;
 use journeyql::engine::views::Queries;
-use journeyql::engine::{Engine, QueryError};
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 
-use crate::stage::{Stage, batches, rows, wait};
+use crate::stage::{Stage, spelled, wait};
 
 struct Sql {
-    engine: Arc<Engine>,
+    session: Session,
 }
 
 #[async_trait::async_trait]
 impl AsyncDB for Sql {
-    type Error = QueryError;
+    type Error = Error;
     type ColumnType = DefaultColumnType;
 
-    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, QueryError> {
+    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
         let verb = sql.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
-        if verb == "SET" || verb == "RESET" {
-            batches(&self.engine, sql).await?;
+        if ["SET", "RESET", "CREATE", "DROP"].contains(&verb.as_str()) {
+            self.session.query(sql).await?.collect().await?;
             return Ok(DBOutput::StatementComplete(0));
         }
-        let rows = match sql.split_once("RUN ") {
+        let sql = match sql.split_once("RUN ") {
             // Alone, or in parentheses as a table.
             Some((before, call)) => {
                 let (call, after) = call.split_at(call.find(')').unwrap_or(call.len()));
-                rows(&self.engine, &format!("{before}{}\n{after}", report(call)?)).await?
+                format!("{before}{}\n{after}", report(call)?)
             }
-            None => rows(&self.engine, sql).await?,
+            None => sql.to_owned(),
         };
-        let spelled = |text: String| if text.is_empty() { "(empty)".to_owned() } else { text };
-        let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.into_iter().map(spelled).collect()).collect();
+        let rows = spelled(&self.session.query(&sql).await?.collect().await?);
+        let shown = |text: String| if text.is_empty() { "(empty)".to_owned() } else { text };
+        let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.into_iter().map(shown).collect()).collect();
         let types = vec![DefaultColumnType::Any; rows.first().map_or(0, Vec::len)];
         Ok(DBOutput::Rows { types, rows })
     }
@@ -44,12 +45,12 @@ impl AsyncDB for Sql {
 }
 
 /// `RUN name key=value …` is the report of that name with its parameters.
-fn report(call: &str) -> Result<String, QueryError> {
+fn report(call: &str) -> Result<String, Error> {
     let mut words = call.split_whitespace();
     let name = words.next().unwrap();
     let given = words.map(|word| word.split_once('=').unwrap()).map(|(key, value)| (key.to_owned(), value.to_owned()));
     let reports = Queries::reports(None)?;
-    bind(&reports.get(name).unwrap().sql, &given.collect())
+    Ok(bind(&reports.get(name).unwrap().sql, &given.collect())?)
 }
 
 fn read(path: &Path) -> Option<String> {
@@ -62,12 +63,13 @@ fn run(script: &Path) -> Vec<String> {
         read(&script.with_extension("ndjson")).unwrap_or_else(|| read(&script.with_file_name("shop.ndjson")).unwrap());
     let rules = read(&script.with_extension("toml")).unwrap_or_default();
     let stage = Stage::new(&rules, &[&events]);
-    let engine = Arc::new(stage.engine());
+    let options = Options { config: Some(Arc::clone(&stage.config)), now: None };
+    let database = Database::open(stage.store.dir(), options).unwrap();
     let records = sqllogictest::parse_file(script).unwrap_or_else(|error| panic!("{error}"));
     wait(async {
         let mut runner = Runner::new(|| {
-            let engine = Arc::clone(&engine);
-            async move { Ok(Sql { engine }) }
+            let session = database.session();
+            async move { Ok(Sql { session }) }
         });
         let mut wrong = Vec::new();
         for record in records {

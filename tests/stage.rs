@@ -69,8 +69,13 @@ pub async fn batches(engine: &Engine, sql: &str) -> Result<Vec<RecordBatch>, Que
 
 /// Rows as text: NULL, numbers shortened to 6 decimals.
 pub async fn rows(engine: &Engine, sql: &str) -> Result<Vec<Vec<String>>, QueryError> {
+    Ok(spelled(&batches(engine, sql).await?))
+}
+
+/// Batches as text: NULL, numbers shortened to 6 decimals.
+pub fn spelled(batches: &[RecordBatch]) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
-    for batch in batches(engine, sql).await? {
+    for batch in batches {
         let options = FormatOptions::default().with_null("NULL");
         let columns: Vec<_> =
             batch.columns().iter().map(|array| ArrayFormatter::try_new(array, &options).unwrap()).collect();
@@ -78,7 +83,7 @@ pub async fn rows(engine: &Engine, sql: &str) -> Result<Vec<Vec<String>>, QueryE
             rows.push(columns.iter().map(|column| short(&column.value(row).to_string())).collect());
         }
     }
-    Ok(rows)
+    rows
 }
 
 /// Text of a value: a fraction loses what is beyond 6 decimals and its zeros.

@@ -82,7 +82,11 @@ impl Error {
                 | MaintainError::Erased { .. }
                 | MaintainError::SaidAlready { .. }
                 | MaintainError::NoCorrection { .. }
-                | MaintainError::Reverted { .. },
+                | MaintainError::Reverted { .. }
+                | MaintainError::SegmentName { .. }
+                | MaintainError::SegmentExists { .. }
+                | MaintainError::NoSegment { .. }
+                | MaintainError::SegmentOfErased { .. },
             ) => Fault::Usage,
             Self::Ingest(IngestError::Interrupted) => Fault::Interrupted,
             Self::Query(error) => match error.kind {

@@ -8,7 +8,7 @@ use crate::identity::{People, is_junk};
 use crate::maintain::{self, Erased, MaintainError, Someone};
 use crate::output::{Format, Look};
 use crate::privacy::{Identifiers, TELLING_BYTES};
-use crate::store::Proof;
+use crate::store::{Proof, SegmentRow};
 use crate::time;
 
 /// The ids of the corrections that name somebody or their events, for a list in SQL, and the events of theirs that are not
@@ -55,6 +55,10 @@ impl Database {
         let text = |id: &str| if id.len() < TELLING_BYTES { format!("\"{id}\"") } else { id.to_owned() };
         let named: Vec<String> =
             identifiers.ids().map(|id| format!("strpos(raw, {}) > 0", literal(&text(id)))).collect();
+        let told = |row: &SegmentRow| [&row.name, &row.sql].iter().any(|it| identifiers.are_told_by(it.as_bytes()));
+        let naming = self.store.segments(&snapshot)?.into_iter().filter(told).map(|row| literal(&row.name));
+        // No segment has no name.
+        let naming: Vec<String> = std::iter::once(literal("")).chain(naming).collect();
         let queries = [
             format!(
                 "SELECT 'identity' AS record, * FROM identities WHERE person = {person} ORDER BY distinct_id, from_ts"
@@ -70,6 +74,7 @@ impl Database {
                 named.join(" OR ")
             ),
             format!("SELECT 'correction' AS record, * FROM corrections WHERE id IN ({said}) ORDER BY id"),
+            format!("SELECT 'segment' AS record, * FROM segments WHERE name IN ({}) ORDER BY name", naming.join(", ")),
         ];
         let (mut session, mut text) = (self.session(), String::new());
         for sql in queries {

@@ -19,6 +19,7 @@ mod inspect;
 mod maintain;
 mod report;
 mod scratch;
+mod segment;
 mod session;
 mod statement;
 mod status;

@@ -23,7 +23,7 @@ use crate::store::{Meter, Scratch, Snapshot};
 /// Rows are compared in so many groups.
 const BUCKETS: u128 = 1 << 12;
 /// What is no content: how the store came about.
-const NO_CONTENT: [&str; 3] = ["audit", "corrections", "late_ledger"];
+const NO_CONTENT: [&str; 4] = ["audit", "corrections", "late_ledger", "segments"];
 
 /// A snapshot and an engine over it.
 struct Side {

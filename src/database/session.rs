@@ -6,10 +6,11 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
+use super::segment::SegmentStatement;
 use super::statement::split;
 use super::{Database, Error};
 use crate::correction::Correction;
-use crate::engine::{self, Engine, EngineOptions};
+use crate::engine::{self, Engine, EngineOptions, only_the_last};
 use crate::event::Column;
 use crate::limits;
 use crate::output::{self, Format, Look};
@@ -28,7 +29,7 @@ pub struct RelationInfo {
 }
 
 /// What the tables hold that have no file to say it.
-const TABLES: [(&str, &str); 12] = [
+const TABLES: [(&str, &str); 13] = [
     ("events", "every event, as it was stored"),
     ("steps", "one row per step of a session"),
     ("sessions", "one row per session"),
@@ -39,6 +40,7 @@ const TABLES: [(&str, &str); 12] = [
     ("audit", "what was done to the store, and when"),
     ("late_ledger", "how late events were, ingest by ingest, and what they did to sessions"),
     ("identities", "which ids are whose: the person of an id, since when, and why"),
+    ("segments", "saved groups of people, each the text of a query"),
     ("corrections", "what people said of single events, sessions and people, with what was taken back"),
     ("identity_rejections", "pairs of ids that are not one person, as somebody said"),
 ];
@@ -58,11 +60,46 @@ impl Session {
         Self { database, open: None, settings: Vec::new() }
     }
 
-    /// Runs a text of SET and RESET statements and at most one that has rows, which comes last.
+    /// Runs a text of statements that have no rows (SET, RESET, CREATE SEGMENT, DROP SEGMENT) and at most one that has,
+    /// which comes last.
     ///
     /// # Errors
-    /// The store cannot be read, or the engine refuses the text.
+    /// The store cannot be read or written to, or the engine refuses the text.
     pub async fn query(&mut self, sql: &str) -> Result<Answer, Error> {
+        let texts = split(sql);
+        let about = texts.iter().map(|text| SegmentStatement::read(text)).collect::<Result<Vec<_>, _>>()?;
+        if about.iter().all(Option::is_none) {
+            return self.answer(sql).await;
+        }
+        let last = texts.len() - 1;
+        let silent = |at: usize| at == last || about[at].is_some() || is_setting(texts[at]);
+        if !(0..texts.len()).all(silent) {
+            return Err(only_the_last().into());
+        }
+        let mut answer = None;
+        for (text, segment) in texts.into_iter().zip(about) {
+            match segment {
+                Some(segment) => answer = Some(self.segment(segment).await?),
+                None => answer = Some(self.answer(text).await?),
+            }
+        }
+        answer.ok_or(Error::Closed)
+    }
+
+    /// Changes a segment; its query is checked first.
+    async fn segment(&mut self, statement: SegmentStatement) -> Result<Answer, Error> {
+        self.refresh().await?;
+        let Some((_, engine)) = &self.open else { return Err(Error::Closed) };
+        if let SegmentStatement::Create { sql, .. } = &statement {
+            engine.check_segment(sql).await?;
+        }
+        self.database.change_segment(statement).await?;
+        self.refresh().await?;
+        let Some((snapshot, _)) = &self.open else { return Err(Error::Closed) };
+        Ok(Answer::new(engine::Answer::empty(), snapshot))
+    }
+
+    async fn answer(&mut self, sql: &str) -> Result<Answer, Error> {
         self.refresh().await?;
         let Some((snapshot, engine)) = &self.open else { return Err(Error::Closed) };
         let answer = engine.query(sql).await?;
@@ -78,7 +115,7 @@ impl Session {
         }
         let engine = self.database.engine(&snapshot)?;
         for setting in &self.settings {
-            engine.query(setting).await?;
+            engine.settle(setting).await?;
         }
         self.open = Some((snapshot, engine));
         Ok(())

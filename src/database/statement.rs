@@ -24,7 +24,7 @@ enum Kind {
 }
 
 /// The stretches of `sql` in order; white space lies between them.
-fn stretches(sql: &str) -> impl Iterator<Item = (Kind, Range<usize>)> {
+fn stretches(sql: &str) -> impl Iterator<Item = (Kind, Range<usize>)> + Clone {
     let bytes = sql.as_bytes();
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -117,6 +117,12 @@ pub fn split(sql: &str) -> Vec<&str> {
         statements.push(sql[start..].trim());
     }
     statements
+}
+
+/// What a statement is made of, without comments and blanks.
+pub(super) fn words(sql: &str) -> impl Iterator<Item = (&str, Range<usize>)> + Clone {
+    let code = stretches(sql).filter(|(kind, _)| !matches!(kind, Kind::Comment { .. }));
+    code.map(|(_, range)| (&sql[range.clone()], range))
 }
 
 /// Whether a shell may run the text: it ends with a semicolon that stands in no quote and no comment, or it holds

@@ -33,7 +33,9 @@ impl Answer {
         Self { schema, stream }
     }
 
-    pub(super) fn empty() -> Self {
+    /// No rows and no columns.
+    #[must_use]
+    pub fn empty() -> Self {
         let schema: SchemaRef = Arc::new(Schema::empty());
         let none = futures::stream::empty();
         Self { stream: Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), none)), schema }

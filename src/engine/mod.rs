@@ -6,6 +6,7 @@
 //! tables     providers: filters → bounds → operators    views, header       queries/*.sql
 //! operators  physical operators, relations: columns     source, prune       which parts, which people
 //! scan       sorted parts merged by whole people        functions           our own SQL functions
+//! segments   saved groups of people
 //! ```
 //!
 //! Invariants: nothing here writes; a `SessionState` is built in `session` only; settings are read when a query runs;
@@ -24,6 +25,7 @@ pub mod predicate;
 pub mod prune;
 pub mod relations;
 pub mod scan;
+pub mod segments;
 pub mod session;
 pub mod setting;
 pub mod settings;
@@ -37,7 +39,7 @@ pub use answer::{Answer, type_name};
 pub use error::{Position, QueryError, QueryErrorKind};
 pub use header::{ColumnDoc, Header, Parameter};
 pub use params::{Kind, bind};
-pub use session::{Engine, EngineOptions};
+pub use session::{Engine, EngineOptions, only_the_last};
 pub use settings::Settings;
 pub use views::{Queries, Query};
 

@@ -36,9 +36,10 @@ use super::functions::TableFunctions;
 use super::operators::{FuseAggregates, KeepDistinct};
 use super::relations::{Relation, events};
 use super::scan::{Overlay, PartFile};
+use super::segments::{self, Segments};
 use super::settings::{NAMES, PREFIX, Settings};
 use super::source::Source;
-use super::statement::{parse, reset_name};
+use super::statement::{parse, parse_query, reset_name};
 use super::tables::{EventsTable, JourneyTable};
 use super::views::Queries;
 use super::{functions, setting, stored};
@@ -100,7 +101,9 @@ impl Engine {
         let mut people = People::new(links);
         people.set_apart(&overlay.apart);
         let source = Source::new(options.config, options.snapshot.id, overlay.parts, steps_where, Arc::new(people));
-        let source = Arc::new(source.with_edges(overlay.edges));
+        let rows = options.store.segments(&options.snapshot).map_err(failed)?;
+        let source = source.with_edges(overlay.edges).with_segments(Segments::new(&rows, base.clone()));
+        let source = Arc::new(source);
         let (snapshot, store, threads) = (options.snapshot, options.store, options.threads.max(1));
         let corrections: Arc<[Correction]> = corrections.into();
         let state = session_state(&source, (&snapshot, &corrections), &store, &views, &runtime, threads, &base)?;
@@ -144,8 +147,7 @@ impl Engine {
                 continue;
             }
             if !statements.is_empty() {
-                return Err(QueryError::sql("only the last statement may have rows")
-                    .with_hint("run the others on their own; SET and RESET may stand before it"));
+                return Err(only_the_last());
             }
             return self.run(plan).await;
         }
@@ -180,6 +182,41 @@ impl Engine {
         if !name.starts_with(PREFIX) && !free.iter().any(|it| name.starts_with(it)) {
             return Err(QueryError::sql(no_setting(name)));
         }
+        if name == SEGMENT && !value.is_empty() {
+            self.source.segments().check(value).map_err(|error| self.error(&error))?;
+        }
+        self.put(name, value)
+    }
+
+    /// Takes over settings of a session over an older snapshot, whatever has become since of what they name.
+    ///
+    /// # Errors
+    /// The text is no SET or RESET.
+    pub async fn settle(&self, sql: &str) -> Result<(), QueryError> {
+        for statement in parse(sql)? {
+            match &statement {
+                Statement::Reset(reset) => self.reset(&reset_name(reset))?,
+                _ => match self.plan(statement).await? {
+                    LogicalPlan::Statement(PlanStatement::SetVariable(set)) => self.put(&set.variable, &set.value)?,
+                    _ => return Err(QueryError::sql("only SET and RESET are taken over")),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that a text can be the query of a segment.
+    ///
+    /// # Errors
+    /// It is no query, cannot be planned, or does not say who is in it.
+    pub async fn check_segment(&self, sql: &str) -> Result<(), QueryError> {
+        parse_query(sql)?;
+        let (state, text) = (self.state(), sql.to_owned());
+        let plan = on_big_stack(move || async move { segments::plan(&state, &text).await }).await?;
+        plan.map(drop).map_err(|error| self.error(&error))
+    }
+
+    fn put(&self, name: &str, value: &str) -> Result<(), QueryError> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let set = state.config_mut().options_mut().set(name, value);
         set.map_err(|error| QueryError::from_datafusion(&error, &[]))
@@ -271,6 +308,16 @@ impl Engine {
         Ok(Answer::new(stream))
     }
 }
+
+/// The refusal of several statements that have rows.
+#[must_use]
+pub fn only_the_last() -> QueryError {
+    QueryError::sql("only the last statement may have rows")
+        .with_hint("run the others on their own; SET and RESET may stand before it")
+}
+
+/// The setting that names a segment.
+const SEGMENT: &str = "journeyql.segment";
 
 /// The message for a name that is none of our settings; one of ours without its prefix is recognised.
 fn no_setting(name: &str) -> String {
@@ -366,6 +413,7 @@ fn native_tables(
     tables.insert("source_rows".to_owned(), stored::source_rows(snapshot)?);
     tables.insert("audit".to_owned(), stored::audit(store)?);
     tables.insert("late_ledger".to_owned(), stored::late_ledger(store)?);
+    tables.insert("segments".to_owned(), stored::segments(source.segments().rows().cloned().collect())?);
     tables.insert("corrections".to_owned(), stored::corrections(corrections)?);
     tables.insert("identities".to_owned(), stored::identities(source.people())?);
     tables.insert("identity_rejections".to_owned(), stored::identity_rejections(source.people())?);
@@ -419,8 +467,17 @@ where
     };
     thread
         .spawn(move || {
+            let mut done = done;
+            let made = runtime.block_on(async {
+                tokio::select! {
+                    made = work() => Some(made),
+                    () = done.closed() => None,
+                }
+            });
             // Nobody waits for a plan whose query was given up.
-            let _ = done.send(runtime.block_on(work()));
+            if let Some(made) = made {
+                let _ = done.send(made);
+            }
         })
         .map_err(|error| failed(&error))?;
     answer.await.map_err(|error| failed(&error))

@@ -6,7 +6,7 @@
 //! | `source_ids` | honour, ignore | `[session] source_ids` |
 //! | `from`, `to` | a day or a time (UTC); sessions that begin in `[from, to)` | none |
 //! | `user` | one person | none |
-//! | `segment` | a saved segment | none |
+//! | `segment` | the people of a saved segment | none |
 //! | `skip_flagged` | true: as if flagged sessions and people were not there | `[session] skip_flagged` |
 //! | `label` | auto, page, event | `[journey] label` |
 //! | `collapse` | true, false | `[journey] collapse` |
@@ -24,6 +24,7 @@
 //! Invariants: a value is checked when it is set; views read the settings when they run, never when they are made.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
 use datafusion::common::{Result, config_err};
@@ -82,6 +83,10 @@ pub struct Settings {
     pub to: Option<i64>,
     pub user: Option<String>,
     pub segment: Option<String>,
+    /// The people of the segment, ascending, once they are known.
+    pub people: Option<Arc<[String]>>,
+    /// The segments whose queries are being answered, outermost first.
+    pub inside: Vec<String>,
     pub skip_flagged: bool,
     pub label: Label,
     pub collapse: bool,
@@ -125,6 +130,8 @@ impl Settings {
             to: None,
             user: None,
             segment: None,
+            people: None,
+            inside: Vec::new(),
             skip_flagged: session.skip_flagged,
             label: config.journey.label,
             collapse: config.journey.collapse,
@@ -228,10 +235,7 @@ impl Settings {
             "from" => self.from = moment(value)?,
             "to" => self.to = moment(value)?,
             "user" => self.user = optional(value),
-            "segment" if optional(value).is_some() => {
-                return Err("there are no segments yet; use a WHERE clause over sessions or steps".to_owned());
-            }
-            "segment" => self.segment = None,
+            "segment" => self.segment = optional(value),
             "skip_flagged" => self.skip_flagged = truth(value)?,
             "label" => {
                 self.label = choice(value, &[("auto", Label::Auto), ("page", Label::Page), ("event", Label::Event)])?;
@@ -371,7 +375,6 @@ mod tests {
             ("collapse", "maybe", "neither true nor false"),
             ("sesion_gap", "1 hour", "did you mean journeyql.session_gap?"),
             ("from", "yesterday", "no day or time"),
-            ("segment", "vip", "no segments yet"),
             ("top_n", "0", "no whole number from 1"),
         ] {
             let message = settings.set(name, value).unwrap_err().to_string();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::catalog::Session;
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, internal_err};
 use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::PhysicalExpr;
 
@@ -11,6 +11,7 @@ use crate::config::{Config, SourceIds};
 use crate::identity::People;
 
 use super::scan::{Edges, PartFile, ScanPlan};
+use super::segments::Segments;
 use super::settings::Settings;
 
 /// One snapshot as the engine sees it. Shared by all relations of an engine.
@@ -24,6 +25,7 @@ pub struct Source {
     steps_where: Option<Expr>,
     people: Arc<People>,
     edges: Option<Arc<Edges>>,
+    segments: Segments,
 }
 
 impl Source {
@@ -38,7 +40,7 @@ impl Source {
     ) -> Self {
         let mut parts: Vec<Arc<PartFile>> = parts.into_iter().map(Arc::new).collect();
         parts.sort_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
-        Self { config, snapshot, parts, steps_where, people, edges: None }
+        Self { config, snapshot, parts, steps_where, people, edges: None, segments: Segments::default() }
     }
 
     /// The same with what somebody said of sessions; the persons that it names are set apart in the map.
@@ -46,6 +48,19 @@ impl Source {
     pub fn with_edges(mut self, edges: Option<Arc<Edges>>) -> Self {
         self.edges = edges;
         self
+    }
+
+    /// The same with saved groups of people.
+    #[must_use]
+    pub fn with_segments(mut self, segments: Segments) -> Self {
+        self.segments = segments;
+        self
+    }
+
+    /// The saved groups of people.
+    #[must_use]
+    pub fn segments(&self) -> &Segments {
+        &self.segments
     }
 
     /// The event parts in day order.
@@ -90,8 +105,8 @@ impl Source {
         super::predicate::physical(expr.clone(), schema, session).map(Some)
     }
 
-    /// A pass over the step events that the settings let through: the person of `journeyql.user`, the people in
-    /// `only` (both if both), no part that ends too early to matter for sessions beginning at `from`, and of those
+    /// A pass over the step events that the settings let through: the person of `journeyql.user`, those in `only`, the
+    /// people of the segment (who is in all of these), no part that ends too early to matter for sessions beginning at `from`, and of those
     /// after `to` what sessions run on into.
     ///
     /// `whole_history` keeps those early parts (needed to number sessions).
@@ -134,7 +149,14 @@ impl Source {
         let plan = plan.with_people(&self.people).with_edges(self.edges.as_ref(), settings.rules.gap);
         // A merged session goes on over any pause.
         let plan = if merges { plan.with_history(&self.parts) } else { plan };
-        let plan = plan.with_persons(both(settings.user.clone(), only));
+        let plan = match (both(settings.user.clone(), only), &settings.people) {
+            (named, None) if settings.segment.is_none() => plan.with_persons(named),
+            (_, None) => return internal_err!("the people of the segment were not looked for"),
+            (None, Some(people)) => plan.with_group(people),
+            (Some(named), Some(people)) => {
+                plan.with_persons(Some(named.into_iter().filter(|id| people.binary_search(id).is_ok()).collect()))
+            }
+        };
         // What ends in a pause before a part that is not read is judged as ended: right unless one judges from before it.
         let judged_after_all = self.parts.iter().all(|part| part.ts_min <= self.now(settings));
         Ok(if judged_after_all { plan.with_later(settings.within().1, settings.rules.gap) } else { plan })

@@ -22,19 +22,41 @@ pub fn parse(sql: &str) -> Result<VecDeque<Statement>, QueryError> {
         return Err(QueryError::sql(format!("the statement has {long} bytes, at most {most} are planned")));
     }
     check_depth(sql)?;
-    let statements = DFParserBuilder::new(sql)
+    let mut statements = DFParserBuilder::new(sql)
         .with_dialect(&GenericDialect {})
         .with_recursion_limit(limits::SQL_NESTING)
         .build()
         .and_then(|mut parser| parser.parse_statements())
         .map_err(|error| QueryError::from_datafusion(&error, &[]))?;
-    for statement in &statements {
+    for statement in &mut statements {
         allowed(statement)?;
+        if is_show_segments(statement) {
+            *statement = parse_query("SELECT name, sql, since FROM segments ORDER BY name")?;
+        }
     }
     if statements.is_empty() {
         return Err(QueryError::sql("there is no statement").with_hint("try SELECT * FROM stats"));
     }
     Ok(statements)
+}
+
+/// Parses a text that is one query.
+///
+/// # Errors
+/// As for [`parse`], or it is something else.
+pub fn parse_query(sql: &str) -> Result<Statement, QueryError> {
+    let mut statements = parse(sql)?;
+    let is_query = |it: &Statement| matches!(it, Statement::Statement(ast) if matches!(**ast, Ast::Query(_)));
+    match (statements.pop_front(), statements.is_empty()) {
+        (Some(query), true) if is_query(&query) => Ok(query),
+        _ => Err(QueryError::sql("one SELECT is expected")),
+    }
+}
+
+/// `SHOW SEGMENTS`, which the parser takes for the name of a setting.
+fn is_show_segments(statement: &Statement) -> bool {
+    let Statement::Statement(ast) = statement else { return false };
+    matches!(&**ast, Ast::ShowVariable { variable } if matches!(&variable[..], [word] if word.value.eq_ignore_ascii_case("segments")))
 }
 
 /// Refuses chains of operators so long that their tree would exhaust the stack of whoever walks it.
@@ -104,7 +126,8 @@ fn allowed(statement: &Statement) -> Result<(), QueryError> {
     let text = statement.to_string();
     let verb = if verb.is_empty() { text.split_whitespace().next().unwrap_or("this") } else { verb };
     Err(QueryError::sql(format!("{verb} is not possible: SQL here reads and never writes"))
-        .with_hint("SELECT, WITH, VALUES, EXPLAIN, DESCRIBE, SHOW, SET and RESET are; `journeyql ingest` adds data"))
+        .with_hint("SELECT, WITH, VALUES, EXPLAIN, DESCRIBE, SHOW, SET, RESET and CREATE or DROP SEGMENT are; `journeyql ingest` adds \
+                    data"))
 }
 
 /// The name that a RESET is about, in small letters.

@@ -19,7 +19,7 @@ use crate::correction::{Anchor, Correction};
 use crate::event::{quarantine, utc_micros};
 use crate::identity::{Alias, Identity, People};
 use crate::limits;
-use crate::store::{AuditRow, Late, LateRow, Part, Snapshot, SourceRow, Store};
+use crate::store::{AuditRow, Late, LateRow, Part, SegmentRow, Snapshot, SourceRow, Store};
 
 use super::operators::{Sink, blocking_stream};
 use super::scan::damaged;
@@ -300,6 +300,27 @@ pub fn corrections(rows: &Arc<[Correction]>) -> Result<Arc<dyn TableProvider>> {
             times(rows.iter().map(|row| row.at)),
             text(|row| row.reverted.as_ref().map(|reverted| reverted.by.as_str())),
             maybe(rows.iter().map(|row| row.reverted.as_ref().map(|reverted| reverted.at)).collect()),
+        ];
+        let _ = sink.send(&RecordBatch::try_new(Arc::clone(schema), arrays)?);
+        Ok(())
+    })
+}
+
+/// `segments`: saved groups of people, each the text of a query; `since` is when it was made or replaced.
+///
+/// # Errors
+/// Never; the schema is fixed.
+pub fn segments(rows: Vec<SegmentRow>) -> Result<Arc<dyn TableProvider>> {
+    let columns = vec![
+        Field::new("name", DataType::Utf8, false),
+        Field::new("sql", DataType::Utf8, false),
+        Field::new("since", utc_micros(), false),
+    ];
+    table(columns, move |schema, sink| {
+        let arrays: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.name))),
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.sql))),
+            times(rows.iter().map(|row| row.at)),
         ];
         let _ = sink.send(&RecordBatch::try_new(Arc::clone(schema), arrays)?);
         Ok(())

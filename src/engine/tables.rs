@@ -124,6 +124,7 @@ impl TableProvider for JourneyTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let mut settings = Settings::of(session.config_options());
+        self.source.segments().find_people(session, &mut settings).await?;
         let bounds = Bounds::of(filters, self.columns());
         let schema = self.relation.schema();
         let projection = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());

@@ -44,6 +44,14 @@ pub enum MaintainError {
     NoCorrection { id: i64 },
     #[error("correction {id} was reverted already – by {by} at {at}")]
     Reverted { id: i64, by: String, at: String },
+    #[error("'{name}' is no name of a segment – a few words without control characters")]
+    SegmentName { name: String },
+    #[error("there is a segment '{name}' already – CREATE OR REPLACE SEGMENT gives it another query")]
+    SegmentExists { name: String },
+    #[error("no segment '{name}' – {hint}")]
+    NoSegment { name: String, hint: String },
+    #[error("the segment '{name}' would name somebody who was erased – nothing is said of them any more")]
+    SegmentOfErased { name: String },
     #[error("source {source_id} has rows of which the catalog knows nothing – run journeyql verify")]
     UnknownSource { source_id: String },
     #[error(transparent)]

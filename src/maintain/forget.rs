@@ -17,7 +17,7 @@ use crate::correction::{Anchor, Change, EventRef, Fate, fates};
 use crate::event::Column;
 use crate::identity::{People, Stretch};
 use crate::privacy::{ERASED, Identifiers, Key, Tombstone, tombstone};
-use crate::store::{CorrectionEdit, Erasure, Linking, Part, Proof, Store, Table, part_options};
+use crate::store::{CorrectionEdit, Erasure, Linking, Part, Proof, SegmentRow, Store, Table, part_options};
 
 /// What went, or would go.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -31,6 +31,8 @@ pub struct Erased {
     pub quarantined: u64,
     /// Files that were written anew.
     pub files: usize,
+    /// Saved segments whose query named one of the ids: it stands in them no more.
+    pub segments: Vec<String>,
     /// The keyed hash by which the audit knows them.
     pub hash: String,
 }
@@ -80,6 +82,7 @@ pub fn forget(
     let known_gone = writer.forgotten()?.iter().any(|stone| stone.hash == hash);
     let own = stretches.iter().filter(|stretch| stretch.is_whole()).count();
     let mut report = Erased { ids: own, shared_ids: stretches.len() - own, hash, ..Erased::default() };
+    let instead = format!("[forgotten {}]", report.hash.get(..8).unwrap_or_default());
     let corrections = store.corrections(&snapshot)?;
     let fates = fates(&corrections);
     let theirs = Theirs::new(&stretches, &identifiers, placed(&fates, &people, &who.person));
@@ -90,6 +93,9 @@ pub fn forget(
         })
         .map(|said| said.id)
         .collect();
+    let names = |row: &SegmentRow| [&row.name, &row.sql].iter().any(|it| identifiers.are_told_by(it.as_bytes()));
+    let segments = store.segments(&snapshot)?.into_iter().filter(names);
+    report.segments = segments.map(|row| identifiers.cut(&row.name, &instead).unwrap_or(row.name)).collect();
     let mut account = Account::default();
     let (mut add, mut remove) = (Vec::new(), Vec::new());
     for part in Table::ALL.into_iter().flat_map(|table| snapshot.parts(table)) {
@@ -111,7 +117,7 @@ pub fn forget(
         add.push(new);
     }
     report.files = remove.len();
-    if remove.is_empty() && about.is_empty() && stretches.len() < 2 && !known_gone {
+    if remove.is_empty() && about.is_empty() && report.segments.is_empty() && stretches.len() < 2 && !known_gone {
         return Err(MaintainError::Unknown { id: who.person.clone() });
     }
     let Some(key) = key.filter(|_| !dry_run) else { return Ok((report, None)) };
@@ -134,12 +140,7 @@ pub fn forget(
     for id in about {
         commit.correct(CorrectionEdit::Remove { id });
     }
-    commit.erase(Erasure {
-        identifiers: identifiers.clone(),
-        tombstones,
-        log_outs,
-        instead: format!("[forgotten {}]", &report.hash[..8]),
-    });
+    commit.erase(Erasure { identifiers: identifiers.clone(), tombstones, log_outs, instead });
     let Erased { events, quarantined, .. } = report;
     commit.audit("forget", format!("{}: {events} events, {quarantined} quarantined", report.hash));
     commit.commit()?;

@@ -11,6 +11,7 @@
 //! refused     refused lines that nobody wants go                 counted as dropped by the rule `steward`
 //! link        what somebody says of who is who                   no file comes or goes
 //! correct     what somebody says of single events                no file comes or goes
+//! segment     groups of people are saved or dropped           no file comes or goes
 //! forget      somebody goes, with all ids                        counted as dropped by the rule `erased`
 //! rebuild     every day from its stored events, elsewhere        for verify to compare with
 //! ```
@@ -32,6 +33,7 @@ mod refused;
 mod reprocess;
 mod retain;
 mod rewrite;
+mod segment;
 
 pub use compact::{Compacted, compact};
 pub use correct::{Word, check, correct, revert};
@@ -42,3 +44,4 @@ pub use rebuild::rebuild;
 pub use refused::{Dropped, drop_refused};
 pub use reprocess::{Reprocess, Reprocessed};
 pub use retain::{Retained, retain};
+pub use segment::{Existing, drop_segment, save_segment};

@@ -6,7 +6,9 @@ use super::derive::Derivation;
 use super::error::MaintainError;
 use super::rewrite::rewrite;
 use crate::config::Config;
-use crate::store::{AliasEdit, CorrectionEdit, Erasure, Linking, Meter, Part, Snapshot, Store, Table};
+use crate::store::{
+    AliasEdit, CorrectionEdit, Erasure, Linking, Meter, Part, SegmentEdit, SegmentRow, Snapshot, Store, Table,
+};
 use crate::time::Day;
 
 /// Fills the empty store `into` with one part a day, its rows merged and their pages and steps derived again by the
@@ -53,6 +55,9 @@ pub fn rebuild(
     said.rejections.into_iter().for_each(|alias| commit.alias(AliasEdit::Reject(alias)));
     for said in store.corrections(snapshot)?.into_iter().filter(|it| it.reverted.is_none()) {
         commit.correct(CorrectionEdit::Add { change: said.change, reason: said.reason, by: said.by });
+    }
+    for SegmentRow { name, sql, .. } in store.segments(snapshot)? {
+        commit.segment(SegmentEdit::Put { name, sql });
     }
     commit.erase(Erasure { log_outs: store.erased_log_outs()?, ..Erasure::default() });
     commit.audit("rebuild", "from the stored events");

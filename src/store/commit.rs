@@ -19,7 +19,7 @@
 use std::collections::BTreeSet;
 
 use super::StoreError;
-use super::catalog::{AliasEdit, Change, CommitFailure, CorrectionEdit, Erasure};
+use super::catalog::{AliasEdit, Change, CommitFailure, CorrectionEdit, Erasure, SegmentEdit};
 use super::late::Late;
 use super::links::{LinkChange, Parts};
 use super::part::NewPart;
@@ -39,6 +39,7 @@ pub struct Commit<'a> {
     forget: Vec<String>,
     aliases: Vec<AliasEdit>,
     corrections: Vec<CorrectionEdit>,
+    segments: Vec<SegmentEdit>,
     loses: bool,
     erasure: Option<Erasure>,
     late: Option<Late>,
@@ -57,6 +58,7 @@ impl<'a> Commit<'a> {
             forget: Vec::new(),
             aliases: Vec::new(),
             corrections: Vec::new(),
+            segments: Vec::new(),
             loses: false,
             erasure: None,
             late: None,
@@ -104,6 +106,11 @@ impl<'a> Commit<'a> {
         self.corrections.push(edit);
     }
 
+    /// Changes the saved groups of people.
+    pub fn segment(&mut self, edit: SegmentEdit) {
+        self.segments.push(edit);
+    }
+
     /// Sets the row of a source, new or known.
     pub fn source(&mut self, row: SourceRow) {
         self.sources.push(row);
@@ -140,6 +147,7 @@ impl<'a> Commit<'a> {
             && self.sources.is_empty()
             && self.aliases.is_empty()
             && self.corrections.is_empty()
+            && self.segments.is_empty()
             && self.audit.is_empty()
         {
             return Ok(self.planned);
@@ -159,6 +167,7 @@ impl<'a> Commit<'a> {
             links: &links,
             aliases: &self.aliases,
             corrections: &self.corrections,
+            segments: &self.segments,
             erasure: self.erasure.as_ref(),
             late: self.late.as_ref(),
             audit: &self.audit,

@@ -52,7 +52,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-pub use catalog::{AliasEdit, AuditRow, CorrectionEdit, Erasure};
+pub use catalog::{AliasEdit, AuditRow, CorrectionEdit, Erasure, SegmentEdit, SegmentRow};
 pub use commit::Commit;
 pub use erase::Proof;
 pub use error::StoreError;
@@ -201,6 +201,14 @@ impl Store {
     /// The catalog cannot be read.
     pub fn corrections(&self, snapshot: &Snapshot) -> Result<Vec<Correction>, StoreError> {
         self.catalog().corrections(snapshot.id)
+    }
+
+    /// The saved groups of people of a snapshot, by name.
+    ///
+    /// # Errors
+    /// The catalog cannot be read.
+    pub fn segments(&self, snapshot: &Snapshot) -> Result<Vec<SegmentRow>, StoreError> {
+        self.catalog().segments(snapshot.id)
     }
 
     /// What was done to the store, oldest first.

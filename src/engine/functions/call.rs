@@ -18,6 +18,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::length::{self, Clock};
+use super::segment;
 use crate::error::did_you_mean;
 use crate::time;
 
@@ -63,7 +64,12 @@ impl Call {
 
     fn add_option(&mut self, name: String, value: SqlExpr, known: &[&str]) -> Result<()> {
         let function = self.function;
+        if name == segment::OPTION {
+            return plan_err!("{function}: option '{name}' is given twice");
+        }
         if !known.contains(&name.as_str()) {
+            // Every function has that one too, see `segment.rs`.
+            let known = [known, &[segment::OPTION]].concat();
             let hint = did_you_mean(&name, known.iter().copied())
                 .unwrap_or_else(|| format!("the options are {}", known.join(", ")));
             return plan_err!("{function}: unknown option '{name}' – {hint}");

@@ -17,6 +17,8 @@
 //! replay(user, last => 5)                      table       a person's last sessions, event by event
 //! retention_cohorts(start, return, …)          table       who comes back when                journey::retention
 //! ```
+//! Every table function has the option `segment => 'name'`: only the people of that saved group (see `segments.rs`).
+//!
 //! The scalar function, the aggregates and the window function work on any table; the table functions read the store's own events in one pass.
 //!
 //! Invariants: no answer depends on the order in which rows arrive; a row whose time is NULL is no event.
@@ -42,6 +44,7 @@ mod percentile_cont;
 mod planner;
 mod replay;
 mod retention_cohorts;
+mod segment;
 mod sequence;
 mod sequence_next_node;
 mod sessionize;

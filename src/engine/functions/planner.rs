@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use datafusion::catalog::TableProvider;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
-use datafusion::sql::sqlparser::ast::TableFactor;
+use datafusion::sql::sqlparser::ast::{FunctionArg, TableFactor};
 
-use super::{diff_transitions, follows, funnel, paths, replay, retention_cohorts};
+use super::{diff_transitions, follows, funnel, paths, replay, retention_cohorts, segment};
 use crate::engine::source::Source;
 
 /// Plans the table functions over one snapshot.
@@ -25,6 +26,32 @@ impl TableFunctions {
     }
 }
 
+impl TableFunctions {
+    /// The table of a call, if there is such a function.
+    fn table(
+        &self,
+        name: &str,
+        args: Vec<FunctionArg>,
+        planner: &mut dyn RelationPlannerContext,
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
+        let source = Arc::clone(&self.source);
+        Ok(Some(match name {
+            "diff_transitions" => diff_transitions::plan(args, source, planner)?,
+            "follows" => follows::plan(args, source)?,
+            "replay" => replay::plan(args, source, planner)?,
+            "retention_cohorts" => retention_cohorts::plan(args, source, planner)?,
+            name => {
+                let one_of = |all: &[&'static str]| all.iter().copied().find(|known| *known == name);
+                match (one_of(&funnel::FUNCTIONS), one_of(&paths::FUNCTIONS)) {
+                    (Some(function), _) => funnel::plan(function, args, source, planner)?,
+                    (_, Some(function)) => paths::plan(function, args, source, planner)?,
+                    _ => return Ok(None),
+                }
+            }
+        }))
+    }
+}
+
 impl RelationPlanner for TableFunctions {
     fn plan_relation(
         &self,
@@ -37,22 +64,13 @@ impl RelationPlanner for TableFunctions {
             _ => return Ok(RelationPlanning::Original(Box::new(relation))),
         };
         let name = name.to_string().to_ascii_lowercase();
-        let (args, alias) = (args.clone(), alias.clone());
-        let source = Arc::clone(&self.source);
-        let table = match name.as_str() {
-            "diff_transitions" => diff_transitions::plan(args, source, planner)?,
-            "follows" => follows::plan(args, source)?,
-            "replay" => replay::plan(args, source, planner)?,
-            "retention_cohorts" => retention_cohorts::plan(args, source, planner)?,
-            name => {
-                let one_of = |all: &[&'static str]| all.iter().copied().find(|known| *known == name);
-                match (one_of(&funnel::FUNCTIONS), one_of(&paths::FUNCTIONS)) {
-                    (Some(function), _) => funnel::plan(function, args, source, planner)?,
-                    (_, Some(function)) => paths::plan(function, args, source, planner)?,
-                    _ => return Ok(RelationPlanning::Original(Box::new(relation))),
-                }
-            }
+        let (mut args, alias) = (args.clone(), alias.clone());
+        let segment = segment::take(&mut args);
+        let Some(table) = self.table(&name, args, planner)? else {
+            return Ok(RelationPlanning::Original(Box::new(relation)));
         };
+        let segment = segment.map(|value| segment::read(&name, value, self.source.segments(), planner)).transpose()?;
+        let table = segment::of(table, Arc::clone(&self.source), segment.flatten());
         let plan = LogicalPlanBuilder::scan(name, provider_as_source(table), None)?.build()?;
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
     }

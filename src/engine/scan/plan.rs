@@ -15,6 +15,9 @@ use crate::time::Day;
 use super::overlay::Edges;
 use super::part::PartFile;
 
+/// People whom one reader reads as fast as several.
+const FEW: usize = 1_000;
+
 /// A code column of a block.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Code {
@@ -202,6 +205,13 @@ impl ScanPlan {
         self
     }
 
+    /// Only these persons, ascending and each once, with all their ids.
+    #[must_use]
+    pub fn with_group(mut self, persons: &Arc<[String]>) -> Self {
+        (self.ids, self.persons) = (Some(Arc::clone(persons)), Some(Arc::clone(persons)));
+        self
+    }
+
     /// Only these ids; anything else is pruned by statistics where possible and skipped for certain.
     #[must_use]
     pub fn with_ids(mut self, ids: Option<Vec<String>>) -> Self {
@@ -225,10 +235,10 @@ impl ScanPlan {
         &self.parts
     }
 
-    /// Whether only named people are read, so that one reader is enough.
+    /// Whether so few people are read that one reader is enough.
     #[must_use]
     pub fn is_about_few(&self) -> bool {
-        self.ids.is_some()
+        self.ids.as_ref().is_some_and(|ids| ids.len() <= FEW)
     }
 
     /// How many parts are read only for people whose sessions run on into them.

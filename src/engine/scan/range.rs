@@ -63,9 +63,9 @@ impl ScanPlan {
         let sliced = parts.len() > limits::MERGED_PARTS;
         let rows: u64 = parts.iter().map(|part| part.file.rows).sum();
         let per_reader = if sliced { rows.div_ceil(SLICE_ROWS).div_ceil(readers.max(1) as u64).max(1) } else { 1 };
-        let readers = if self.ids.is_some() { 1 } else { readers.max(1) };
+        let readers = if self.is_about_few() { 1 } else { readers.max(1) };
         let pieces = usize::try_from(per_reader).unwrap_or(1) * readers;
-        let cuts = if self.ids.is_some() { Vec::new() } else { cut_points(&parts, pieces) };
+        let cuts = if self.is_about_few() { Vec::new() } else { cut_points(&parts, pieces) };
         let mut ranges: Vec<IdRange> = Vec::with_capacity(cuts.len() + 1);
         let mut from = None;
         for cut in cuts {

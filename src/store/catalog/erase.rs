@@ -18,13 +18,15 @@ pub struct Erasure {
 }
 
 /// Texts that people and programs wrote, by table and column.
-const TEXTS: [(&str, &str); 6] = [
+const TEXTS: [(&str, &str); 8] = [
     ("jq_audit", "detail"),
     ("jq_sources", "name"),
     ("jq_aliases", "evidence"),
     ("jq_corrections", "reason"),
     ("jq_corrections", "said_by"),
     ("jq_corrections", "reverted_by"),
+    ("jq_segments", "name"),
+    ("jq_segments", "sql"),
 ];
 
 pub(super) fn write(tx: &Transaction<'_>, erasure: &Erasure, id: i64) -> rusqlite::Result<()> {

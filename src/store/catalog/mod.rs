@@ -6,6 +6,7 @@
 //! write.rs   one commit's rows, inside one transaction
 //! links.rs   who is who                      late.rs  the ledger of late events
 //! erase.rs   what is said of somebody who goes   corrections.rs  what people say of events
+//! segments.rs  saved groups of people
 //! totals.rs  the statistics of a table over its live parts
 //! stats.rs   statistics of one column: footer → text → totals
 //! digest.rs  what tells a flipped bit in any row
@@ -23,6 +24,7 @@ mod erase;
 mod late;
 mod links;
 mod read;
+mod segments;
 pub(super) mod stats;
 mod totals;
 mod write;
@@ -38,6 +40,7 @@ pub use erase::Erasure;
 pub use links::AliasEdit;
 pub use read::AuditRow;
 pub(super) use read::{FileStats, Listing};
+pub use segments::{SegmentEdit, SegmentRow};
 pub(super) use write::{Change, CommitFailure};
 
 use digest::Tally;

@@ -115,3 +115,11 @@ CREATE TABLE jq_corrections(
     begin_snapshot INTEGER NOT NULL,
     end_snapshot   INTEGER
 );
+
+CREATE TABLE jq_segments(
+    name           TEXT NOT NULL,
+    sql            TEXT NOT NULL,
+    at             INTEGER NOT NULL,
+    begin_snapshot INTEGER NOT NULL,
+    end_snapshot   INTEGER
+);

@@ -8,7 +8,8 @@ use super::ddl::{self, NEXT_CATALOG_ID, SCHEMA_VERSION, column_id};
 use super::read::{head, place};
 use super::stats::bound_text;
 use super::{
-    AliasEdit, Catalog, CorrectionEdit, Erasure, StoreError, corrections, digest, erase, late, links, sql_time, totals,
+    AliasEdit, Catalog, CorrectionEdit, Erasure, SegmentEdit, StoreError, corrections, digest, erase, late, links,
+    segments, sql_time, totals,
 };
 use crate::store::disk::{Disk, Step};
 use crate::store::late::Late;
@@ -31,6 +32,7 @@ pub(in crate::store) struct Change<'a> {
     pub links: &'a LinkChange,
     pub aliases: &'a [AliasEdit],
     pub corrections: &'a [CorrectionEdit],
+    pub segments: &'a [SegmentEdit],
     /// Who goes.
     pub erasure: Option<&'a Erasure>,
     pub late: Option<&'a Late>,
@@ -158,6 +160,7 @@ fn write(tx: &Transaction<'_>, change: &Change<'_>) -> Result<i64, Refusal> {
     }
     links::write(tx, change.links, change.aliases, id)?;
     corrections::write(tx, change.corrections, id, change.now)?;
+    segments::write(tx, change.segments, id, change.now)?;
     if let Some(erasure) = change.erasure {
         erase::write(tx, erasure, id)?;
     }
