@@ -36,6 +36,8 @@ pub const SQL_NESTING: usize = 64;
 pub const PLANNING_STACK: usize = 256 << 20;
 /// The longest name of a segment.
 pub const NAME_BYTES: usize = 128;
+/// Periods of one bracket of a retention: more than anybody has days of data.
+pub const BRACKET_PERIODS: usize = 10_000;
 /// Conditions of one funnel.
 pub const FUNNEL_STEPS: usize = 64;
 /// Items of a sequence's pattern.

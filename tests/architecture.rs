@@ -206,7 +206,14 @@ fn every_view_and_report_has_its_sql_test() {
     let functions = ["funnel", "funnel_trend", "funnel_users", "ttc_histogram", "explain_funnel"].into_iter();
     let functions =
         functions.chain(["sequence_match", "sequence_count", "sequence_match_events", "sequence_next_node"]);
-    let functions = functions.chain(["window_funnel_events", "replay", "retention_cohorts"]);
+    let functions = functions.chain([
+        "window_funnel_events",
+        "replay",
+        "retention",
+        "retention_cohorts",
+        "lifecycle",
+        "stickiness",
+    ]);
     let functions = functions.chain([
         "paths_from",
         "paths_to",

@@ -150,6 +150,42 @@ fn window_funnel_agrees_with_the_core_cases() {
     println!("{checked} cases of window_funnel agree");
 }
 
+#[test]
+fn retention_agrees_with_the_core_cases() {
+    for case in cases("retention.json").iter().filter(|case| is_core(case)) {
+        let params = &case["params"];
+        let conditions: Vec<String> = params["conditions"].as_array().unwrap().iter().map(condition).collect();
+        let (group, grouped) = match params["group_by"].as_str() {
+            Some(group) => (format!("\"{group}\""), format!("GROUP BY \"{group}\"")),
+            None => ("''".to_owned(), String::new()),
+        };
+        let lists = format!(
+            "SELECT {group} AS g, retention({}) AS met FROM {} {grouped}",
+            conditions.join(", "),
+            relation(case)
+        );
+        let sums = |of: String| {
+            let item = |at: usize| format!("(SELECT {} AS at, sum(met[{}]) AS n FROM ({lists}) AS l {of})", at, at + 1);
+            let all: Vec<String> = (0..conditions.len()).map(item).collect();
+            let all = all.join(" UNION ALL ");
+            rows(&format!("SELECT arrow_cast(at, 'Utf8View'), n FROM (SELECT * FROM ({all}) AS a) AS b"))
+        };
+        let expected = |values: &Value| -> Vec<(String, i64)> {
+            let values = values.as_array().unwrap().iter().map(|value| value.as_i64().unwrap());
+            values.enumerate().map(|(at, value)| (at.to_string(), value)).collect()
+        };
+        match &case["expected"] {
+            Value::Object(groups) => {
+                for (name, values) in groups {
+                    let of = format!("WHERE CAST(g AS VARCHAR) = '{name}'");
+                    assert_eq!(sums(of), expected(values), "{}: {name}", case["id"]);
+                }
+            }
+            values => assert_eq!(sums(String::new()), expected(values), "{}", case["id"]),
+        }
+    }
+}
+
 /// Patterns that are met in part only: there the peer reports the part, we report whole matches.
 const NOT_WHOLE: [&str; 2] = ["clickhouse-00222-sequence_match_events-14", "clickhouse-00222-sequence_match_events-20"];
 

@@ -329,10 +329,11 @@ fn no_setting(name: &str) -> String {
 }
 
 /// The table functions, which are planned by name and registered nowhere.
-const TABLE_FUNCTIONS: [&str; 10] = [
+const TABLE_FUNCTIONS: [&str; 12] = [
     "diff_transitions",
     "follows",
     "funnel",
+    "lifecycle",
     "path_ngrams",
     "paths_between",
     "paths_from",
@@ -340,6 +341,7 @@ const TABLE_FUNCTIONS: [&str; 10] = [
     "paths_to",
     "replay",
     "retention_cohorts",
+    "stickiness",
 ];
 
 /// Everything that can be called.

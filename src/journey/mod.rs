@@ -6,7 +6,7 @@
 //!                                                        └─► funnel (its own order over uncollapsed events)
 //! ts, masks of one person ─► sequence: patterns of conditions
 //! labels of one session ─► path_match: patterns of steps
-//! ts, kinds of one person ─► retention: cohorts and the periods they come back in
+//! ts, kinds of one person ─► retention: cohorts and the periods they come back in; lifecycle, stickiness
 //! ```
 //!
 //! Invariants: nothing here allocates per event or knows where the slices come from; times are µs and rise.
@@ -17,8 +17,10 @@ pub mod collapse;
 pub mod follows;
 mod front;
 pub mod funnel;
+pub mod lifecycle;
 pub mod path;
 pub mod path_match;
+pub mod period;
 pub mod pieces;
 pub mod retention;
 pub mod sequence;

@@ -199,7 +199,8 @@ pub(super) fn person(user: &SqlExpr, what: &str, planner: &mut dyn RelationPlann
     Ok(user)
 }
 
-fn whole(value: &ScalarValue) -> Option<i64> {
+/// The number of a whole number.
+pub(super) fn whole(value: &ScalarValue) -> Option<i64> {
     match value.cast_to(&DataType::Int64) {
         Ok(ScalarValue::Int64(number)) if value.data_type().is_integer() => number,
         _ => None,

@@ -7,6 +7,7 @@
 //!                                                         sequence_match_events: when         journey::sequence
 //! sequence_next_node(direction, base, ts, …)   aggregate   the event behind a chain of events
 //! path_match(pattern, path)                   scalar      whether a path meets a pattern      journey::path_match
+//! retention(c1, …)                             aggregate   c1 met, and with it each of the others
 //! path_agg(label, ts [, tie] [, 'repeats'])    aggregate   the labels in order, collapsed
 //! sessionize(ts, gap) OVER (…)                 window      the session number, from 1
 //! funnel(step…, option => value…)              table       a row per step                     journey::funnel
@@ -16,6 +17,7 @@
 //! diff_transitions(a, b)                       table       how two segments move differently
 //! replay(user, last => 5)                      table       a person's last sessions, event by event
 //! retention_cohorts(start, return, …)          table       who comes back when                journey::retention
+//! lifecycle(condition), stickiness(condition)  table       new, returning, dormant; days there journey::lifecycle
 //! ```
 //! Every table function has the option `segment => 'name'`: only the people of that saved group (see `segments.rs`).
 //!
@@ -36,19 +38,23 @@ mod funnel;
 mod grouped;
 mod leaf;
 mod length;
+mod lifecycle;
 mod masked;
 mod path_agg;
 mod path_match;
 mod paths;
+mod people;
 mod percentile_cont;
 mod planner;
 mod replay;
+mod retention;
 mod retention_cohorts;
 mod segment;
 mod sequence;
 mod sequence_next_node;
 mod sessionize;
 mod sessions;
+mod stickiness;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -79,6 +85,7 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     }
     let next_node = sequence_next_node::SequenceNextNode::new();
     registry.register_udaf(AggregateUDF::new_from_impl(next_node).into())?;
+    registry.register_udaf(AggregateUDF::new_from_impl(retention::Retention::new()).into())?;
     registry.register_udaf(AggregateUDF::new_from_impl(path_agg::PathAgg::new()).into())?;
     registry.register_udaf(AggregateUDF::new_from_impl(percentile_cont::ExactPercentile::default()).into())?;
     registry.register_udf(ScalarUDF::new_from_impl(path_match::PathMatch::new()).into())?;

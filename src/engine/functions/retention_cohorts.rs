@@ -5,63 +5,46 @@
 //!
 //! | option | values | default |
 //! |---|---|---|
-//! | `period` | `'day'`, `'week'` (from Monday), `'month'`; UTC | `'week'` |
+//! | `period` | `'day'`, `'week'` (from Monday), `'month'` | `'week'` |
 //! | `count` | `'on'`: active in the period; `'on_or_after'`: in it or later | `'on'` |
 //! | `rolling` | true: periods are multiples of 24 hours from the person's first event (a month: 30) | false |
+//! | `cohort` | `'first_time'`: of the first start ever; `'recurring'`: of every period with a start, once in each | `'first_time'` |
+//! | `periods` | so many: the cohort's own, which is 0, and those after it | all |
+//! | `brackets` | lengths in periods: the own period, then a bracket of each length; who was active in any of its periods counts once | none |
+//! | `time_zone` | see `people.rs` | UTC |
 //!
 //! | column | meaning |
 //! |---|---|
 //! | `cohort` | first day of the period in which the people came first |
 //! | `people` | how many they are |
-//! | `period` | the period, 0 being the cohort's own |
+//! | `period` | the period, 0 being the cohort's own; of a bracket its first |
 //! | `users` | how many were active in it |
 //! | `rate` | their share; NULL while the period has not ended |
 //! | `complete` | whether the period has ended at the watermark |
+//! | `until` | with `brackets`: the bracket's last period |
 //!
-//! `journeyql.from` and `to` choose people by their first event, `journeyql.user` one person; all days are read, since
+//! `journeyql.from` and `to` choose people by their start, `journeyql.user` one person; all days are read, since
 //! nothing else tells whose event is the first.
 
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::catalog::{Session, TableProvider};
+use datafusion::catalog::TableProvider;
 use datafusion::common::plan_err;
 use datafusion::error::Result;
-use datafusion::execution::TaskContext;
-use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::sql::sqlparser::ast::FunctionArg;
-use futures::FutureExt;
-use futures::future::BoxFuture;
 
-use super::call::Call;
-use super::conditions::{Conditions, Masks, Test, columns};
-use super::leaf::{Answer, Stop};
-use super::sessions::Sessions;
-use super::table::{TableFunction, read, readers, table};
-use crate::engine::scan::{PersonRuns, ScanPlan};
-use crate::engine::settings::Settings;
+use super::call::{Call, constant, whole};
+use super::people::{self, Count, TIME_ZONE};
 use crate::engine::source::Source;
-use crate::journey::retention::{Cell, Cohorts, Period, RETURN, Rules, START};
+use crate::journey::period::{PERIODS, Period};
+use crate::journey::retention::{Cell, Cohorts, Columns, RETURN, Rules, START, Times};
+use crate::limits;
 use crate::time::Day;
 
-const OPTIONS: [&str; 3] = ["period", "count", "rolling"];
-
-/// The columns of `retention_cohorts`.
-fn schema() -> SchemaRef {
-    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-        Arc::new(Schema::new(vec![
-            Field::new("cohort", DataType::Date32, false),
-            Field::new("people", DataType::Int64, false),
-            Field::new("period", DataType::Int64, false),
-            Field::new("users", DataType::Int64, false),
-            Field::new("rate", DataType::Float64, true),
-            Field::new("complete", DataType::Boolean, false),
-        ]))
-    });
-    Arc::clone(&SCHEMA)
-}
+const OPTIONS: [&str; 7] = ["period", "count", "rolling", "cohort", "periods", "brackets", TIME_ZONE];
 
 /// Reads a call of `retention_cohorts`.
 pub(super) fn plan(
@@ -70,136 +53,119 @@ pub(super) fn plan(
     planner: &mut dyn RelationPlannerContext,
 ) -> Result<Arc<dyn TableProvider>> {
     let call = Call::new("retention_cohorts", args, &OPTIONS)?;
-    if call.values.len() > 2 {
-        return plan_err!("retention_cohorts takes a start and a return condition, not {}", call.values.len());
-    }
-    let columns = columns()?;
-    let mut tests = Vec::new();
-    for (no, value) in (1..).zip(&call.values) {
-        tests.push(Test::read(value, &format!("retention_cohorts: argument {no}"), &columns, planner)?);
-    }
-    let periods = [("day", Period::Day), ("week", Period::Week), ("month", Period::Month)];
     let rolling = call.flag("rolling", planner)?;
+    let recurring = call.choice("cohort", &[("first_time", false), ("recurring", true)], planner)?.unwrap_or(false);
+    if rolling && recurring {
+        return plan_err!("retention_cohorts: options 'rolling' and 'cohort' => 'recurring' exclude each other");
+    }
     let rules = Rules {
-        period: call.choice("period", &periods, planner)?.unwrap_or(Period::Week),
+        period: call.choice("period", &PERIODS, planner)?.unwrap_or(Period::Week),
         rolling,
+        recurring,
+        columns: columns(&call, planner)?,
         on_or_after: call.choice("count", &[("on", false), ("on_or_after", true)], planner)?.unwrap_or(false),
         within: (i64::MIN, i64::MAX),
     };
-    Ok(table(RetentionCall { tests, rules, source }))
+    let is_both = call.values.len() == 1;
+    people::plan(&call, 2, Retention { rules, is_both }, source, planner)
 }
 
-/// A call as written.
-#[derive(Debug)]
-struct RetentionCall {
-    tests: Vec<Test>,
-    rules: Rules,
-    source: Arc<Source>,
-}
-
-impl TableFunction for RetentionCall {
-    fn schema(&self) -> SchemaRef {
-        schema()
+fn columns(call: &Call, planner: &mut dyn RelationPlannerContext) -> Result<Columns> {
+    let (count, lengths) = (call.count("periods", planner)?, call.list("brackets"));
+    if lengths.is_empty() {
+        let first = |count| Columns::First(usize::try_from(count).unwrap_or(usize::MAX));
+        return Ok(count.map_or(Columns::All, first));
     }
-
-    fn answer(&self, state: &dyn Session, projection: Vec<usize>) -> Result<Arc<dyn Answer>> {
-        let mut settings = Settings::of(state.config_options());
-        let rules = Rules { within: settings.within(), ..self.rules };
-        let watermark = self.source.now(&settings);
-        (settings.from, settings.to) = (None, None);
-        let conditions = Conditions::plan(self.tests.iter(), settings.label, state)?;
-        let plan = self.source.plain_pass(state, &settings, None, i64::MIN, true)?;
-        let (sessions, plan) = Sessions::new(settings.clone(), false, conditions.ask(plan, settings.label)?);
-        let (asked, readers) = (self.tests.len(), readers(state, &plan));
-        let conditions = Arc::new(conditions);
-        Ok(Arc::new(Retention { conditions, sessions, asked, plan, rules, watermark, readers, projection }))
+    if count.is_some() {
+        return plan_err!("retention_cohorts: options 'periods' and 'brackets' exclude each other");
     }
+    let mut brackets = Vec::with_capacity(lengths.len());
+    for length in lengths {
+        let value = constant(length, "retention_cohorts: option 'brackets'", planner)?;
+        match whole(&value).map(usize::try_from) {
+            Some(Ok(length)) if (1..=limits::BRACKET_PERIODS).contains(&length) => brackets.push(length),
+            _ => {
+                let most = limits::BRACKET_PERIODS;
+                return plan_err!("retention_cohorts: option 'brackets' has lengths from 1 to {most}, not {value}");
+            }
+        }
+    }
+    if brackets.len() > limits::FUNNEL_STEPS {
+        return plan_err!("retention_cohorts: option 'brackets' has at most {} lengths", limits::FUNNEL_STEPS);
+    }
+    Ok(Columns::brackets(brackets))
 }
 
-/// A call planned over one snapshot.
+/// What is counted.
 #[derive(Debug, Clone)]
 struct Retention {
-    conditions: Arc<Conditions>,
-    sessions: Sessions,
-    /// Number of conditions.
-    asked: usize,
-    plan: ScanPlan,
     rules: Rules,
-    /// When a period counts as ended, µs.
-    watermark: i64,
-    readers: usize,
-    projection: Vec<usize>,
+    /// A single condition is start and return.
+    is_both: bool,
 }
 
-impl Answer for Retention {
-    fn name(&self) -> &'static str {
-        "RetentionExec"
+impl Count for Retention {
+    type Part = (Cohorts, bool);
+
+    const NAME: &'static str = "RetentionExec";
+
+    fn schema(&self) -> SchemaRef {
+        static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+            Arc::new(Schema::new(vec![
+                Field::new("cohort", DataType::Date32, false),
+                Field::new("people", DataType::Int64, false),
+                Field::new("period", DataType::Int64, false),
+                Field::new("users", DataType::Int64, false),
+                Field::new("rate", DataType::Float64, true),
+                Field::new("complete", DataType::Boolean, false),
+            ]))
+        });
+        let Columns::Brackets(_) = self.rules.columns else { return Arc::clone(&SCHEMA) };
+        let mut fields: Vec<Arc<Field>> = SCHEMA.fields().to_vec();
+        fields.push(Arc::new(Field::new("until", DataType::Int64, false)));
+        Arc::new(Schema::new(fields))
     }
 
-    fn shown(&self) -> String {
-        format!("conditions={}, parts={}", self.asked, self.plan.parts().len())
+    fn part(&self, within: (i64, i64)) -> Self::Part {
+        (Cohorts::new(Rules { within, ..self.rules.clone() }), self.is_both)
     }
 
-    fn rows(&self, context: Arc<TaskContext>, stop: Stop) -> BoxFuture<'static, Result<RecordBatch>> {
-        let this = self.clone();
-        async move {
-            let (plan, readers, reader) = (this.plan.clone(), this.readers, this.clone());
-            let mut cohorts = Cohorts::new(this.rules);
-            for part in read(plan, readers, move |runs| reader.read(runs, &context, &stop)).await? {
-                cohorts.merge(part);
-            }
-            Ok(rows(&cohorts.cells(this.watermark))?.project(&this.projection)?)
+    fn person((cohorts, is_both): &mut Self::Part, times: Times<'_>, is: impl Fn(usize) -> u64) {
+        // Its bit stands for two.
+        let both = if *is_both { START | RETURN } else { 1 };
+        cohorts.person(times, |at| (is(at) & (START | RETURN)) * both);
+    }
+
+    fn merge((cohorts, _): &mut Self::Part, (other, _): Self::Part) {
+        cohorts.merge(other);
+    }
+
+    fn size((cohorts, _): &Self::Part) -> usize {
+        cohorts.size()
+    }
+
+    fn rows(&self, (cohorts, _): &Self::Part, watermark: i64) -> Result<RecordBatch> {
+        let cells = cohorts.cells(watermark);
+        let whole =
+            |value: fn(&Cell) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values(cells.iter().map(value))) };
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        #[expect(clippy::cast_precision_loss, reason = "people are fewer than 2^53")]
+        let rate = |cell: &Cell| cell.complete.then(|| cell.users as f64 / cell.size as f64);
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(Date32Array::from_iter_values(cells.iter().map(|cell| Day::of(cell.cohort).0))),
+            Arc::new(Int64Array::from_iter_values(cells.iter().map(|cell| number(cell.size)))),
+            whole(|cell| period(cell.period)),
+            Arc::new(Int64Array::from_iter_values(cells.iter().map(|cell| number(cell.users)))),
+            Arc::new(cells.iter().map(rate).collect::<Float64Array>()),
+            Arc::new(cells.iter().map(|cell| Some(cell.complete)).collect::<BooleanArray>()),
+        ];
+        if let Columns::Brackets(_) = self.rules.columns {
+            columns.push(whole(|cell| period(cell.until)));
         }
-        .boxed()
+        Ok(RecordBatch::try_new(self.schema(), columns)?)
     }
 }
 
-impl Retention {
-    fn read(&self, mut runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Cohorts> {
-        let memory = MemoryConsumer::new("RetentionExec").register(context.memory_pool());
-        let (mut masks, mut cohorts) = (Masks::new(&self.conditions), Cohorts::new(self.rules));
-        let (mut is, mut times, mut rows) = (Vec::new(), Vec::new(), Vec::new());
-        while !stop.is_raised() && runs.next_block()? {
-            let (block, names) = runs.block_and_names();
-            masks.learn(names)?;
-            let ends = self.sessions.ends(block, names);
-            for person in block.people() {
-                let mut ts = &block.ts()[person.rows.clone()];
-                is.clear();
-                if self.sessions.matter() {
-                    self.sessions.rows(block, person.rows.clone(), &ends, &mut rows);
-                    times.clear();
-                    times.extend(rows.iter().map(|&row| block.ts()[row]));
-                    ts = &times;
-                }
-                if self.asked > 0 && self.sessions.matter() {
-                    masks.each(block, rows.iter().copied(), true, |_, mask| is.push(mask));
-                } else if self.asked > 0 {
-                    masks.each(block, person.rows, true, |_, mask| is.push(mask));
-                }
-                // A single condition is both: its bit stands for two.
-                let both = if self.asked == 1 { START | RETURN } else { 1 };
-                cohorts.person(ts, |at| if self.asked == 0 { START | RETURN } else { is[at] * both });
-            }
-            memory.try_resize(runs.size() + cohorts.size())?;
-        }
-        Ok(cohorts)
-    }
-}
-
-fn rows(cells: &[Cell]) -> Result<RecordBatch> {
-    let whole = |value: fn(&Cell) -> u64| -> ArrayRef {
-        Arc::new(cells.iter().map(|cell| i64::try_from(value(cell)).ok()).collect::<Int64Array>())
-    };
-    #[expect(clippy::cast_precision_loss, reason = "people are fewer than 2^53")]
-    let rate = |cell: &Cell| cell.complete.then(|| cell.users as f64 / cell.size as f64);
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(Date32Array::from_iter_values(cells.iter().map(|cell| Day::of(cell.cohort).0))),
-        whole(|cell| cell.size),
-        Arc::new(Int64Array::from_iter_values(cells.iter().map(|cell| cell.period))),
-        whole(|cell| cell.users),
-        Arc::new(cells.iter().map(rate).collect::<Float64Array>()),
-        Arc::new(cells.iter().map(|cell| Some(cell.complete)).collect::<BooleanArray>()),
-    ];
-    Ok(RecordBatch::try_new(schema(), columns)?)
+fn period(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

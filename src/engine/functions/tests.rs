@@ -135,8 +135,8 @@ fn example(documentation: &Documentation) -> (String, String) {
 fn what_the_documentation_prints_is_what_comes_out() {
     let context = context(&[], 1, false);
     let state = context.state();
-    let aggregates =
-        ["window_funnel", "path_agg"].map(|name| state.aggregate_functions()[name].documentation().unwrap());
+    let aggregates = ["window_funnel", "path_agg", "retention"]
+        .map(|name| state.aggregate_functions()[name].documentation().unwrap());
     let windows = ["sessionize"].map(|name| state.window_functions()[name].documentation().unwrap());
     let scalars = ["path_match"].map(|name| state.scalar_functions()[name].documentation().unwrap());
     for documentation in aggregates.into_iter().chain(windows).chain(scalars) {

@@ -26,7 +26,7 @@ use super::spec::{Since, Spec};
 use super::tally::{Rows, Tally, fields};
 use super::units::Unit;
 use crate::engine::scan::{NONE, Names};
-use crate::journey::retention::Period;
+use crate::journey::period::Period;
 use crate::time::Day;
 
 /// What parts the units: the period of entry, then the value (NULL last).

@@ -77,7 +77,7 @@ use super::sessions::Sessions;
 use super::table::{TableFunction, readers, table};
 use crate::engine::settings::Settings;
 use crate::engine::source::Source;
-use crate::journey::retention::Period;
+use crate::journey::period::{PERIODS, Period};
 use counts::Counts;
 use explain::Explain;
 use histogram::{Buckets, Histogram};
@@ -109,8 +109,7 @@ pub(super) fn plan(
     Ok(match function {
         "funnel_users" => of(read(0, planner)?, source, None, Users),
         "funnel_trend" => {
-            let periods = [("day", Period::Day), ("week", Period::Week), ("month", Period::Month)];
-            let period = call.choice("period", &periods, planner)?.unwrap_or(Period::Day);
+            let period = call.choice("period", &PERIODS, planner)?.unwrap_or(Period::Day);
             of(read(0, planner)?, source, None, Counts { period: Some(period) })
         }
         "ttc_histogram" => {
