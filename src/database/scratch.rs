@@ -22,8 +22,8 @@ use crate::store::{Meter, Scratch, Snapshot};
 
 /// Rows are compared in so many groups.
 const BUCKETS: u128 = 1 << 12;
-/// What is no content: how the store came about.
-const NO_CONTENT: [&str; 4] = ["audit", "corrections", "late_ledger", "segments"];
+/// What is no content: how the store came about, and saved questions, which may have no answer any more.
+const NO_CONTENT: [&str; 6] = ["audit", "corrections", "late_ledger", "segments", "segment_members", "segment_feed"];
 
 /// A snapshot and an engine over it.
 struct Side {

@@ -29,7 +29,7 @@ pub struct RelationInfo {
 }
 
 /// What the tables hold that have no file to say it.
-const TABLES: [(&str, &str); 13] = [
+const TABLES: [(&str, &str); 14] = [
     ("events", "every event, as it was stored"),
     ("steps", "one row per step of a session"),
     ("sessions", "one row per session"),
@@ -41,6 +41,7 @@ const TABLES: [(&str, &str); 13] = [
     ("late_ledger", "how late events were, ingest by ingest, and what they did to sessions"),
     ("identities", "which ids are whose: the person of an id, since when, and why"),
     ("segments", "saved groups of people, each the text of a query"),
+    ("segment_members", "who is in which segment"),
     ("corrections", "what people said of single events, sessions and people, with what was taken back"),
     ("identity_rejections", "pairs of ids that are not one person, as somebody said"),
 ];

@@ -6,7 +6,7 @@
 //! tables     providers: filters → bounds → operators    views, header       queries/*.sql
 //! operators  physical operators, relations: columns     source, prune       which parts, which people
 //! scan       sorted parts merged by whole people        functions           our own SQL functions
-//! segments   saved groups of people
+//! segments   saved groups of people                       goals               [journey] goals as views
 //! ```
 //!
 //! Invariants: nothing here writes; a `SessionState` is built in `session` only; settings are read when a query runs;
@@ -18,7 +18,9 @@ pub mod answer;
 pub mod catalog;
 pub mod error;
 pub mod functions;
+pub mod goals;
 pub mod header;
+pub mod members;
 pub mod operators;
 pub mod params;
 pub mod predicate;

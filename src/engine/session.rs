@@ -33,6 +33,7 @@ use super::answer::Answer;
 use super::catalog::{CATALOG, Catalog, Names, SCHEMA, SessionLink};
 use super::error::{QueryError, QueryErrorKind};
 use super::functions::TableFunctions;
+use super::members::MembersTable;
 use super::operators::{FuseAggregates, KeepDistinct};
 use super::relations::{Relation, events};
 use super::scan::{Overlay, PartFile};
@@ -42,7 +43,7 @@ use super::source::Source;
 use super::statement::{parse, parse_query, reset_name};
 use super::tables::{EventsTable, JourneyTable};
 use super::views::Queries;
-use super::{functions, setting, stored};
+use super::{functions, goals, setting, stored};
 
 /// What an engine is made of.
 #[derive(Debug)]
@@ -82,9 +83,10 @@ impl Engine {
     /// An engine with the settings that the configuration asks for.
     ///
     /// # Errors
-    /// `[steps] where` is no predicate over `events`, or a view of the store is malformed.
+    /// `[steps] where` is no predicate over `events`, a goal none over `steps`, or a view of the store is malformed.
     pub fn new(options: EngineOptions) -> Result<Self, QueryError> {
-        let views = Arc::new(Queries::views(options.views_dir.as_deref())?);
+        let views =
+            Arc::new(Queries::views(options.views_dir.as_deref(), &goals::views(&options.config.journey.goals)?)?);
         let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes.max(64 << 20)), TOP_CONSUMERS);
         let runtime =
             RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc().map_err(|error| internal(&error))?;
@@ -380,7 +382,9 @@ fn session_state(
         .with_relation_planners(vec![Arc::new(TableFunctions::new(Arc::clone(source)))])
         .build();
     functions::register(&mut state).map_err(|error| internal(&error))?;
-    state.register_udf(Arc::new(setting::function(source.snapshot))).map_err(|error| internal(&error))?;
+    state
+        .register_udf(Arc::new(setting::function(source.snapshot, source.span().map_or(0, |span| span.1))))
+        .map_err(|error| internal(&error))?;
     let state = Arc::new(RwLock::new(state));
     // A fresh link is empty, so this cannot fail.
     let _ = link.set(Arc::downgrade(&state));
@@ -416,6 +420,7 @@ fn native_tables(
     tables.insert("audit".to_owned(), stored::audit(store)?);
     tables.insert("late_ledger".to_owned(), stored::late_ledger(store)?);
     tables.insert("segments".to_owned(), stored::segments(source.segments().rows().cloned().collect())?);
+    tables.insert("segment_members".to_owned(), Arc::new(MembersTable::new(Arc::clone(source))));
     tables.insert("corrections".to_owned(), stored::corrections(corrections)?);
     tables.insert("identities".to_owned(), stored::identities(source.people())?);
     tables.insert("identity_rejections".to_owned(), stored::identity_rejections(source.people())?);

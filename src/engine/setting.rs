@@ -7,20 +7,23 @@ use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use super::settings::{NAMES, Settings, unknown};
+use crate::time;
 
-/// The function; it knows the snapshot's number, which is no setting but asked for the same way.
+/// The function; it knows the snapshot's number and latest event, which are no settings but asked for the same way.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Setting {
     signature: Signature,
     snapshot: i64,
+    /// µs
+    latest: i64,
 }
 
 /// The scalar function `setting(name)`: the text of a setting, NULL if it is not set. `snapshot` is the number of the
-/// snapshot that is read.
+/// snapshot that is read, `watermark` the time up to which its events reach (`now` where that is set).
 #[must_use]
-pub fn function(snapshot: i64) -> ScalarUDF {
+pub fn function(snapshot: i64, latest: i64) -> ScalarUDF {
     let signature = Signature::exact(vec![DataType::Utf8], Volatility::Stable);
-    ScalarUDF::new_from_impl(Setting { signature, snapshot })
+    ScalarUDF::new_from_impl(Setting { signature, snapshot, latest })
 }
 
 impl ScalarUDFImpl for Setting {
@@ -43,6 +46,8 @@ impl ScalarUDFImpl for Setting {
         let name = name.try_as_str().flatten().unwrap_or_default();
         let value = if name == "snapshot" {
             Some(self.snapshot.to_string())
+        } else if name == "watermark" {
+            Some(time::iso(Settings::of(&args.config_options).now.unwrap_or(self.latest)))
         } else if NAMES.iter().any(|(known, _)| *known == name) {
             Settings::of(&args.config_options).get(name)
         } else {

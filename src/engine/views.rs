@@ -19,7 +19,7 @@ macro_rules! queries {
 }
 
 /// The views of the program: name and text.
-pub const VIEWS: &[(&str, &str)] = queries!("views/": "anomalous_sessions", "back_and_forth", "drop_offs", "dwell", "flows", "identity_candidates", "invariants", "loops", "quarantine", "session_labels", "sources", "stats", "step_matrix", "top_paths", "transitions");
+pub const VIEWS: &[(&str, &str)] = queries!("views/": "anomalous_sessions", "back_and_forth", "drop_offs", "dwell", "flows", "goal_journeys", "identity_candidates", "invariants", "journey_completion", "journey_velocity", "loops", "profiles", "quarantine", "segment_feed", "session_labels", "sources", "stats", "step_matrix", "time_to_conversion", "top_paths", "transitions");
 
 /// The stories of the program, views too: name and text.
 pub const NARRATIVES: &[(&str, &str)] = queries!(
@@ -51,12 +51,13 @@ pub struct Queries {
 }
 
 impl Queries {
-    /// The program's views, with those of the folder in front.
+    /// The program's views and those that the configuration writes, with those of the folder in front.
     ///
     /// # Errors
     /// A file of the folder cannot be read, has a malformed head, or the views need each other in a circle.
-    pub fn views(folder: Option<&Path>) -> Result<Self, QueryError> {
-        let queries = Self::load(&[VIEWS, NARRATIVES].concat(), folder)?;
+    pub fn views(folder: Option<&Path>, written: &[(&str, String)]) -> Result<Self, QueryError> {
+        let own: Vec<(&str, &str)> = written.iter().map(|(name, sql)| (*name, sql.as_str())).collect();
+        let queries = Self::load(&[VIEWS, NARRATIVES, &own].concat(), folder)?;
         if queries.all.values().any(|query| query.file.is_some()) {
             queries.check_circles()?;
         }
@@ -149,12 +150,12 @@ mod tests {
 
     #[test]
     fn every_query_of_the_program_has_a_head() {
-        for queries in [Queries::views(None).unwrap(), Queries::reports(None).unwrap()] {
+        for queries in [Queries::views(None, &[]).unwrap(), Queries::reports(None).unwrap()] {
             for query in queries.iter() {
                 assert!(!query.header.what.is_empty() && !query.header.columns.is_empty(), "{}", query.name);
             }
         }
-        Queries::views(None).unwrap().check_circles().unwrap();
+        Queries::views(None, &[]).unwrap().check_circles().unwrap();
     }
 
     #[test]

@@ -123,6 +123,8 @@ impl Relation {
             "status" => &[Column::Status],
             "referrer" => &[Column::Referrer],
             "properties" => &[Column::Properties],
+            "anonymous_id" => &[Column::AnonymousId],
+            "user_agent" => &[Column::UserAgent],
             _ => &[],
         }
     }

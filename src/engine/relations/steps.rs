@@ -40,6 +40,8 @@ pub(super) fn columns() -> Vec<ColumnDef> {
         ("referrer", DataType::Utf8View, true),
         ("source_session_id", text_codes(), true),
         ("properties", DataType::Utf8View, true),
+        ("anonymous_id", DataType::Utf8View, true),
+        ("user_agent", DataType::Utf8View, true),
     ]
 }
 
@@ -104,6 +106,8 @@ pub(super) fn column(name: &str, coded: bool, tape: &mut Tape<'_>) -> Result<Opt
         "referrer" => tape.block.take(Column::Referrer, tape.step_rows())?,
         "source_session_id" => tape.block.take(Column::SourceSessionId, tape.step_rows())?,
         "properties" => tape.block.take(Column::Properties, tape.step_rows())?,
+        "anonymous_id" => tape.block.take(Column::AnonymousId, tape.step_rows())?,
+        "user_agent" => tape.block.take(Column::UserAgent, tape.step_rows())?,
         _ => return Ok(None),
     }))
 }
