@@ -75,6 +75,12 @@ impl Source {
         &self.people
     }
 
+    /// What somebody said of sessions.
+    #[must_use]
+    pub fn edges(&self) -> Option<&Arc<Edges>> {
+        self.edges.as_ref()
+    }
+
     /// Stored events.
     #[must_use]
     pub fn rows(&self) -> u64 {

@@ -6,6 +6,7 @@
 //!                                                        └─► funnel (its own order over uncollapsed events)
 //! ts, masks of one person ─► sequence: patterns of conditions
 //! labels of one session ─► path_match: patterns of steps
+//! ts of one person ─► sweep: sessions under many gaps at once
 //! ts, kinds of one person ─► retention: cohorts and the periods they come back in; lifecycle, stickiness
 //! ```
 //!
@@ -25,6 +26,7 @@ pub mod pieces;
 pub mod retention;
 pub mod sequence;
 pub mod sessionize;
+pub mod sweep;
 pub mod walk;
 
 pub use collapse::{UNKNOWN, dwell};

@@ -15,6 +15,7 @@
 //! path_ngrams(n), path_match(pattern)          table       pieces of sessions, counted          journey::pieces
 //! follows()                                    table       what comes some time after what     journey::follows
 //! diff_transitions(a, b)                       table       how two segments move differently
+//! timeout_sweep(min, max, step)               table       sessions under other timeouts          journey::sweep
 //! replay(user, last => 5)                      table       a person's last sessions, event by event
 //! retention_cohorts(start, return, …)          table       who comes back when                journey::retention
 //! lifecycle(condition), stickiness(condition)  table       new, returning, dormant; days there journey::lifecycle
@@ -58,6 +59,7 @@ mod stickiness;
 mod table;
 #[cfg(test)]
 mod tests;
+mod timeout_sweep;
 mod walked;
 mod window_funnel;
 

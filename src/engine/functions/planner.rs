@@ -9,7 +9,9 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::sql::sqlparser::ast::{FunctionArg, TableFactor};
 
-use super::{diff_transitions, follows, funnel, lifecycle, paths, replay, retention_cohorts, segment, stickiness};
+use super::{
+    diff_transitions, follows, funnel, lifecycle, paths, replay, retention_cohorts, segment, stickiness, timeout_sweep,
+};
 use crate::engine::source::Source;
 
 /// Plans the table functions over one snapshot.
@@ -40,6 +42,7 @@ impl TableFunctions {
             "follows" => follows::plan(args, source)?,
             "replay" => replay::plan(args, source, planner)?,
             "retention_cohorts" => retention_cohorts::plan(args, source, planner)?,
+            "timeout_sweep" => timeout_sweep::plan(args, source, planner)?,
             "lifecycle" => lifecycle::plan(args, source, planner)?,
             "stickiness" => stickiness::plan(args, source, planner)?,
             name => {
