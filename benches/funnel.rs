@@ -158,6 +158,7 @@ fn table_function(criterion: &mut Criterion) {
         ("path_match", "SELECT path, sessions FROM path_match('/ -> [^/help]* -> /cart')"),
         ("path_match, condition", "SELECT count(*) FROM journeys WHERE path_match('/ -> [^/help]* -> /cart', pages)"),
         ("follows", "SELECT from_step, to_step, sessions FROM follows()"),
+        ("predict_next", "SELECT * FROM predict_next(['/search', '/cart'])"),
         ("timeout_sweep", "SELECT * FROM timeout_sweep()"),
         ("diff_transitions", "SELECT * FROM diff_transitions(duration_s > 60)"),
     ] {

@@ -50,8 +50,8 @@
 //!   begin with the same event line and then differ are two sources; the second one to arrive gets a number, so the
 //!   order of their events of one microsecond and one person is that of arrival.
 //! - A correction is a row in the catalog, never a rewritten event: a pass takes the stored row out by a row selection
-//!   and reads the corrected one from a part in memory; the persons that corrections name are read apart, so that
-//!   nobody else pays ([`engine::scan`], [`correction`]).
+//!   and reads the corrected one from a part in memory; the persons that corrections name are read apart, which
+//!   costs a page of each part for each of them ([`engine::scan`], [`correction`]).
 //! - Rows of redirected ids are read before a pass and merged into it under their person's name: a person's own rows
 //!   stay in the stream, however many people have links ([`engine`]). Logins and log-outs of one microsecond count in
 //!   that order, users by their ids, so that a device's history needs no line numbers ([`identity`]).

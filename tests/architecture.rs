@@ -223,6 +223,7 @@ fn every_view_and_report_has_its_sql_test() {
         "follows",
         "diff_transitions",
         "timeout_sweep",
+        "predict_next",
     ]);
     let functions = functions.chain(["sessionize", "window_funnel", "path_agg", "path_match"]).map(str::to_owned);
     let untested: Vec<String> =

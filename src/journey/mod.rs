@@ -6,6 +6,7 @@
 //!                                                        └─► funnel (its own order over uncollapsed events)
 //! ts, masks of one person ─► sequence: patterns of conditions
 //! labels of one session ─► path_match: patterns of steps
+//! labels of one session ─► predict: what follows a path
 //! ts of one person ─► sweep: sessions under many gaps at once
 //! ts, kinds of one person ─► retention: cohorts and the periods they come back in; lifecycle, stickiness
 //! ```
@@ -23,6 +24,7 @@ pub mod path;
 pub mod path_match;
 pub mod period;
 pub mod pieces;
+pub mod predict;
 pub mod retention;
 pub mod sequence;
 pub mod sessionize;

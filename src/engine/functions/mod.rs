@@ -15,6 +15,7 @@
 //! path_ngrams(n), path_match(pattern)          table       pieces of sessions, counted          journey::pieces
 //! follows()                                    table       what comes some time after what     journey::follows
 //! diff_transitions(a, b)                       table       how two segments move differently
+//! predict_next(step, n)                       table       what people do next                journey::predict
 //! timeout_sweep(min, max, step)               table       sessions under other timeouts          journey::sweep
 //! replay(user, last => 5)                      table       a person's last sessions, event by event
 //! retention_cohorts(start, return, …)          table       who comes back when                journey::retention
@@ -47,6 +48,7 @@ mod paths;
 mod people;
 mod percentile_cont;
 mod planner;
+mod predict_next;
 mod replay;
 mod retention;
 mod retention_cohorts;

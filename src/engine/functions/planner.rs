@@ -10,7 +10,8 @@ use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, Relati
 use datafusion::sql::sqlparser::ast::{FunctionArg, TableFactor};
 
 use super::{
-    diff_transitions, follows, funnel, lifecycle, paths, replay, retention_cohorts, segment, stickiness, timeout_sweep,
+    diff_transitions, follows, funnel, lifecycle, paths, predict_next, replay, retention_cohorts, segment, stickiness,
+    timeout_sweep,
 };
 use crate::engine::source::Source;
 
@@ -40,6 +41,7 @@ impl TableFunctions {
         Ok(Some(match name {
             "diff_transitions" => diff_transitions::plan(args, source, planner)?,
             "follows" => follows::plan(args, source)?,
+            "predict_next" => predict_next::plan(args, source, planner)?,
             "replay" => replay::plan(args, source, planner)?,
             "retention_cohorts" => retention_cohorts::plan(args, source, planner)?,
             "timeout_sweep" => timeout_sweep::plan(args, source, planner)?,

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Invariants: parts without a corrected event are read as ever, and those with one by a row selection; whoever a
-//! correction names is read set apart ([`crate::identity::People::set_apart`]), so that nobody else pays; a correction
-//! whose event is in no part does nothing.
+//! correction names is read set apart ([`crate::identity::People::set_apart`]), which costs a page of each part for each
+//! of them; a correction whose event is in no part does nothing.
 //!
 //! Deliberately not here: which corrections there are (`store/`), what they mean together (`correction/`).
 
