@@ -40,6 +40,8 @@ pub const NAME_BYTES: usize = 128;
 pub const BRACKET_PERIODS: usize = 10_000;
 /// Conditions of one funnel.
 pub const FUNNEL_STEPS: usize = 64;
+/// Different steps of a session whose pairs are looked at.
+pub const FOLLOWS_STEPS: usize = 1_000;
 /// Items of a sequence's pattern.
 pub const PATTERN_ITEMS: usize = 64;
 /// Rows of a histogram: nobody reads more, and a narrow bucket over a long time would ask for millions.

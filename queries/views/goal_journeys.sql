@@ -16,12 +16,22 @@ WITH people AS (
     HAVING setting('from') IS NULL OR min(session_index) = 1
 ),
 reached AS (
-    SELECT goal, CAST(user_id AS VARCHAR) AS user_id, min(ts) AS reached_at FROM goal_steps GROUP BY goal, user_id
+    SELECT goal, user_id, ts AS reached_at, session_start, step_index
+    FROM (
+        SELECT
+            goal, CAST(user_id AS VARCHAR) AS user_id, ts, session_start, step_index,
+            row_number() OVER (PARTITION BY goal, user_id ORDER BY ts, session_start, step_index) AS place
+        FROM goal_steps
+    )
+    WHERE place = 1
 ),
 walked AS (
     SELECT r.goal, r.user_id, count(*) AS steps
-    FROM (SELECT CAST(user_id AS VARCHAR) AS user_id, ts FROM steps) AS s
-    JOIN reached AS r ON s.user_id = r.user_id AND s.ts < r.reached_at
+    FROM (SELECT CAST(user_id AS VARCHAR) AS user_id, ts, session_start, step_index FROM steps) AS s
+    JOIN reached AS r ON s.user_id = r.user_id AND s.ts <= r.reached_at
+    -- Steps of one time are in the order of their session.
+    WHERE s.ts < r.reached_at OR s.session_start < r.session_start
+        OR s.session_start = r.session_start AND s.step_index < r.step_index
     GROUP BY r.goal, r.user_id
 ),
 ways AS (

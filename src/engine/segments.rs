@@ -121,10 +121,14 @@ impl Segments {
             return Ok(Arc::clone(&answered.await?.people));
         }
         // Two that need each other must not wait for each other.
-        match segment.members.get() {
-            Some(members) => Ok(Arc::clone(&members.people)),
-            None => Ok(self.members(session, name, inside).await?.people),
+        if let Some(members) = segment.members.get() {
+            return Ok(Arc::clone(&members.people));
         }
+        let members = self.members(session, name, inside).await?;
+        // The answer is the same whoever asks: kept, or nested segments would be answered again and again.
+        let people = Arc::clone(&members.people);
+        let _ = segment.members.set(members);
+        Ok(people)
     }
 
     async fn members(&self, session: &dyn Session, name: &str, mut inside: Vec<String>) -> Result<Members> {

@@ -331,19 +331,25 @@ fn no_setting(name: &str) -> String {
 }
 
 /// The table functions, which are planned by name and registered nowhere.
-const TABLE_FUNCTIONS: [&str; 12] = [
+const TABLE_FUNCTIONS: [&str; 18] = [
     "diff_transitions",
+    "explain_funnel",
     "follows",
     "funnel",
+    "funnel_trend",
+    "funnel_users",
     "lifecycle",
     "path_ngrams",
     "paths_between",
     "paths_from",
     "paths_instead",
     "paths_to",
+    "predict_next",
     "replay",
     "retention_cohorts",
     "stickiness",
+    "timeout_sweep",
+    "ttc_histogram",
 ];
 
 /// Everything that can be called.

@@ -20,6 +20,24 @@ impl Follows {
         labels: &[u32],
         mut visit: impl FnMut(u32, u32, usize, usize) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.distinct(labels);
+        let Self { places, distinct } = self;
+        for (at, &label) in labels.iter().enumerate().rev() {
+            let place = places[label as usize] as usize - 1;
+            if distinct[place].1 == at {
+                for &(other, _, next) in distinct.iter() {
+                    if let Some(next) = next {
+                        visit(label, other, at, next)?;
+                    }
+                }
+            }
+            distinct[place].2 = Some(at);
+        }
+        Ok(())
+    }
+
+    /// How many different labels a session has.
+    pub fn distinct(&mut self, labels: &[u32]) -> usize {
         let Self { places, distinct } = self;
         for (label, _, _) in distinct.drain(..) {
             places[label as usize] = 0;
@@ -33,18 +51,7 @@ impl Follows {
                 places[label as usize] = u32::try_from(distinct.len()).unwrap_or(u32::MAX);
             }
         }
-        for (at, &label) in labels.iter().enumerate().rev() {
-            let place = places[label as usize] as usize - 1;
-            if distinct[place].1 == at {
-                for &(other, _, next) in distinct.iter() {
-                    if let Some(next) = next {
-                        visit(label, other, at, next)?;
-                    }
-                }
-            }
-            distinct[place].2 = Some(at);
-        }
-        Ok(())
+        distinct.len()
     }
 
     /// The labels of the session that was looked at last, each once.

@@ -69,7 +69,9 @@ mod tests {
 
     fn after(path: &[u32], sessions: &[&[u32]]) -> Option<(usize, Vec<(u32, u64)>)> {
         let mut next = Next::new(path.to_vec());
-        sessions.iter().for_each(|labels| next.session(labels));
+        for labels in sessions {
+            next.session(labels);
+        }
         let (steps, mut found) = next.longest()?;
         found.sort_unstable();
         Some((steps, found))

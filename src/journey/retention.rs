@@ -236,9 +236,10 @@ impl Cohorts {
         }
     }
 
-    /// Every cohort in every column that has begun at the watermark (µs), also where nobody came.
+    /// Every cohort in every column that has begun at the watermark (µs), also where nobody came; `None` if those are more
+    /// than `most`.
     #[must_use]
-    pub fn cells(&self, watermark: i64) -> Vec<Cell> {
+    pub fn cells(&self, watermark: i64, most: usize) -> Option<Vec<Cell>> {
         let mut cells = Vec::new();
         for (&own, cohort) in &self.by_period {
             for column in 0.. {
@@ -246,6 +247,9 @@ impl Cohorts {
                 let users = cohort.active.get(column).copied();
                 if self.span(own, period).0 > watermark && users.is_none() {
                     break;
+                }
+                if cells.len() == most {
+                    return None;
                 }
                 cells.push(Cell {
                     cohort: self.rules.period.start(own),
@@ -257,7 +261,7 @@ impl Cohorts {
                 });
             }
         }
-        cells
+        Some(cells)
     }
 
     /// When the first of a cohort can be in a period, and when the last has left it.

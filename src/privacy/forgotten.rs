@@ -171,7 +171,7 @@ impl Identifiers {
     }
 }
 
-/// An id as JSON and as a link spell it, where that is another text.
+/// An id as JSON, a link and SQL spell it, where that is another text.
 fn spellings(id: &str) -> Vec<String> {
     let json = serde_json::to_string(id).map(|text| text[1..text.len() - 1].to_owned()).unwrap_or_default();
     let percent = |upper: bool| {
@@ -185,7 +185,9 @@ fn spellings(id: &str) -> Vec<String> {
             text
         })
     };
-    let all = [json.replace('/', "\\/"), json, percent(true), percent(false)];
+    // A query of a segment says it in SQL.
+    let (text, name) = (id.replace('\'', "''"), id.replace('"', "\"\""));
+    let all = [json.replace('/', "\\/"), json, percent(true), percent(false), text, name];
     all.into_iter().filter(|text| text != id).collect()
 }
 
@@ -222,6 +224,10 @@ mod tests {
             assert!(!short.are_told_by(other.as_bytes()), "{other}");
         }
         assert_eq!(short.cut("'u1' is 'u2': u1", "·").unwrap(), "'·' is 'u2': u1");
+        let quoted = ids(&["o'brien-smith", "d'or"]);
+        for told in ["WHERE user_id = 'o''brien-smith'", "WHERE user_id IN ('d''or')"] {
+            assert!(quoted.are_told_by(told.as_bytes()), "{told}");
+        }
         let long = ids(&["alice/1234"]);
         for told in ["/p/alice/1234.html", "\\\"alice\\/1234\\\"", "?u=alice%2F1234", "?u=alice%2f1234", "0alice/12340"]
         {

@@ -33,6 +33,7 @@ use crate::engine::relations::tape::Facts;
 use crate::engine::scan::{NONE, Names, PersonRuns, ScanPlan};
 use crate::engine::source::Source;
 use crate::journey::follows::Follows;
+use crate::limits;
 
 const MEDIAN: &str = "median_s";
 
@@ -148,6 +149,14 @@ impl Pass {
                 let first = session.first_step as usize;
                 labels.clear();
                 labels.extend(walk.steps[session.step_range()].iter().map(|&row| block.labels()[row as usize]));
+                let most = limits::FOLLOWS_STEPS;
+                if labels.len() > most && follows.distinct(&labels) > most {
+                    let user = block.person(session.person as usize).id;
+                    return exec_err!(
+                        "follows: a session of {user} has more than {most} different steps, which are too many pairs – \
+                         leave such sessions out: flag them and SET journeyql.skip_flagged = true"
+                    );
+                }
                 follows.each(&labels, |a, b, from, to| {
                     let pair = found.pairs.entry((a, b)).or_default();
                     pair.sessions += 1;

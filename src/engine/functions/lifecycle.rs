@@ -24,12 +24,13 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
+use datafusion::common::exec_err;
 use datafusion::error::Result;
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::sql::sqlparser::ast::FunctionArg;
 
 use super::call::Call;
-use super::people::{self, Count, TIME_ZONE};
+use super::people::{self, Count, MOST_ROWS, TIME_ZONE};
 use crate::engine::source::Source;
 use crate::journey::lifecycle::{Lifecycle, Stage};
 use crate::journey::period::{PERIODS, Period};
@@ -76,7 +77,7 @@ impl Count for Stages {
         Arc::clone(&SCHEMA)
     }
 
-    fn part(&self, within: (i64, i64)) -> Part {
+    fn part(&self, _: (i64, i64), within: (i64, i64)) -> Part {
         (Lifecycle::new(self.period), within)
     }
 
@@ -95,7 +96,10 @@ impl Count for Stages {
 
     fn rows(&self, (lifecycle, (from, to)): &Part, watermark: i64) -> Result<RecordBatch> {
         let asked = |(number, _): &(i64, Stage)| (*from..*to).contains(&self.period.start(*number));
-        let rows: Vec<(i64, Stage)> = lifecycle.periods(watermark).filter(asked).collect();
+        let rows: Vec<(i64, Stage)> = lifecycle.periods(watermark).filter(asked).take(MOST_ROWS + 1).collect();
+        if rows.len() > MOST_ROWS {
+            return exec_err!("lifecycle: more than {MOST_ROWS} periods up to journeyql.now – take a longer period");
+        }
         let count = |of: fn(&Stage) -> u64| -> ArrayRef {
             let counts = rows.iter().map(|(_, stage)| i64::try_from(of(stage)).unwrap_or(i64::MAX));
             Arc::new(Int64Array::from_iter_values(counts))

@@ -33,6 +33,9 @@ use crate::engine::settings::Settings;
 use crate::engine::source::Source;
 use crate::journey::retention::Times;
 
+/// Rows of an answer, at most: periods go on until `journeyql.now`, which anybody may set.
+pub(super) const MOST_ROWS: usize = 1_000_000;
+
 /// The option that every function here has.
 pub(super) const TIME_ZONE: &str = "time_zone";
 
@@ -45,8 +48,8 @@ pub(super) trait Count: fmt::Debug + Clone + Send + Sync + 'static {
 
     /// All columns.
     fn schema(&self) -> SchemaRef;
-    /// Nothing counted yet; the range that is asked for, in µs.
-    fn part(&self, within: (i64, i64)) -> Self::Part;
+    /// Nothing counted yet; the range that is asked for in µs, and what the clock shows at its ends.
+    fn part(&self, within: (i64, i64), local: (i64, i64)) -> Self::Part;
     /// Takes in a person: `is` has the bits of the conditions that an event meets, all bits where there are none.
     fn person(part: &mut Self::Part, times: Times<'_>, is: impl Fn(usize) -> u64);
     /// Takes in what another reader counted.
@@ -158,7 +161,7 @@ impl<C: Count> Answer for Pass<C> {
         let this = self.clone();
         async move {
             let (plan, readers, reader) = (this.plan.clone(), this.readers, this.clone());
-            let mut whole = this.count.part(this.within);
+            let mut whole = this.part();
             for part in read(plan, readers, move |runs| reader.read(runs, &context, &stop)).await? {
                 C::merge(&mut whole, part);
             }
@@ -169,9 +172,14 @@ impl<C: Count> Answer for Pass<C> {
 }
 
 impl<C: Count> Pass<C> {
+    fn part(&self) -> C::Part {
+        let (from, to) = self.within;
+        self.count.part(self.within, (self.clock.shows(from), self.clock.shows(to)))
+    }
+
     fn read(&self, mut runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<C::Part> {
         let memory = MemoryConsumer::new(C::NAME).register(context.memory_pool());
-        let (mut masks, mut part) = (Masks::new(&self.conditions), self.count.part(self.within));
+        let (mut masks, mut part) = (Masks::new(&self.conditions), self.part());
         let (mut is, mut times, mut local, mut rows) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         while !stop.is_raised() && runs.next_block()? {
             let (block, names) = runs.block_and_names();

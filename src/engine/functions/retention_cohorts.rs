@@ -31,13 +31,13 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
-use datafusion::common::plan_err;
+use datafusion::common::{exec_err, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::sql::sqlparser::ast::FunctionArg;
 
 use super::call::{Call, constant, whole};
-use super::people::{self, Count, TIME_ZONE};
+use super::people::{self, Count, MOST_ROWS, TIME_ZONE};
 use crate::engine::source::Source;
 use crate::journey::period::{PERIODS, Period};
 use crate::journey::retention::{Cell, Cohorts, Columns, RETURN, Rules, START, Times};
@@ -126,7 +126,7 @@ impl Count for Retention {
         Arc::new(Schema::new(fields))
     }
 
-    fn part(&self, within: (i64, i64)) -> Self::Part {
+    fn part(&self, within: (i64, i64), _: (i64, i64)) -> Self::Part {
         (Cohorts::new(Rules { within, ..self.rules.clone() }), self.is_both)
     }
 
@@ -145,7 +145,11 @@ impl Count for Retention {
     }
 
     fn rows(&self, (cohorts, _): &Self::Part, watermark: i64) -> Result<RecordBatch> {
-        let cells = cohorts.cells(watermark);
+        let Some(cells) = cohorts.cells(watermark, MOST_ROWS) else {
+            return exec_err!(
+                "retention_cohorts: more than {MOST_ROWS} rows – take a longer period, or few of them (periods => 12)"
+            );
+        };
         let whole =
             |value: fn(&Cell) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values(cells.iter().map(value))) };
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);

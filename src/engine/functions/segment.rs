@@ -48,6 +48,7 @@ pub(super) fn read(
     planner: &mut dyn RelationPlannerContext,
 ) -> Result<Option<String>> {
     let name = match value {
+        SqlExpr::Identifier(word) if word.quote_style.is_none() => word.value.to_ascii_lowercase(),
         SqlExpr::Identifier(word) => word.value,
         value => match constant(value, &format!("{function}: option '{OPTION}'"), planner)? {
             ScalarValue::Null => return Ok(None),

@@ -76,7 +76,7 @@ impl Count for Days {
         Arc::clone(&SCHEMA)
     }
 
-    fn part(&self, within: (i64, i64)) -> Part {
+    fn part(&self, _: (i64, i64), within: (i64, i64)) -> Part {
         (Stickiness::new(self.period), within)
     }
 

@@ -45,7 +45,7 @@ use crate::time::{HOUR, SECOND};
 const MINUTE: i64 = 60 * SECOND;
 
 /// Rows of an answer, at most.
-const MOST_GAPS: i64 = 10_000;
+const MOST_GAPS: i64 = 1_000;
 
 /// The columns of `timeout_sweep`.
 fn schema() -> SchemaRef {

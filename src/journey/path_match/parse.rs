@@ -1,6 +1,6 @@
 //! Reads a pattern into its positions.
 
-use regex::Regex;
+use regex::RegexBuilder;
 
 use super::{Pattern, Test};
 use crate::limits;
@@ -9,6 +9,8 @@ const PARTS: &str = "a pattern is made of names, ., [a b], [^a b], ~\"regex\", -
 /// What ends a name that stands without quotes.
 const SPECIAL: &[char] = &['(', ')', '[', ']', '{', '}', '|', '*', '+', '?', '^', '"', '\'', ','];
 const ARROW: &str = "->";
+/// What a regular expression may take when it is made, in bytes.
+const REGEX_BYTES: usize = 1 << 20;
 
 /// A part of a pattern.
 enum Node {
@@ -220,7 +222,11 @@ impl Parser<'_> {
             self.skip("~");
             let text = self.quoted()?.ok_or("~ needs a regular expression in quotes: ~\"^/product/\"")?;
             let why = |error: regex::Error| error.to_string().lines().last().unwrap_or_default().to_owned();
-            return Regex::new(&text).map(Test::Regex).map_err(|error| format!("~\"{text}\": {}", why(error)));
+            return RegexBuilder::new(&text)
+                .size_limit(REGEX_BYTES)
+                .build()
+                .map(Test::Regex)
+                .map_err(|error| format!("~\"{text}\": {}", why(error)));
         }
         if let Some(name) = self.quoted()? {
             return Ok(Test::Name(name));

@@ -34,7 +34,12 @@ fn counted(rules: &Rules, people: &[Events]) -> Cohorts {
 /// (period, users, complete) of the only cohort, of people all of whose events are both.
 fn cells(rules: &Rules, people: &[&[i64]], watermark: i64) -> Vec<(usize, u64, bool)> {
     let people: Vec<Events> = people.iter().map(|ts| ts.iter().map(|&ts| (ts, START | RETURN)).collect()).collect();
-    counted(rules, &people).cells(watermark).iter().map(|cell| (cell.period, cell.users, cell.complete)).collect()
+    counted(rules, &people)
+        .cells(watermark, usize::MAX)
+        .unwrap()
+        .iter()
+        .map(|cell| (cell.period, cell.users, cell.complete))
+        .collect()
 }
 
 #[test]
@@ -56,7 +61,7 @@ fn who_comes_later_counts_before_where_asked() {
 #[test]
 fn only_a_start_makes_a_cohort_and_only_a_return_counts() {
     let people = [vec![(0, RETURN), (DAY, START), (2 * DAY, RETURN)], vec![(0, RETURN)]];
-    let cells = counted(&CALENDAR, &people).cells(2 * DAY);
+    let cells = counted(&CALENDAR, &people).cells(2 * DAY, usize::MAX).unwrap();
     let found: Vec<_> = cells.iter().map(|it| (it.cohort, it.size, it.period, it.users)).collect();
     assert_eq!(found, [(DAY, 1, 0, 0), (DAY, 1, 1, 1)]);
 }
@@ -66,7 +71,12 @@ fn a_bracket_counts_a_person_once_and_ends_with_its_last_period() {
     let brackets = Rules { columns: Columns::brackets([2, 3]), ..CALENDAR };
     let ts: &[i64] = &[0, DAY, 2 * DAY, 7 * DAY];
     let cohorts = counted(&brackets, &[ts.iter().map(|&ts| (ts, START | RETURN)).collect()]);
-    let found: Vec<_> = cohorts.cells(5 * DAY).iter().map(|it| (it.period, it.until, it.users, it.complete)).collect();
+    let found: Vec<_> = cohorts
+        .cells(5 * DAY, usize::MAX)
+        .unwrap()
+        .iter()
+        .map(|it| (it.period, it.until, it.users, it.complete))
+        .collect();
     assert_eq!(found, [(0, 0, 1, true), (1, 2, 1, true), (3, 5, 0, false)]);
 }
 
@@ -77,7 +87,7 @@ fn a_clock_of_its_own_moves_days_and_not_the_hours_between() {
     let local = utc.map(|ts| ts + HOUR);
     let mut cohorts = Cohorts::new(CALENDAR);
     cohorts.person(Times { utc: &utc, local: &local }, |_| START | RETURN);
-    let found: Vec<_> = cohorts.cells(local[2]).iter().map(|it| (it.cohort, it.users)).collect();
+    let found: Vec<_> = cohorts.cells(local[2], usize::MAX).unwrap().iter().map(|it| (it.cohort, it.users)).collect();
     assert_eq!(found, [(DAY, 1), (DAY, 1)]);
 }
 
@@ -137,7 +147,7 @@ proptest! {
         let rules = Rules { period, rolling: rolling && !recurring, on_or_after, recurring, columns, within };
         let watermark = 400 * DAY;
         let mut found: BTreeMap<i64, (u64, Vec<u64>)> = BTreeMap::new();
-        for cell in counted(&rules, &people).cells(watermark) {
+        for cell in counted(&rules, &people).cells(watermark, usize::MAX).unwrap() {
             let cohort = found.entry(rules.period.of(cell.cohort)).or_insert_with(|| (cell.size, Vec::new()));
             cohort.1.push(cell.users);
         }
