@@ -24,6 +24,7 @@ mod loglines;
 mod maintain;
 mod native;
 mod oracle;
+mod panels;
 mod peercases;
 mod readme;
 mod scanners;

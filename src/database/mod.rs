@@ -17,6 +17,7 @@ mod forget;
 mod identity;
 mod inspect;
 mod maintain;
+pub mod panel;
 mod report;
 mod scratch;
 mod segment;

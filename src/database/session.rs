@@ -9,8 +9,9 @@ use arrow::record_batch::RecordBatch;
 use super::segment::SegmentStatement;
 use super::statement::split;
 use super::{Database, Error};
+use crate::config::Config;
 use crate::correction::Correction;
-use crate::engine::{self, Engine, EngineOptions, only_the_last};
+use crate::engine::{self, Engine, EngineOptions, QueryError, only_the_last};
 use crate::event::Column;
 use crate::limits;
 use crate::output::{self, Format, Look};
@@ -50,6 +51,8 @@ const TABLES: [(&str, &str); 14] = [
 #[derive(Debug)]
 pub struct Session {
     database: Database,
+    /// It only reads, and stays at its snapshot.
+    reads: bool,
     /// The snapshot of the last statement (which keeps its files) and the engine over it.
     open: Option<(Snapshot, Engine)>,
     /// The SET and RESET statements so far, for the next snapshot's engine.
@@ -58,7 +61,44 @@ pub struct Session {
 
 impl Session {
     pub(super) fn new(database: Database) -> Self {
-        Self { database, open: None, settings: Vec::new() }
+        Self { database, reads: false, open: None, settings: Vec::new() }
+    }
+
+    /// Another conversation over the newest snapshot, with settings of its own: it changes nothing, sees that snapshot to
+    /// its end, and shares the memory for queries with this one.
+    ///
+    /// # Errors
+    /// The store cannot be read, or one of its views makes no sense.
+    pub async fn reader(&mut self) -> Result<Self, Error> {
+        self.refresh().await?;
+        let (snapshot, engine) = self.opened()?;
+        let open = Some((snapshot.clone(), engine.fork()?));
+        Ok(Self { database: self.database.clone(), reads: true, open, settings: Vec::new() })
+    }
+
+    /// What the last statement saw.
+    pub(super) fn opened(&self) -> Result<(&Snapshot, &Engine), Error> {
+        self.open.as_ref().map(|(snapshot, engine)| (snapshot, engine)).ok_or(Error::Closed)
+    }
+
+    /// The rules in force.
+    pub(super) fn config(&self) -> &Config {
+        &self.database.config
+    }
+
+    /// The names of all tables and views.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn table_names(&mut self) -> Result<Vec<String>, Error> {
+        self.refresh().await?;
+        Ok(self.opened()?.1.table_names())
+    }
+
+    /// The snapshot that a reader stays at, or the one of the last statement; `None` before the first.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<&Snapshot> {
+        self.open.as_ref().map(|(snapshot, _)| snapshot)
     }
 
     /// Runs a text of statements that have no rows (SET, RESET, CREATE SEGMENT, DROP SEGMENT) and at most one that has,
@@ -89,27 +129,35 @@ impl Session {
 
     /// Changes a segment; its query is checked first.
     async fn segment(&mut self, statement: SegmentStatement) -> Result<Answer, Error> {
+        if self.reads {
+            return Err(QueryError::sql("segments are not changed here: only reading is possible")
+                .with_hint("journeyql sql \"CREATE SEGMENT …\"")
+                .into());
+        }
         self.refresh().await?;
-        let Some((_, engine)) = &self.open else { return Err(Error::Closed) };
+        let (_, engine) = self.opened()?;
         if let SegmentStatement::Create { sql, .. } = &statement {
             engine.check_segment(sql).await?;
         }
         self.database.change_segment(statement).await?;
         self.refresh().await?;
-        let Some((snapshot, _)) = &self.open else { return Err(Error::Closed) };
+        let (snapshot, _) = self.opened()?;
         Ok(Answer::new(engine::Answer::empty(), snapshot))
     }
 
     async fn answer(&mut self, sql: &str) -> Result<Answer, Error> {
         self.refresh().await?;
-        let Some((snapshot, engine)) = &self.open else { return Err(Error::Closed) };
-        let answer = engine.query(sql).await?;
+        let (snapshot, engine) = self.opened()?;
+        let answer = Answer::new(engine.query(sql).await?, snapshot);
         self.settings.extend(split(sql).into_iter().filter(|text| is_setting(text)).map(str::to_owned));
-        Ok(Answer::new(answer, snapshot))
+        Ok(answer)
     }
 
     /// Moves to the newest snapshot.
     async fn refresh(&mut self) -> Result<(), Error> {
+        if self.reads && self.open.is_some() {
+            return Ok(());
+        }
         let snapshot = self.database.snapshot()?;
         if self.open.as_ref().is_some_and(|(open, _)| open.id == snapshot.id) {
             return Ok(());

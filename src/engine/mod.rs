@@ -41,6 +41,7 @@ pub use answer::{Answer, type_name};
 pub use error::{Position, QueryError, QueryErrorKind};
 pub use header::{ColumnDoc, Header, Parameter};
 pub use params::{Kind, bind};
+pub use scan::parquet_reads;
 pub use session::{Engine, EngineOptions, only_the_last};
 pub use settings::Settings;
 pub use views::{Queries, Query};

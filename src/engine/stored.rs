@@ -22,7 +22,7 @@ use crate::limits;
 use crate::store::{AuditRow, Late, LateRow, Part, SegmentRow, Snapshot, SourceRow, Store};
 
 use super::operators::{Sink, blocking_stream};
-use super::scan::damaged;
+use super::scan::{count_read, damaged};
 
 /// Fills the sink with the table's rows.
 type Fill = dyn Fn(&Sink) -> Result<()> + Send + Sync;
@@ -86,6 +86,7 @@ pub fn quarantine_rows(snapshot: &Snapshot) -> Result<Arc<dyn TableProvider>> {
 }
 
 fn send_part(part: &Part, schema: &SchemaRef, sink: &Sink) -> Result<bool> {
+    count_read();
     let file = part.open().map_err(|error| DataFusionError::External(Box::new(error)))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)
         .and_then(|builder| builder.with_batch_size(limits::BATCH_ROWS).build())

@@ -4,12 +4,27 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Buf, Bytes};
 use datafusion::common::Result;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::part::{PartFile, damaged};
+
+/// How often a stored file was opened.
+static OPENED: AtomicU64 = AtomicU64::new(0);
+
+/// How often this process opened a stored file of events or refused lines to answer a query.
+#[must_use]
+pub fn parquet_reads() -> u64 {
+    OPENED.load(Ordering::Relaxed)
+}
+
+/// Counts a file that is opened.
+pub fn count_read() {
+    OPENED.fetch_add(1, Ordering::Relaxed);
+}
 
 /// Where a part is read from.
 #[derive(Debug)]
@@ -61,6 +76,7 @@ impl ChunkReader for Content {
         Ok(match self {
             Self::Held(file) => Box::new(file.get_read(start)?),
             Self::Unheld(part) => {
+                count_read();
                 let mut file = File::open(&part.path)?;
                 file.seek(SeekFrom::Start(start))?;
                 Box::new(std::io::BufReader::new(file))
@@ -74,6 +90,7 @@ impl ChunkReader for Content {
             Self::Held(file) => file.get_bytes(start, length),
             Self::Unheld(part) => {
                 let mut bytes = vec![0; length];
+                count_read();
                 let mut file = File::open(&part.path)?;
                 file.seek(SeekFrom::Start(start))?;
                 file.read_exact(&mut bytes)?;
@@ -89,6 +106,7 @@ fn rest(bytes: &Bytes, start: u64) -> usize {
 }
 
 fn open_checked(path: &Path, bytes: u64) -> Result<File> {
+    count_read();
     let file = File::open(path).map_err(|error| damaged(path, &error))?;
     let found = file.metadata().map_err(|error| damaged(path, &error))?.len();
     if bytes != 0 && found != bytes {

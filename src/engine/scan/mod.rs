@@ -46,6 +46,7 @@ mod ties;
 
 pub use batches::truth;
 pub use block::{Block, Person};
+pub use content::{count_read, parquet_reads};
 pub use label::{is_page_view, page_view_names};
 pub use names::{NONE, Names};
 pub use overlay::{Edges, Overlay};
