@@ -198,37 +198,52 @@ fn stems(folder: &str, extension: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_view_and_report_has_its_sql_test() {
+fn every_view_report_and_function_has_its_sql_test() {
     let tested: BTreeSet<String> = stems("tests/sql", "slt").into_iter().collect();
     let views = stems("queries/views", "sql");
     let reports = [stems("queries", "sql"), stems("queries/narratives", "sql")].concat();
     assert!(!views.is_empty() && !reports.is_empty(), "queries/ is empty");
-    let functions = ["funnel", "funnel_trend", "funnel_users", "ttc_histogram", "explain_funnel"].into_iter();
-    let functions =
-        functions.chain(["sequence_match", "sequence_count", "sequence_match_events", "sequence_next_node"]);
-    let functions = functions.chain([
-        "window_funnel_events",
-        "replay",
-        "retention",
-        "retention_cohorts",
-        "lifecycle",
-        "stickiness",
-    ]);
-    let functions = functions.chain([
-        "paths_from",
-        "paths_to",
-        "paths_between",
-        "paths_instead",
-        "path_ngrams",
-        "follows",
-        "diff_transitions",
-        "timeout_sweep",
-        "predict_next",
-    ]);
-    let functions = functions.chain(["sessionize", "window_funnel", "path_agg", "path_match"]).map(str::to_owned);
+    let functions = stems(DOCS, "md");
     let untested: Vec<String> =
         views.into_iter().chain(reports).chain(functions).filter(|name| !tested.contains(name)).collect();
     assert!(untested.is_empty(), "without tests/sql/<name>.slt: {}", untested.join(", "));
+}
+
+/// Where functions are described: a file for each, in the form that `docs.rs` beside it shows.
+const DOCS: &str = "src/engine/functions/docs";
+
+/// A table function is planned by the list in `planner.rs`, which names its file; the others are named in `docs.rs`,
+/// whose own test asks what is registered.
+#[test]
+fn every_function_is_described_and_no_description_stands_alone() {
+    let docs = journeyql::engine::functions::docs();
+    let named: BTreeSet<String> = docs.iter().map(|doc| doc.name.to_owned()).collect();
+    let written: BTreeSet<String> = stems(DOCS, "md").into_iter().collect();
+    assert_eq!(written, named, "a file of {DOCS} that no function names");
+    let mut wrong = Vec::new();
+    for doc in docs {
+        let mut expect = |holds: bool, what: &str| {
+            if !holds {
+                wrong.push(format!("{DOCS}/{}.md: {what}", doc.name));
+            }
+        };
+        expect(doc.text.starts_with(&format!("# {}\n", doc.name)), "the first line is its name");
+        let kinds = ["table", "aggregate", "window", "scalar"];
+        expect(doc.kind.split(", ").all(|kind| kinds.contains(&kind)), "its kind is not said behind the name");
+        expect(
+            doc.signature.lines().any(|line| line.contains(&format!("{}(", doc.name))),
+            "how it is written is missing",
+        );
+        expect(doc.summary.ends_with('.') && !doc.summary.contains(". "), "what it answers is one sentence");
+        let whole = |argument: &journeyql::engine::functions::ArgumentDoc| {
+            ![&argument.name, &argument.default, &argument.what].iter().any(|cell| cell.is_empty())
+        };
+        expect(doc.arguments.iter().all(whole), "an argument is | name | type | default | meaning |");
+        expect(!doc.answer.is_empty(), "## Answer or ## Columns is missing");
+        expect(doc.is_table() == doc.text.contains("\n## Columns\n"), "a table has ## Columns, nothing else has");
+        expect(doc.example.ends_with(';') && !doc.result.is_empty(), "## Example is a statement and what it prints");
+    }
+    assert!(wrong.is_empty(), "the form stands in {DOCS}.rs:\n{}", wrong.join("\n"));
 }
 
 #[test]

@@ -151,3 +151,27 @@ fn who_is_erased_is_named_by_no_segment() {
     done(&mut session, "DROP SEGMENT vips");
     assert!(refused(&mut session, vips).contains("somebody who was erased"));
 }
+
+#[test]
+fn a_mistake_in_a_later_statement_is_shown_where_it_stands_and_spoils_nothing_that_can_be_known_before() {
+    let place = Place::new();
+    place.take("a.ndjson", "{\"ts\":1767571200,\"user_id\":\"u\",\"page\":\"/\"}\n");
+    let mut session = place.database.session();
+    let one = "CREATE SEGMENT one AS SELECT user_id FROM steps;";
+    for (wrong, at, marked, stays) in [
+        ("\nCREATE SEGMENT two AS\n  SELECT usr_id FROM steps", "3:10", "^^^^^^", true),
+        (" SELECT nope FROM steps", "1:57", "^^^^", true),
+        ("\n  CREATE SEGMENT two AS SELEC user_id", "2:25", "^^^^^", false),
+        ("\nCREATE SEGMENT AS SELECT 1", "2:1", "^^^^^^", false),
+        ("\nSELECT 1 +* 2", "2:11", "^", false),
+    ] {
+        let sql = format!("{one}{wrong}");
+        let error = wait(session.query(&sql)).unwrap_err();
+        let said = error.explain_sql("query", &sql).text(false);
+        assert!(said.contains(&format!("--> query:{at}\n")) && said.contains(&format!(" {marked}\n")), "{said}");
+        assert_eq!(said.contains("before it, 1 statement changed the store"), stays, "{said}");
+        let made = rows(&mut session, "SELECT name FROM segments");
+        assert_eq!(made, if stays { vec![json!({"name": "one"})] } else { vec![] }, "{sql}");
+        done(&mut session, "DROP SEGMENT IF EXISTS one");
+    }
+}

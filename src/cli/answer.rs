@@ -4,6 +4,14 @@ use super::args::Shape;
 use super::context::Context;
 use super::failure::{Code, Failure};
 use super::target::Target;
+use crate::database::Answer;
+
+/// Says on stderr what an answer has to say beside its rows.
+pub(super) fn tell(answer: &Answer, context: &Context) {
+    for notice in answer.notices() {
+        context.remark(&format!("warning: {notice}"));
+    }
+}
 
 /// Runs the SQL and writes the answer as its batches come. `name` is the SQL's file, or `query`.
 pub(super) async fn write(name: &str, sql: &str, shape: &Shape, context: &Context) -> Result<Code, Failure> {
@@ -27,5 +35,6 @@ pub(super) async fn write(name: &str, sql: &str, shape: &Shape, context: &Contex
             Ok(())
         })
         .await?;
+    tell(&answer, context);
     Ok(Code::Done)
 }

@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::{
     audit, compact, config, correct, demo, explain, export_person, files, forget, formats, identity, ingest, inspect,
-    quarantine, queries, reprocess, retain, run, sql, status, trace, verify,
+    quarantine, queries, reprocess, retain, run, sql, status, test, trace, verify,
 };
 use crate::output::Format;
 use crate::time;
@@ -104,6 +104,7 @@ pub(super) enum Command {
     Trace(trace::Args),
     Inspect(inspect::Args),
     Queries(queries::Args),
+    Test(test::Args),
     Formats(formats::Args),
     #[command(subcommand)]
     Config(config::Command),

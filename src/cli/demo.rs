@@ -15,7 +15,7 @@ use super::ingest::write_summary;
 use super::run::bundled;
 use super::target::{NewFile, make_folder, print};
 use crate::config::Config;
-use crate::database::Database;
+use crate::database::{Database, Temporary};
 use crate::demo::{self, Plan};
 use crate::ingest::{IngestReport, Quiet};
 use crate::output::Format;
@@ -99,6 +99,20 @@ async fn ingest(context: &Context) -> Result<(Database, IngestReport), Failure> 
     let handle = database.clone();
     let report = blocking(move || Ok(handle.ingest(&options, &mut Quiet)?)).await?;
     Ok((database, report))
+}
+
+/// The bundled sample in a store that goes with its guard.
+pub(super) async fn sample(context: &Context) -> Result<(Database, Temporary), Failure> {
+    let rules = Config::parse(RULES).map_err(|error| Failure::failed(&error))?;
+    let (database, guard) = Database::temporary(Arc::new(rules), context.now)?;
+    let (folder, handle, stop) = (database.dir().join("sample"), database.clone(), Arc::clone(&context.stop));
+    blocking(move || {
+        let [web, app, _] = generate(&Plan::default(), &folder)?;
+        let inputs = [web, app].map(|path| path.display().to_string()).to_vec();
+        Ok(handle.ingest(&handle.ingest_options(inputs, "auto".to_owned(), stop), &mut Quiet)?)
+    })
+    .await?;
+    Ok((database, guard))
 }
 
 /// The shop's funnel.

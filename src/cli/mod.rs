@@ -15,6 +15,7 @@ mod config;
 mod context;
 mod correct;
 mod demo;
+mod diff;
 mod explain;
 mod export_person;
 mod failure;
@@ -33,6 +34,7 @@ mod run;
 mod sql;
 mod status;
 mod target;
+mod test;
 mod trace;
 mod verify;
 
@@ -120,6 +122,7 @@ async fn perform(command: Command, context: &Context) -> Result<Code, Failure> {
         Command::Corrections(list) => correct::list(list, context).await,
         Command::Status(args) => status::run(&args, context),
         Command::Queries(args) => queries::run(args, context),
+        Command::Test(args) => test::run(args, context).await,
         Command::Formats(args) => formats::run(&args),
         Command::Config(command) => config::run(&command, context),
         Command::Reprocess(args) => reprocess::run(args, context).await,

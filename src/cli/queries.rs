@@ -39,7 +39,7 @@ fn print_json(reports: &[Report]) -> Result<(), Failure> {
                 .header
                 .parameters
                 .iter()
-                .map(|p| serde_json::json!({"name": p.name, "type": p.kind.name(), "default": p.default, "what": p.what}))
+                .map(|p| serde_json::json!({"name": p.name, "type": p.kind.to_string(), "default": p.default, "required": p.default.is_none(), "what": p.what}))
                 .collect();
             serde_json::json!({"name": report.name, "what": report.header.what, "parameters": parameters})
         })
@@ -54,8 +54,8 @@ fn print_list(reports: &[Report], context: &Context) -> Result<(), Failure> {
         for report in reports {
             writeln!(out, "{:width$}  {}", report.name, report.header.what)?;
             for p in &report.header.parameters {
-                let default = p.default.as_ref().map(|default| format!(" = {default}")).unwrap_or_default();
-                writeln!(out, "{:width$}    -p {} ({}{default}): {}", "", p.name, p.kind.name(), p.what)?;
+                let default = p.default.as_ref().map_or(", required".to_owned(), |default| format!(" = {default}"));
+                writeln!(out, "{:width$}    -p {} ({}{default}): {}", "", p.name, p.kind, p.what)?;
             }
         }
         writeln!(out, "\nrun one:      {} run {example}", context.command())?;

@@ -104,6 +104,12 @@ impl Error {
         }
     }
 
+    /// Whether it is about the values that a report was given, and not about its text.
+    #[must_use]
+    pub fn is_about_values(&self) -> bool {
+        matches!(self, Self::Query(error) if error.kind == QueryErrorKind::Sql && error.at.is_none())
+    }
+
     /// The screen for people.
     #[must_use]
     pub fn explain(&self) -> Explanation {
@@ -188,6 +194,24 @@ fn toml_position(message: &str) -> Option<Position> {
 
 fn is_missing(dir: &Path) -> bool {
     !dir.exists() || std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// The error of a statement, `part` of `sql`, with its place in the whole.
+pub(super) fn in_whole(error: Error, sql: &str, part: std::ops::Range<usize>) -> Error {
+    let Error::Query(mut error) = error else { return error };
+    let statement = &sql[part.clone()];
+    if let Some(found) = place(&error, statement) {
+        error.at = Some(position(sql, part.start + found.start));
+    }
+    Error::Query(error)
+}
+
+/// The line and column of a byte.
+pub(super) fn position(sql: &str, at: usize) -> Position {
+    let before = &sql[..at];
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let number = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    Position { line: number(before.matches('\n').count() + 1), column: number(column) }
 }
 
 /// The bytes that the error speaks of: the place it names, else the word that it calls unknown.

@@ -36,6 +36,8 @@ use crate::ingest::{self, IngestOptions, IngestReport, Progress};
 use crate::store::{Snapshot, Store, StoreError};
 use crate::time;
 
+pub use crate::engine::expect::{Expectation, Expected, expectations, table_lines};
+pub use crate::engine::functions::{ArgumentDoc, FunctionDoc, docs as functions};
 pub use crate::engine::header::Header;
 pub use correct::{Corrected, SessionEvents};
 pub use difference::{Difference, Moved};
@@ -44,6 +46,7 @@ pub use files::{Files, LiveFile};
 pub use inspect::Inspected;
 pub use maintain::{Anew, Made, Reprocessing};
 pub use report::{Report, reports};
+pub use scratch::Temporary;
 pub use session::{Answer, RelationInfo, Session};
 pub use statement::{is_complete as is_complete_statement, literal, split as split_statements};
 pub use status::{SourceStatus, Status};

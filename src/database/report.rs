@@ -32,7 +32,11 @@ impl Report {
     /// # Errors
     /// A parameter is missing, unknown or of another type.
     pub fn sql(&self, values: &BTreeMap<String, String>) -> Result<String, Error> {
-        Ok(bind(&self.text, values)?)
+        // A mistake of the text has its place in it; one of the values has none but the report.
+        Ok(bind(&self.text, values).map_err(|wrong| match wrong.at {
+            Some(_) => wrong,
+            None => QueryError { message: format!("{}: {}", self.name, wrong.message), ..wrong },
+        })?)
     }
 }
 

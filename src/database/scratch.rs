@@ -16,6 +16,7 @@ use arrow::util::display::array_value_to_string;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{Answer, Check, Database, Error};
+use crate::config::Config;
 use crate::engine::Engine;
 use crate::maintain::{MaintainError, rebuild};
 use crate::store::{Meter, Scratch, Snapshot};
@@ -31,10 +32,25 @@ struct Side {
     engine: Engine,
 }
 
+/// A database that goes with everything in it when this is dropped.
+#[derive(Debug)]
+pub struct Temporary {
+    _scratch: Scratch,
+}
+
 /// Number of rows and sum of their hashes, by bucket.
 type Content = Vec<(u64, u128)>;
 
 impl Database {
+    /// An empty database in `TMPDIR`, and what keeps it there.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn temporary(config: Arc<Config>, now: Option<i64>) -> Result<(Self, Temporary), Error> {
+        let scratch = Scratch::create()?;
+        Ok((Self { store: Arc::clone(&scratch.store), config, now }, Temporary { _scratch: scratch }))
+    }
+
     /// Rebuilds every table from the stored events in a scratch folder (`TMPDIR`), and compares every table and view
     /// with the store's: one check each.
     ///

@@ -8,6 +8,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::error::position;
 use super::statement::words;
 use super::{Database, Error};
 use crate::engine::QueryError;
@@ -24,6 +25,11 @@ impl SegmentStatement {
     /// Reads a statement; `None` where it is another one.
     pub(super) fn read(statement: &str) -> Result<Option<Self>, Error> {
         let mut words = words(statement);
+        let first = words.clone().next().map_or(0, |(_, range)| range.start);
+        let wrong = |form: &str| -> Error {
+            let wrong = QueryError::sql("this is no statement about a segment").with_hint(format!("write {form}"));
+            wrong.with_position(Some(position(statement, first))).into()
+        };
         if takes(&mut words, &["drop", "segment"]) {
             let if_exists = takes(&mut words, &["if", "exists"]);
             let name = words.next().and_then(|(text, _)| name(text)).ok_or_else(|| wrong(DROP))?;
@@ -66,10 +72,6 @@ fn takes<'a>(words: &mut (impl Iterator<Item = (&'a str, Range<usize>)> + Clone)
 
 const CREATE: &str = "CREATE [OR REPLACE] SEGMENT [IF NOT EXISTS] name AS SELECT user_id …";
 const DROP: &str = "DROP SEGMENT [IF EXISTS] name";
-
-fn wrong(form: &str) -> Error {
-    QueryError::sql("this is no statement about a segment").with_hint(format!("write {form}")).into()
-}
 
 /// A name: bare (then in small letters) or in double quotes.
 fn name(text: &str) -> Option<String> {

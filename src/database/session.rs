@@ -1,16 +1,19 @@
 //! A conversation in SQL: one statement after another, with settings that last.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
+use super::error::in_whole;
 use super::segment::SegmentStatement;
-use super::statement::split;
+use super::statement::{split, split_ranges};
 use super::{Database, Error};
 use crate::config::Config;
 use crate::correction::Correction;
+use crate::engine::statement::{parse, parse_query};
 use crate::engine::{self, Engine, EngineOptions, QueryError, only_the_last};
 use crate::event::Column;
 use crate::limits;
@@ -107,22 +110,38 @@ impl Session {
     /// # Errors
     /// The store cannot be read or written to, or the engine refuses the text.
     pub async fn query(&mut self, sql: &str) -> Result<Answer, Error> {
-        let texts = split(sql);
-        let about = texts.iter().map(|text| SegmentStatement::read(text)).collect::<Result<Vec<_>, _>>()?;
+        let parts = split_ranges(sql);
+        let read = |part: &Range<usize>| {
+            SegmentStatement::read(&sql[part.clone()]).map_err(|error| in_whole(error, sql, part.clone()))
+        };
+        let about = parts.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         if about.iter().all(Option::is_none) {
             return self.answer(sql).await;
         }
-        let last = texts.len() - 1;
-        let silent = |at: usize| at == last || about[at].is_some() || is_setting(texts[at]);
-        if !(0..texts.len()).all(silent) {
+        let last = parts.len() - 1;
+        let silent = |at: usize| at == last || about[at].is_some() || is_setting(&sql[parts[at].clone()]);
+        if !(0..parts.len()).all(silent) {
             return Err(only_the_last().into());
         }
-        let mut answer = None;
-        for (text, segment) in texts.into_iter().zip(about) {
-            match segment {
-                Some(segment) => answer = Some(self.segment(segment).await?),
-                None => answer = Some(self.answer(text).await?),
-            }
+        let steps: Vec<(Range<usize>, Option<SegmentStatement>)> =
+            parts.into_iter().zip(about).map(|(part, segment)| (query_of(part, segment.as_ref()), segment)).collect();
+        // What can be known of all of them is known before one changes anything.
+        for (part, segment) in
+            steps.iter().filter(|(_, segment)| !matches!(segment, Some(SegmentStatement::Drop { .. })))
+        {
+            let text = &sql[part.clone()];
+            let read = if segment.is_some() { parse_query(text).map(drop) } else { parse(text).map(drop) };
+            read.map_err(|error| in_whole(error.into(), sql, part.clone()))?;
+        }
+        let (mut answer, mut changed) = (None, 0);
+        for (part, segment) in steps {
+            let one_more = usize::from(segment.is_some());
+            let outcome = match segment {
+                Some(segment) => self.segment(segment).await,
+                None => self.answer(&sql[part.clone()]).await,
+            };
+            answer = Some(outcome.map_err(|error| after(changed, in_whole(error, sql, part)))?);
+            changed += one_more;
         }
         answer.ok_or(Error::Closed)
     }
@@ -207,6 +226,24 @@ impl Session {
     }
 }
 
+/// Where the text lies that is planned: of CREATE SEGMENT the query, which ends with the statement.
+fn query_of(part: Range<usize>, segment: Option<&SegmentStatement>) -> Range<usize> {
+    match segment {
+        Some(SegmentStatement::Create { sql, .. }) => part.end - sql.len()..part.end,
+        _ => part,
+    }
+}
+
+/// The error of a statement behind others that changed something.
+fn after(changed: usize, error: Error) -> Error {
+    let Error::Query(mut error) = error else { return error };
+    if changed > 0 {
+        let done = format!("before it, {changed} statement{} changed the store", if changed == 1 { "" } else { "s" });
+        error.hint = Some(error.hint.map_or(done.clone(), |hint| format!("{hint}\n{done}")));
+    }
+    Error::Query(error)
+}
+
 /// SET and RESET change what later statements mean.
 fn is_setting(statement: &str) -> bool {
     let first = statement.split_whitespace().next().unwrap_or_default();
@@ -256,6 +293,12 @@ impl Answer {
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
         self.answer.schema.clone()
+    }
+
+    /// What is to be said beside the rows (`what – hint`); all of it once they have come to their end.
+    #[must_use]
+    pub fn notices(&self) -> Vec<String> {
+        self.answer.notices()
     }
 
     /// The next rows; `None` at the end.

@@ -100,13 +100,23 @@ fn end_of_comment(bytes: &[u8], start: usize) -> (Kind, usize) {
 /// The statements of a text, each without its semicolon; those of comments and blanks only are left out.
 #[must_use]
 pub fn split(sql: &str) -> Vec<&str> {
+    split_ranges(sql).into_iter().map(|range| &sql[range]).collect()
+}
+
+/// Where the statements of a text lie.
+pub(super) fn split_ranges(sql: &str) -> Vec<Range<usize>> {
+    let trimmed = |range: Range<usize>| {
+        let (text, start) = (&sql[range.clone()], range.start);
+        let blank = text.len() - text.trim_start().len();
+        start + blank..start + text.trim_end().len()
+    };
     let mut statements = Vec::new();
     let mut start = 0;
     let mut has_code = false;
     for (kind, range) in stretches(sql) {
         if kind == Kind::Mark && &sql[range.clone()] == ";" {
             if has_code {
-                statements.push(sql[start..range.start].trim());
+                statements.push(trimmed(start..range.start));
             }
             (start, has_code) = (range.end, false);
         } else if !matches!(kind, Kind::Comment { .. }) {
@@ -114,7 +124,7 @@ pub fn split(sql: &str) -> Vec<&str> {
         }
     }
     if has_code {
-        statements.push(sql[start..].trim());
+        statements.push(trimmed(start..sql.len()));
     }
     statements
 }

@@ -11,11 +11,13 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt};
 
 use super::error::QueryError;
+use super::notices::Notices;
 
 /// Rows on their way. Text is plain `Utf8`, whatever it was inside.
 pub struct Answer {
     pub schema: SchemaRef,
     stream: SendableRecordBatchStream,
+    notices: Arc<Notices>,
 }
 
 impl std::fmt::Debug for Answer {
@@ -25,12 +27,12 @@ impl std::fmt::Debug for Answer {
 }
 
 impl Answer {
-    pub(super) fn new(stream: SendableRecordBatchStream) -> Self {
+    pub(super) fn new(stream: SendableRecordBatchStream, notices: Arc<Notices>) -> Self {
         let schema = plain_schema(&stream.schema());
         let plain = Arc::clone(&schema);
         let batches = stream.map(move |batch| plain_batch(&batch?, &plain));
         let stream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), batches));
-        Self { schema, stream }
+        Self { schema, stream, notices }
     }
 
     /// No rows and no columns.
@@ -38,7 +40,8 @@ impl Answer {
     pub fn empty() -> Self {
         let schema: SchemaRef = Arc::new(Schema::empty());
         let none = futures::stream::empty();
-        Self { stream: Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), none)), schema }
+        let stream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), none));
+        Self { stream, schema, notices: Arc::default() }
     }
 
     /// The next rows; `None` at the end. Dropping the answer stops the query.
@@ -48,6 +51,12 @@ impl Answer {
     pub async fn next(&mut self) -> Option<Result<RecordBatch, QueryError>> {
         let batch = self.stream.next().await?;
         Some(batch.map_err(|error| QueryError::from_datafusion(&error, &[])))
+    }
+
+    /// What is to be said beside the rows; all of it once they have come to their end.
+    #[must_use]
+    pub fn notices(&self) -> Vec<String> {
+        self.notices.all()
     }
 
     /// The rows as `DataFusion` streams them.

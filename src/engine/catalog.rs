@@ -1,11 +1,12 @@
-//! The names of the database: native tables and views in one schema, a view planned when someone asks for it.
+//! The names of the database: native tables and views in one schema, a view planned when someone asks for it; beside it
+//! what the program says of itself.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock, RwLock, Weak};
 
 use async_trait::async_trait;
-use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
+use datafusion::catalog::{CatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, Result, plan_datafusion_err};
 use datafusion::datasource::ViewTable;
 use datafusion::execution::session_state::SessionState;
@@ -15,8 +16,10 @@ use super::views::Queries;
 
 /// Name of the catalog.
 pub const CATALOG: &str = "journeyql";
-/// Name of its only schema.
+/// Name of the schema of the tables and views.
 pub const SCHEMA: &str = "public";
+/// Name of the schema of what the program says of itself: `journeyql.functions`.
+const OWN_SCHEMA: &str = "journeyql";
 
 /// Where views find the session they are planned in; bound once, when the session is there.
 pub type SessionLink = OnceLock<Weak<RwLock<SessionState>>>;
@@ -86,26 +89,40 @@ impl SchemaProvider for Names {
     }
 }
 
-/// The catalog around the schema.
+/// The catalog around the schemas.
 #[derive(Debug)]
 pub struct Catalog {
     names: Arc<Names>,
+    own: Arc<MemorySchemaProvider>,
 }
 
 impl Catalog {
-    /// A catalog with one schema.
-    #[must_use]
-    pub fn new(names: Arc<Names>) -> Self {
-        Self { names }
+    /// A catalog with the names of the database, and tables about the program itself.
+    ///
+    /// # Errors
+    /// Two of the tables have one name.
+    pub fn new<'a>(
+        names: Arc<Names>,
+        own: impl IntoIterator<Item = (&'a str, Arc<dyn TableProvider>)>,
+    ) -> Result<Self> {
+        let schema = MemorySchemaProvider::new();
+        for (name, table) in own {
+            schema.register_table(name.to_owned(), table)?;
+        }
+        Ok(Self { names, own: Arc::new(schema) })
     }
 }
 
 impl CatalogProvider for Catalog {
     fn schema_names(&self) -> Vec<String> {
-        vec![SCHEMA.to_owned()]
+        vec![SCHEMA.to_owned(), OWN_SCHEMA.to_owned()]
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        (name == SCHEMA).then(|| Arc::clone(&self.names) as Arc<dyn SchemaProvider>)
+        match name {
+            SCHEMA => Some(Arc::clone(&self.names) as Arc<dyn SchemaProvider>),
+            OWN_SCHEMA => Some(Arc::clone(&self.own) as Arc<dyn SchemaProvider>),
+            _ => None,
+        }
     }
 }

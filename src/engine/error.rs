@@ -94,9 +94,14 @@ impl QueryError {
                 Self::sql(message).with_position(found)
             }
             DataFusionError::Plan(message) => plan_error(message, tables).with_position(at),
+            DataFusionError::NotImplemented(message) if is_subquery(message) => {
+                Self::sql("IN (SELECT …) and EXISTS cannot stand inside an argument of a function")
+                    .with_hint("join with its rows first, or write them out")
+            }
             DataFusionError::Configuration(message) | DataFusionError::NotImplemented(message) => {
                 Self::sql(lower(message))
             }
+            DataFusionError::Execution(message) => execution_error(message).with_position(at),
             DataFusionError::ResourcesExhausted(message) => Self {
                 kind: QueryErrorKind::Memory,
                 message: format!("the query needs more memory than it may use: {}", first_line(message)),
@@ -162,7 +167,30 @@ fn plan_error(message: &str, tables: &[String]) -> QueryError {
             None => wrong,
         };
     }
-    QueryError::sql(lower(message))
+    QueryError::sql(lower(own_words(message)))
+}
+
+/// What failed while it ran, as far as that is no mistake of the statement.
+fn execution_error(message: &str) -> QueryError {
+    let parameter = message.strip_prefix("Placeholder '").and_then(|rest| rest.split_once("' was not provided"));
+    if let Some((name, _)) = parameter {
+        return QueryError::sql(format!("{name} has no value")).with_hint(
+            "parameters belong into a file with a line `-- parameter: …` in its head: journeyql run FILE.sql",
+        );
+    }
+    QueryError { kind: QueryErrorKind::Failed, ..QueryError::sql(lower(message)) }
+}
+
+/// Whether a subquery stands where none is planned.
+fn is_subquery(message: &str) -> bool {
+    ["InSubquery(", "Exists(", "SetComparison("].iter().any(|it| message.contains(&format!("logical expression {it}")))
+}
+
+/// What a function says of its arguments, without what is put around it.
+fn own_words(message: &str) -> &str {
+    let inner = message.split_once("user-defined coercion failed with: ").map_or(message, |(_, why)| why);
+    let inner = inner.strip_prefix("Error during planning: ").unwrap_or(inner);
+    inner.split(". No function matches the given name").next().unwrap_or(inner)
 }
 
 /// Splits `… at Line: 1, Column: 8` off a parser's message.
@@ -203,6 +231,14 @@ mod tests {
         let tables = ["transitions".to_owned(), "steps".to_owned()];
         let said = QueryError::from_datafusion(&error, &tables).to_string();
         assert_eq!(said, "no table transitons – did you mean transitions?");
+    }
+
+    #[test]
+    fn a_function_speaks_for_itself() {
+        let around = "Execution error: Function 'f' user-defined coercion failed with: Error during planning: f: argument 1 is \
+                      wrong. No function matches the given name and argument types 'f(Int64)'. You might …";
+        let said = QueryError::from_datafusion(&DataFusionError::Plan(around.into()), &[]);
+        assert_eq!((said.kind, said.message.as_str()), (QueryErrorKind::Sql, "f: argument 1 is wrong"));
     }
 
     #[test]

@@ -7,9 +7,13 @@
 //! -- columns:
 //! --   page text, the step
 //! --   n bigint, how often
+//! -- expect: …                what `journeyql test` holds it to (see `expect.rs`)
 //! SELECT …
 //! ```
+//! A parameter is `text`, `integer`, `number`, `boolean`, `day`, `timestamp`, `interval`, or a list of one of them (`list
+//! of text`); without a default it must be given.
 
+use super::expect;
 use super::params::Kind;
 
 /// A described column.
@@ -44,15 +48,23 @@ impl Header {
     /// Reads the comment lines at the head of a text.
     ///
     /// # Errors
-    /// A parameter or column line is not as it should be, with its line number.
+    /// A parameter, column or expectation is not as it should be, with its line number.
     pub fn parse(sql: &str) -> Result<Self, String> {
         let mut header = Self::default();
         let mut in_columns = false;
+        let answers = expect::expectations(sql)?;
         for (number, line) in (1..).zip(sql.lines()) {
             let Some(text) = line.trim_start().strip_prefix("--") else { break };
             let here = |why: String| format!("line {number}: {why}");
-            if let Some(rest) = text.trim().strip_prefix("parameter:") {
-                header.parameters.push(parameter(rest.trim()).map_err(here)?);
+            // What an answer should be is no part of what the query is.
+            if answers.iter().any(|it| it.lines.contains(&(number - 1))) {
+                in_columns = false;
+            } else if let Some(rest) = text.trim().strip_prefix("parameter:") {
+                let made = parameter(rest.trim()).map_err(here)?;
+                if header.parameters.iter().any(|known| known.name == made.name) {
+                    return Err(here(format!("parameter {} is declared twice", made.name)));
+                }
+                header.parameters.push(made);
                 in_columns = false;
             } else if text.trim() == "columns:" {
                 in_columns = true;
@@ -80,6 +92,11 @@ fn column(text: &str) -> Result<ColumnDoc, String> {
 fn parameter(text: &str) -> Result<Parameter, String> {
     let shape = || format!("'{text}' is no `name type = default, what it is`");
     let (name, rest) = text.split_once(' ').ok_or_else(shape)?;
+    let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !is_name {
+        return Err(format!("'{name}' is no name of a parameter: letters, digits and _, no digit first"));
+    }
     let end = rest.find(['=', ',']).unwrap_or(rest.len());
     let kind = Kind::parse(rest[..end].trim())?;
     let rest = rest[end..].trim_start();
@@ -93,6 +110,9 @@ fn parameter(text: &str) -> Result<Parameter, String> {
             (Some(value.trim().to_owned()), what.trim_start_matches(',').trim())
         }
     };
+    if let Some(default) = &default {
+        kind.check(default).map_err(|why| format!("the default of parameter {name} ({kind}): {why}"))?;
+    }
     Ok(Parameter { name: name.to_owned(), kind, default, what: what.to_owned() })
 }
 
@@ -110,6 +130,16 @@ mod tests {
         let names: Vec<_> = header.parameters.iter().map(|it| (it.name.as_str(), it.default.as_deref())).collect();
         assert_eq!(names, [("steps", Some("/a,/b")), ("window", Some("7 days")), ("user", None)]);
         assert_eq!(header.columns[1], ColumnDoc { name: "n".into(), kind: "bigint".into(), what: "how many".into() });
-        assert!(Header::parse("-- parameter: a nonsense = 1, b").unwrap_err().contains("line 1"));
+        let again = "-- expect: 1\n-- Prose.\n-- expect -p user=x:\n-- step,n\n-- /a,1\n--\n-- More.\nSELECT 1";
+        assert_eq!(Header::parse(again).unwrap().what, "Prose. More.");
+        for (wrong, why) in [
+            ("a nonsense = 1, b", "line 1: 'nonsense' is no type"),
+            ("a integer = x, b", "line 1: the default of parameter a (integer): 'x' is no whole number"),
+            ("1a text, b", "line 1: '1a' is no name"),
+            ("a text, b\n-- parameter: a text, c", "line 2: parameter a is declared twice"),
+        ] {
+            let said = Header::parse(&format!("-- parameter: {wrong}\nSELECT 1")).unwrap_err();
+            assert!(said.starts_with(why), "{said}");
+        }
     }
 }

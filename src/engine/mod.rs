@@ -3,7 +3,7 @@
 //! ```text
 //! session    Engine: one snapshot, one session          statement, params   text before planning
 //! catalog    names: tables, views                       settings, setting   SET journeyql.…
-//! tables     providers: filters → bounds → operators    views, header       queries/*.sql
+//! tables     providers: filters → bounds → operators    views, header, expect   queries/*.sql
 //! operators  physical operators, relations: columns     source, prune       which parts, which people
 //! scan       sorted parts merged by whole people        functions           our own SQL functions
 //! segments   saved groups of people                       goals               [journey] goals as views
@@ -17,10 +17,12 @@
 pub mod answer;
 pub mod catalog;
 pub mod error;
+pub mod expect;
 pub mod functions;
 pub mod goals;
 pub mod header;
 pub mod members;
+pub mod notices;
 pub mod operators;
 pub mod params;
 pub mod predicate;

@@ -5,67 +5,115 @@
 //! literal, whatever is in it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 
+use serde_json::Value;
+
 use crate::error::closest;
 use crate::time;
 
-use super::error::QueryError;
+use super::error::{Position, QueryError};
 use super::header::{Header, Parameter};
 
-/// The type of a parameter.
+/// The type of a parameter, or of the items of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+enum Item {
     Text,
     Integer,
-    Double,
+    Number,
     Boolean,
     /// A length of time.
     Interval,
-    Date,
+    Day,
     Timestamp,
-    /// One or more texts; they become a list of literals separated by commas.
-    Texts,
+}
+
+/// The types, and a second name of some.
+const ITEMS: [(Item, &str, &str); 7] = [
+    (Item::Text, "text", "text"),
+    (Item::Integer, "integer", "integer"),
+    (Item::Number, "number", "double"),
+    (Item::Boolean, "boolean", "boolean"),
+    (Item::Interval, "interval", "interval"),
+    (Item::Day, "day", "date"),
+    (Item::Timestamp, "timestamp", "timestamp"),
+];
+
+/// The type of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    item: Item,
+    /// One or more of them; they become literals separated by commas: steps of a funnel, a list in brackets, `IN ($list)`.
+    list: bool,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = ITEMS.iter().find(|it| it.0 == self.item).map_or("text", |it| it.1);
+        f.write_str(if self.list { "list of " } else { "" })?;
+        f.write_str(name)
+    }
 }
 
 impl Kind {
-    const NAMES: [(&'static str, Self); 8] = [
-        ("text", Self::Text),
-        ("integer", Self::Integer),
-        ("double", Self::Double),
-        ("boolean", Self::Boolean),
-        ("interval", Self::Interval),
-        ("date", Self::Date),
-        ("timestamp", Self::Timestamp),
-        ("text[]", Self::Texts),
-    ];
-
-    /// Reads the name of a type.
+    /// Reads the name of a type; `text[]` is `list of text`.
     ///
     /// # Errors
     /// There is no such type.
-    pub fn parse(name: &str) -> Result<Self, String> {
-        let names: Vec<&str> = Self::NAMES.iter().map(|(name, _)| *name).collect();
-        let found = Self::NAMES.iter().find(|(known, _)| *known == name);
-        found.map(|(_, kind)| *kind).ok_or_else(|| format!("'{name}' is none of {}", names.join(", ")))
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let of = text.strip_prefix("list of ").or_else(|| text.strip_suffix("[]"));
+        let (name, list) = of.map_or((text, false), |name| (name.trim(), true));
+        let found = ITEMS.iter().find(|it| it.1 == name || it.2 == name);
+        found.map(|it| Self { item: it.0, list }).ok_or_else(|| {
+            let names: Vec<&str> = ITEMS.iter().map(|it| it.1).collect();
+            format!("'{text}' is no type – there are {}, and list of each", names.join(", "))
+        })
     }
 
-    /// The name of the type.
+    /// Checks a value as it is typed.
+    ///
+    /// # Errors
+    /// It is none of this type.
+    pub fn check(self, value: &str) -> Result<(), String> {
+        self.literal(value).map(drop)
+    }
+
+    /// A value such as somebody may type.
     #[must_use]
-    pub fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, kind)| *kind == self).map_or("text", |(name, _)| *name)
+    pub fn example(self) -> String {
+        let item = match self.item {
+            Item::Text => "text",
+            Item::Integer => "10",
+            Item::Number => "0.5",
+            Item::Boolean => "true",
+            Item::Interval => "7 days",
+            Item::Day => "2026-01-05",
+            Item::Timestamp => "2026-01-05T10:00:00Z",
+        };
+        if self.list { format!("{item},{item}") } else { item.to_owned() }
     }
 
     /// The value as SQL.
+    fn literal(self, value: &str) -> Result<String, String> {
+        if !self.list {
+            return self.item.literal(value);
+        }
+        let literals: Result<Vec<String>, String> = items(value)?.iter().map(|item| self.item.literal(item)).collect();
+        Ok(literals?.join(", "))
+    }
+}
+
+impl Item {
     fn literal(self, value: &str) -> Result<String, String> {
         Ok(match self {
             Self::Text => quoted(value),
             Self::Integer => {
                 value.trim().parse::<i64>().map_err(|_| format!("'{value}' is no whole number"))?.to_string()
             }
-            Self::Double => {
+            Self::Number => {
                 let number: f64 = value.trim().parse().map_err(|_| format!("'{value}' is no number"))?;
                 if !number.is_finite() {
                     return Err(format!("'{value}' is no finite number"));
@@ -81,7 +129,7 @@ impl Kind {
                 let micros = time::parse_duration(value)?;
                 format!("INTERVAL '{micros} microseconds'")
             }
-            Self::Date => match time::Day::parse(value.trim()) {
+            Self::Day => match time::Day::parse(value.trim()) {
                 Some(day) => format!("DATE '{day}'"),
                 None => return Err(format!("'{value}' is no day such as 2026-01-05")),
             },
@@ -89,10 +137,6 @@ impl Kind {
                 Some(ts) => format!("CAST('{}' AS TIMESTAMP WITH TIME ZONE)", time::iso(ts)),
                 None => return Err(format!("'{value}' is no time such as 2026-01-05T10:00:00Z")),
             },
-            Self::Texts => {
-                let items = items(value)?;
-                items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(", ")
-            }
         })
     }
 }
@@ -104,33 +148,53 @@ fn quoted(text: &str) -> String {
 
 fn items(value: &str) -> Result<Vec<String>, String> {
     let items: Vec<String> = if value.trim_start().starts_with('[') {
-        serde_json::from_str(value).map_err(|error| format!("'{value}' is no JSON list of texts: {error}"))?
+        let items: Vec<Value> =
+            serde_json::from_str(value).map_err(|error| format!("'{value}' is no JSON list: {error}"))?;
+        let text = |item: Value| match item {
+            Value::String(text) => Ok(text),
+            Value::Number(_) | Value::Bool(_) => Ok(item.to_string()),
+            other => Err(format!("'{value}' is no list of single values: {other} is none")),
+        };
+        items.into_iter().map(text).collect::<Result<_, _>>()?
     } else {
         value.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
     };
     if items.is_empty() { Err("the list is empty".to_owned()) } else { Ok(items) }
 }
 
-/// The report's text with every parameter replaced by its value or default.
+/// The report's text with every parameter replaced by its value or default. Nothing is planned before all are right.
 ///
 /// # Errors
 /// A parameter is missing, unknown, of the wrong type, or used without being declared.
 pub fn bind(sql: &str, given: &BTreeMap<String, String>) -> Result<String, QueryError> {
-    let header = Header::parse(sql).map_err(QueryError::sql)?;
+    let declared = Header::parse(sql).map_err(QueryError::sql)?.parameters;
     for name in given.keys() {
-        if !header.parameters.iter().any(|it| it.name == *name) {
-            return Err(unknown(name, &header.parameters));
+        if !declared.iter().any(|it| it.name == *name) {
+            return Err(unknown(name, &declared));
         }
     }
     let mut literals = BTreeMap::new();
-    for parameter in &header.parameters {
-        let Some(value) = given.get(&parameter.name).or(parameter.default.as_ref()) else { continue };
-        let literal = parameter.kind.literal(value).map_err(|why| {
-            QueryError::sql(format!("parameter {} ({}): {why}", parameter.name, parameter.kind.name()))
+    for it in &declared {
+        let Some(value) = given.get(&it.name).or(it.default.as_ref()) else {
+            let what = format!("parameter {} ({}) is missing: {}", it.name, it.kind, it.what);
+            return Err(QueryError::sql(what).with_hint(list(&declared)));
+        };
+        let literal = it.kind.literal(value).map_err(|why| {
+            QueryError::sql(format!("parameter {} ({}): {why}", it.name, it.kind)).with_hint(list(&declared))
         })?;
-        literals.insert(parameter.name.as_str(), literal);
+        literals.insert(it.name.as_str(), literal);
     }
-    splice(sql, &header.parameters, &literals)
+    splice(sql, &declared, &literals)
+}
+
+/// What may be given, for messages.
+fn list(declared: &[Parameter]) -> String {
+    let one = |it: &Parameter| match &it.default {
+        Some(default) => format!("{} ({}) = {default}", it.name, it.kind),
+        None => format!("{} ({}), required", it.name, it.kind),
+    };
+    let all: Vec<String> = declared.iter().map(one).collect();
+    if all.is_empty() { "it takes no parameters".to_owned() } else { format!("it takes {}", all.join("; ")) }
 }
 
 fn splice(sql: &str, declared: &[Parameter], literals: &BTreeMap<&str, String>) -> Result<String, QueryError> {
@@ -147,10 +211,11 @@ fn splice(sql: &str, declared: &[Parameter], literals: &BTreeMap<&str, String>) 
             continue;
         };
         let Some(literal) = literals.get(name) else {
-            return Err(match declared.iter().find(|it| it.name == name) {
-                Some(it) => QueryError::sql(format!("parameter {name} ({}) is missing: {}", it.kind.name(), it.what))
-                    .with_hint(format!("give it with -p {name}=…")),
-                None => unknown(name, declared),
+            let at = Position { line: token.span.start.line, column: token.span.start.column };
+            let wrong = QueryError::sql(format!("${name} is not declared")).with_position(Some(at));
+            return Err(match closest(name, declared.iter().map(|it| it.name.as_str())) {
+                Some(near) => wrong.with_hint(format!("did you mean ${near}?\n{}", list(declared))),
+                None => wrong.with_hint(format!("put this line at the head: -- parameter: {name} text, what it is")),
             });
         };
         let from = places.offset(token.span.start);
@@ -165,12 +230,8 @@ fn splice(sql: &str, declared: &[Parameter], literals: &BTreeMap<&str, String>) 
 fn unknown(name: &str, declared: &[Parameter]) -> QueryError {
     let wrong = QueryError::sql(format!("no parameter {name}"));
     match closest(name, declared.iter().map(|it| it.name.as_str())) {
-        Some(near) => wrong.with_hint(format!("did you mean {near}?")),
-        None if declared.is_empty() => wrong.with_hint("this report has none"),
-        None => {
-            let names: Vec<&str> = declared.iter().map(|it| it.name.as_str()).collect();
-            wrong.with_hint(format!("there are {}", names.join(", ")))
-        }
+        Some(near) => wrong.with_hint(format!("did you mean {near}?\n{}", list(declared))),
+        None => wrong.with_hint(list(declared)),
     }
 }
 
@@ -219,15 +280,25 @@ mod tests {
             ("integer", "5", "5"),
             ("boolean", "yes", "TRUE"),
             ("interval", "7 days", "INTERVAL '604800000000 microseconds'"),
-            ("date", "2026-01-05", "DATE '2026-01-05'"),
-            ("double", "0.5", "CAST('0.5' AS DOUBLE)"),
+            ("day", "2026-01-05", "DATE '2026-01-05'"),
+            ("number", "0.5", "CAST('0.5' AS DOUBLE)"),
+            ("double", "2", "CAST('2.0' AS DOUBLE)"),
             ("text", "a", "'a'"),
+            ("list of text", "[\"a, b\", \"c\"]", "'a, b', 'c'"),
+            ("text[]", "a, b", "'a', 'b'"),
+            ("list of integer", "[1, 2]", "1, 2"),
+            ("list of day", "2026-01-05,2026-01-06", "DATE '2026-01-05', DATE '2026-01-06'"),
         ] {
             assert_eq!(Kind::parse(kind).unwrap().literal(good).as_deref(), Ok(sql));
         }
-        for (kind, bad) in
-            [("integer", "5.5"), ("boolean", "x"), ("interval", "1 month"), ("date", "x"), ("text[]", " ")]
-        {
+        for (kind, bad) in [
+            ("integer", "5.5"),
+            ("boolean", "x"),
+            ("interval", "1 month"),
+            ("day", "x"),
+            ("text[]", " "),
+            ("integer[]", "1,x"),
+        ] {
             assert!(Kind::parse(kind).unwrap().literal(bad).is_err(), "{kind}");
         }
     }
@@ -241,5 +312,7 @@ mod tests {
         assert!(said.contains("did you mean window?"), "{said}");
         let said = bind(sql, &given(&[("window", "x")])).unwrap_err().to_string();
         assert!(said.starts_with("parameter window (interval): "), "{said}");
+        let said = bind("-- parameter: a text, it\nSELECT 1,\n  $b", &given(&[("a", "x")])).unwrap_err();
+        assert_eq!((said.message.as_str(), said.at), ("$b is not declared", Some(Position { line: 3, column: 3 })));
     }
 }

@@ -34,6 +34,7 @@ use super::catalog::{CATALOG, Catalog, Names, SCHEMA, SessionLink};
 use super::error::{QueryError, QueryErrorKind};
 use super::functions::TableFunctions;
 use super::members::MembersTable;
+use super::notices::Notices;
 use super::operators::{FuseAggregates, KeepDistinct};
 use super::relations::{Relation, events};
 use super::scan::{Overlay, PartFile};
@@ -264,7 +265,7 @@ impl Engine {
     pub fn function_names(&self) -> Vec<String> {
         let state = self.state();
         let all = state.udfs().into_iter().chain(state.udafs()).chain(state.udwfs());
-        let mut names: Vec<String> = all.chain(state.table_functions().keys().cloned()).collect();
+        let mut names: Vec<String> = all.chain(functions::table_function_names().map(str::to_owned)).collect();
         names.sort();
         names.dedup();
         names
@@ -276,8 +277,15 @@ impl Engine {
 
     fn error(&self, error: &DataFusionError) -> QueryError {
         let said = QueryError::from_datafusion(error, &self.table_names());
-        let functions = self.function_names();
-        match said.message.strip_prefix("no function ").and_then(|name| closest(name, names(&functions))) {
+        let Some(name) = said.message.strip_prefix("no function ") else { return said };
+        // One of ours that stands where it cannot be.
+        if let Some(doc) = functions::docs().iter().find(|doc| doc.name.eq_ignore_ascii_case(name)) {
+            let (kind, way) = (doc.kind, doc.signature.lines().next().unwrap_or_default());
+            let way = if doc.is_table() { format!("SELECT … FROM {way}") } else { format!("SELECT {way} …") };
+            let here = QueryError { message: format!("no function {name} here"), ..said };
+            return here.with_hint(format!("it is {kind}: write {way}"));
+        }
+        match closest(name, self.function_names().iter().map(String::as_str)) {
             Some(near) => said.with_hint(format!("did you mean {near}?")),
             None => said,
         }
@@ -306,8 +314,10 @@ impl Engine {
 
     async fn run(&self, plan: LogicalPlan) -> Result<Answer, QueryError> {
         let physical = self.physical(plan).await?;
-        let stream = execute_stream(physical, self.state().task_ctx()).map_err(|error| self.error(&error))?;
-        Ok(Answer::new(stream))
+        let (mut state, notices) = (self.state(), Arc::new(Notices::default()));
+        state.config_mut().set_extension(Arc::clone(&notices));
+        let stream = execute_stream(physical, state.task_ctx()).map_err(|error| self.error(&error))?;
+        Ok(Answer::new(stream, notices))
     }
 }
 
@@ -328,33 +338,6 @@ fn no_setting(name: &str) -> String {
     } else {
         format!("no setting {name} – SHOW ALL lists them")
     }
-}
-
-/// The table functions, which are planned by name and registered nowhere.
-const TABLE_FUNCTIONS: [&str; 18] = [
-    "diff_transitions",
-    "explain_funnel",
-    "follows",
-    "funnel",
-    "funnel_trend",
-    "funnel_users",
-    "lifecycle",
-    "path_ngrams",
-    "paths_between",
-    "paths_from",
-    "paths_instead",
-    "paths_to",
-    "predict_next",
-    "replay",
-    "retention_cohorts",
-    "stickiness",
-    "timeout_sweep",
-    "ttc_histogram",
-];
-
-/// Everything that can be called.
-fn names(functions: &[String]) -> impl Iterator<Item = &str> {
-    functions.iter().map(String::as_str).chain(TABLE_FUNCTIONS)
 }
 
 /// Consumers named in an out-of-memory message.
@@ -378,7 +361,9 @@ fn session_state(
     let tables = native_tables(source, known, store).map_err(|error| internal(&error))?;
     let catalogs = MemoryCatalogProviderList::new();
     let names = Arc::new(Names::new(tables, Arc::clone(views), Arc::clone(&link)));
-    catalogs.register_catalog(CATALOG.to_owned(), Arc::new(Catalog::new(names)));
+    let own = [("functions", functions::docs_table().map_err(|error| internal(&error))?)];
+    let catalog = Catalog::new(names, own).map_err(|error| internal(&error))?;
+    catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
     let mut state = SessionStateBuilder::new_with_default_features()
         .with_optimizer_rules(logical_rules())
         .with_physical_optimizer_rules(physical_rules())

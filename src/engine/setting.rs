@@ -3,8 +3,10 @@
 use std::hash::Hash;
 
 use arrow::datatypes::DataType;
-use datafusion::common::{Result, ScalarValue, exec_err};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 
 use super::settings::{NAMES, Settings, unknown};
 use crate::time;
@@ -39,9 +41,13 @@ impl ScalarUDFImpl for Setting {
         Ok(DataType::Utf8)
     }
 
+    fn documentation(&self) -> Option<&Documentation> {
+        super::functions::documentation(self.name())
+    }
+
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let Some(ColumnarValue::Scalar(name)) = args.args.first() else {
-            return exec_err!("setting() takes the name of a setting as a text");
+            return plan_err!("setting: argument 1 (name) must be a constant");
         };
         let name = name.try_as_str().flatten().unwrap_or_default();
         let value = if name == "snapshot" {
@@ -51,7 +57,7 @@ impl ScalarUDFImpl for Setting {
         } else if NAMES.iter().any(|(known, _)| *known == name) {
             Settings::of(&args.config_options).get(name)
         } else {
-            return exec_err!("{}", unknown(name));
+            return plan_err!("setting: argument 1 (name): {}", unknown(name));
         };
         Ok(ColumnarValue::Scalar(ScalarValue::Utf8(value)))
     }

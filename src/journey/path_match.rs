@@ -2,7 +2,8 @@
 //!
 //! | part | meaning |
 //! |---|---|
-//! | `home`, `/product/<id>` | a step of that name; a name with spaces or one of `()[]{}\|*+?^,` in it stands in quotes: `"add to cart"` |
+//! | `home`, `/product/<id>` | a step of that name |
+//! | `"add to cart"`, `'it''s'` | a name in quotes: needed with spaces, any of `()[]{}\|*+?^,"'`, `->` or a `$` in it, with `~` in front, and for `.` |
 //! | `.` | any step |
 //! | `[a b]`, `[^a b]` | one of these steps; any step but these |
 //! | `~"^/product/"` | a step whose name meets a regular expression, also inside brackets |
@@ -72,6 +73,14 @@ impl Pattern {
     #[must_use]
     pub const fn takes_nothing(&self) -> bool {
         self.empty
+    }
+
+    /// The names that stand in it by themselves, each with the positions that ask for it.
+    pub fn names(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.tests.iter().filter_map(|(test, positions)| match test {
+            Test::Name(name) => Some((name.as_str(), *positions)),
+            _ => None,
+        })
     }
 
     /// The positions that a step of this name meets.

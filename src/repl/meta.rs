@@ -9,6 +9,8 @@ pub(super) const HELP: &str = "\
   \\d                tables and views
   \\d NAME           its columns
   \\d+ NAME          its columns, and the SQL of a view
+  \\h                the functions of journeys
+  \\h NAME           what one answers, its arguments, an example
   \\timing [on|off]  how long each statement takes
   \\format [NAME]    table, csv, tsv, json, ndjson, markdown
   \\q                leave (also Ctrl-D)
@@ -20,6 +22,8 @@ pub(super) enum Meta {
     Help,
     Quit,
     List,
+    Functions,
+    Function(String),
     Describe {
         name: String,
         with_sql: bool,
@@ -49,7 +53,9 @@ impl Meta {
 
     fn of(name: &str, argument: Option<&str>) -> Result<Self, String> {
         Ok(match (name, argument) {
-            ("?" | "h" | "help", _) => Self::Help,
+            ("?" | "help", _) => Self::Help,
+            ("h", None) => Self::Functions,
+            ("h", Some(name)) => Self::Function(name.to_owned()),
             ("q" | "quit", None) => Self::Quit,
             ("d" | "d+", None) => Self::List,
             ("d", Some(name)) => Self::Describe { name: name.to_owned(), with_sql: false },
@@ -66,7 +72,7 @@ impl Meta {
                 format => Self::Format(Some(format)),
             },
             (other, _) => {
-                let known = ["d", "d+", "timing", "format", "q", "?", "help"];
+                let known = ["d", "d+", "h", "timing", "format", "q", "?", "help"];
                 let hint = did_you_mean(other, known).unwrap_or_else(|| "\\? for help".to_owned());
                 return Err(format!("no command \\{other} – {hint}"));
             }
@@ -86,6 +92,8 @@ mod tests {
         assert_eq!(Meta::parse("\\d+ steps;"), Some(Ok(describe)));
         assert_eq!(Meta::parse("exit"), Some(Ok(Meta::Quit)));
         assert_eq!(Meta::parse("\\format json"), Some(Ok(Meta::Format(Some(Format::Json)))));
+        assert_eq!(Meta::parse("\\h"), Some(Ok(Meta::Functions)));
+        assert_eq!(Meta::parse("\\h funnel;"), Some(Ok(Meta::Function("funnel".to_owned()))));
         assert_eq!(Meta::parse("\\timing"), Some(Ok(Meta::Timing(None))));
     }
 

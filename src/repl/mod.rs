@@ -21,7 +21,7 @@ use rustyline::{CompletionType, Config, Editor};
 use thiserror::Error;
 use tokio::runtime::Runtime;
 
-use crate::database::{Database, Error, RelationInfo, Session, literal, split_statements};
+use crate::database::{Database, Error, FunctionDoc, RelationInfo, Session, functions, literal, split_statements};
 use crate::error::{Explanation, did_you_mean};
 use crate::output::{self, Format, Look, OutputError};
 use crate::time::Stopwatch;
@@ -145,6 +145,8 @@ impl<'a> Shell<'a> {
         match meta {
             Meta::Help => say(meta::HELP),
             Meta::List => self.list(),
+            Meta::Functions => list_functions(),
+            Meta::Function(name) => self.function(&name),
             Meta::Describe { name, with_sql } => self.describe(&name, with_sql),
             Meta::Timing(on) => {
                 self.timing = on.unwrap_or(!self.timing);
@@ -192,6 +194,17 @@ impl<'a> Shell<'a> {
         }
     }
 
+    fn function(&self, name: &str) -> Result<(), OutputError> {
+        let all = functions();
+        if let Some(doc) = all.iter().find(|doc| doc.name.eq_ignore_ascii_case(name)) {
+            return say(doc.text);
+        }
+        let hint = did_you_mean(name, all.iter().map(|doc| doc.name));
+        let hint = hint.unwrap_or_else(|| "\\h lists all; SHOW FUNCTIONS those of plain SQL too".to_owned());
+        self.explain(&Explanation::new(&format!("no function '{name}' of journeys – {hint}")));
+        Ok(())
+    }
+
     fn statements(&mut self, text: &str) -> Result<(), OutputError> {
         for statement in split_statements(text) {
             let watch = Stopwatch::start();
@@ -229,6 +242,14 @@ impl<'a> Shell<'a> {
     fn explain(&self, explanation: &Explanation) {
         _ = io::stderr().write_all(explanation.text(self.face.color_err).as_bytes());
     }
+}
+
+fn list_functions() -> Result<(), OutputError> {
+    let all = functions();
+    let width = |of: fn(&FunctionDoc) -> &str| all.iter().map(|doc| of(doc).len()).max().unwrap_or(0);
+    let (name, kind) = (width(|doc| doc.name), width(|doc| doc.kind));
+    let lines = all.iter().map(|doc| format!("{:name$}  {:kind$}  {}\n", doc.name, doc.kind, doc.summary));
+    say(&lines.collect::<String>())
 }
 
 fn say(text: &str) -> Result<(), OutputError> {
@@ -272,5 +293,9 @@ async fn answer(session: &mut Session, sql: &str, format: Format, look: Look) ->
     while let Some(batch) = answer.next().await {
         writer.batch(&batch?)?;
     }
-    Ok(writer.finish()?)
+    writer.finish()?;
+    for notice in answer.notices() {
+        tell(&format!("warning: {notice}"));
+    }
+    Ok(())
 }

@@ -19,6 +19,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::length::{self, Clock};
 use super::segment;
+use crate::engine::answer::type_name;
 use crate::error::did_you_mean;
 use crate::time;
 
@@ -117,7 +118,7 @@ impl Call {
         match self.option(name, planner)? {
             None | Some(ScalarValue::Boolean(Some(false))) => Ok(false),
             Some(ScalarValue::Boolean(Some(true))) => Ok(true),
-            Some(other) => plan_err!("{}: option '{name}' is true or false, not {other}", self.function),
+            Some(other) => plan_err!("{}: option '{name}' is true or false, not {}", self.function, shown(&other)),
         }
     }
 
@@ -126,7 +127,7 @@ impl Call {
         let Some(value) = self.option(name, planner)? else { return Ok(None) };
         match whole(&value) {
             Some(count) if count > 0 => Ok(Some(count)),
-            _ => plan_err!("{}: option '{name}' is a whole number from 1, not {value}", self.function),
+            _ => plan_err!("{}: option '{name}' is a whole number from 1, not {}", self.function, shown(&value)),
         }
     }
 
@@ -136,7 +137,7 @@ impl Call {
         let text = value.cast_to(&DataType::Utf8).ok().and_then(|value| text_of(&value));
         let moment = text.and_then(|text| time::parse_iso(text.as_bytes(), 0));
         let such = "a day or time such as '2026-01-05' or '2026-01-05T10:00:00Z'";
-        let wrong = || plan_datafusion_err!("{}: option '{name}' is {such}, not {value}", self.function);
+        let wrong = || plan_datafusion_err!("{}: option '{name}' is {such}, not {}", self.function, shown(&value));
         moment.map(Some).ok_or_else(wrong)
     }
 
@@ -155,7 +156,7 @@ impl Call {
             return plan_err!("{what} must be a column or an expression over columns, is the constant {value}");
         }
         if !can_cast_types(&expr.get_type(schema)?, &DataType::Utf8) {
-            return plan_err!("{what} has no text form: it is of type {}", expr.get_type(schema)?);
+            return plan_err!("{what} has no text form: it is of type {}", type_name(&expr.get_type(schema)?));
         }
         Ok(Some(expr))
     }
@@ -171,8 +172,10 @@ impl Call {
         let (text, words) = (text_of(&value), choices.iter().map(|(word, _)| *word));
         let found = text.as_ref().and_then(|text| choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)));
         let Some((_, meaning)) = found else {
-            let all: Vec<String> = words.map(|word| format!("'{word}'")).collect();
-            return plan_err!("{}: option '{name}' is {}, not {value}", self.function, all.join(" or "));
+            let all = one_of(words.clone());
+            let hint = text.and_then(|text| did_you_mean(&text, words)).map(|hint| format!(" – {hint}"));
+            let (function, value, hint) = (self.function, shown(&value), hint.unwrap_or_default());
+            return plan_err!("{function}: option '{name}' is {all}, not {value}{hint}");
         };
         Ok(Some(*meaning))
     }
@@ -194,9 +197,23 @@ pub(super) fn person(user: &SqlExpr, what: &str, planner: &mut dyn RelationPlann
     }
     let value = constant(user.clone(), what, planner)?;
     let Some(user) = text_of(&value).or_else(|| whole(&value).map(|number| number.to_string())) else {
-        return plan_err!("{what} must be a text, is {value}");
+        return plan_err!("{what} must be a text, is {}", shown(&value));
     };
     Ok(user)
+}
+
+/// A value as SQL writes it.
+pub(super) fn shown(value: &ScalarValue) -> String {
+    text_of(value).map_or_else(|| value.to_string(), |text| format!("'{}'", text.replace('\'', "''")))
+}
+
+/// `'a', 'b' or 'c'`.
+pub(super) fn one_of<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let words: Vec<String> = words.map(|word| format!("'{word}'")).collect();
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => words.join(""),
+    }
 }
 
 /// The number of a whole number.
@@ -231,14 +248,20 @@ pub(super) fn constant(value: SqlExpr, what: &str, planner: &mut dyn RelationPla
     let nothing = DFSchema::empty();
     let expr = planner.sql_to_expr(value, &nothing)?;
     refuse_subqueries(&expr, what)?;
+    if let Expr::Placeholder(parameter) = &expr {
+        return plan_err!(
+            "{what}: {} has no value – parameters belong into a file: journeyql run FILE.sql",
+            parameter.id
+        );
+    }
     let ready = create_physical_expr(&expr, &nothing, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
     length::constant(&ready, what)
 }
 
-/// A condition over the columns of `schema`.
+/// A condition over the columns of `schema`; `asked` says what may stand here.
 pub(super) fn condition(
     value: SqlExpr,
-    what: &str,
+    (what, asked): (&str, &str),
     schema: &DFSchema,
     planner: &mut dyn RelationPlannerContext,
 ) -> Result<Expr> {
@@ -246,7 +269,7 @@ pub(super) fn condition(
     refuse_subqueries(&expr, what)?;
     match expr.get_type(schema)? {
         DataType::Boolean => Ok(expr),
-        other => plan_err!("{what} must be a label in quotes or a condition, is of type {other}"),
+        other => plan_err!("{what} must be a {asked}, is of type {}", type_name(&other)),
     }
 }
 

@@ -44,7 +44,8 @@ impl Test {
     ) -> Result<Self> {
         match quoted(value) {
             Some(label) => Ok(Self::Label(label.to_owned())),
-            None => condition(value.clone(), what, columns, planner).map(Self::Condition),
+            None => condition(value.clone(), (what, "label in quotes or a condition"), columns, planner)
+                .map(Self::Condition),
         }
     }
 }

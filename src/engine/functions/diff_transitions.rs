@@ -86,8 +86,8 @@ pub(super) fn plan(
     let columns = columns()?;
     let mut segments = Vec::new();
     for (name, value) in ["a", "b"].into_iter().zip(&call.values) {
-        let what = format!("diff_transitions: segment {name}");
-        segments.push(unqualified(condition(value.clone(), &what, &columns, planner)?)?);
+        let what = (&*format!("diff_transitions: argument {name}"), "condition over sessions");
+        segments.push(unqualified(condition(value.clone(), what, &columns, planner)?)?);
     }
     Ok(table(DiffCall { segments, source }))
 }

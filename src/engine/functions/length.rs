@@ -14,11 +14,15 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, Schema, TimeUnit};
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{ScalarValue, plan_datafusion_err};
 use datafusion::error::Result;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::scalar_subquery::ScalarSubqueryExpr;
 use datafusion::physical_expr::utils::collect_columns;
 
+use super::call::shown;
+use crate::engine::answer::type_name;
 use crate::time;
 
 /// What the integers of a time column count.
@@ -123,7 +127,7 @@ fn interval_nanos(value: &ScalarValue) -> Result<i128, String> {
         ScalarValue::DurationMicrosecond(Some(count)) => Ok(i128::from(*count) * 1_000),
         ScalarValue::DurationNanosecond(Some(count)) => Ok(i128::from(*count)),
         value if value.is_null() => Err("a length of time is needed, not NULL".to_owned()),
-        value => Err(format!("a length of time is needed, not a value of type {}", value.data_type())),
+        value => Err(format!("a length of time is needed, not a value of type {}", type_name(&value.data_type()))),
     }
 }
 
@@ -139,8 +143,12 @@ pub(super) fn is_text(kind: &DataType) -> bool {
 
 /// The value of an argument that must not depend on a row. `what` names it in the error.
 pub(super) fn constant(argument: &Arc<dyn PhysicalExpr>, what: &str) -> Result<ScalarValue> {
-    if !collect_columns(argument).is_empty() {
-        return Err(plan_datafusion_err!("{what} must be a constant, is {argument}"));
+    if let Some(column) = collect_columns(argument).iter().next() {
+        return Err(plan_datafusion_err!("{what} must be a constant, is the column {}", column.name()));
+    }
+    // It would be read before anybody has answered it.
+    if argument.exists(|part| Ok(part.downcast_ref::<ScalarSubqueryExpr>().is_some()))? {
+        return Err(plan_datafusion_err!("{what} must be a constant: a subquery cannot stand here – write its result"));
     }
     let options = RecordBatchOptions::new().with_row_count(Some(1));
     let row = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
@@ -153,7 +161,7 @@ pub(super) fn constant_text(argument: &Arc<dyn PhysicalExpr>, what: &str) -> Res
         ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) | ScalarValue::LargeUtf8(Some(text)) => {
             Ok(text)
         }
-        _ => Err(plan_datafusion_err!("{what} must be a text")),
+        other => Err(plan_datafusion_err!("{what} must be a text, is {}", shown(&other))),
     }
 }
 
@@ -186,7 +194,7 @@ mod tests {
         assert!(micros.length(&interval(0, -1, 0)).unwrap_err().contains("negative"));
         assert!(micros.length(&ScalarValue::Int64(Some(-1))).unwrap_err().contains("negative"));
         assert!(micros.length(&ScalarValue::Int64(None)).unwrap_err().contains("NULL"));
-        assert!(micros.length(&ScalarValue::Boolean(Some(true))).unwrap_err().contains("Boolean"));
+        assert!(micros.length(&ScalarValue::Boolean(Some(true))).unwrap_err().contains("boolean"));
         assert!(Clock::Number.length(&interval(0, 1, 0)).unwrap_err().contains("plain numbers"));
     }
 }

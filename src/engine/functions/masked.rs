@@ -16,6 +16,7 @@ use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 
 use super::grouped::{Grouped, Runs, item, passes, scalars, spans};
 use super::length::Clock;
+use crate::engine::answer::type_name;
 use crate::limits;
 
 /// A time stamp and the conditions that it meets.
@@ -76,13 +77,22 @@ pub(super) fn coerce(name: &str, shown: &str, kinds: &[DataType], at: usize) -> 
         return plan_err!("{name}: the time stamp is missing – write {name}({shown}, ts, c1, …)");
     };
     let Some(clock) = Clock::of(ts) else {
-        return plan_err!("{name}: argument {} (ts) must be a TIMESTAMP, DATE or whole number, is {ts}", at + 1);
+        return plan_err!(
+            "{name}: argument {} (ts) must be a TIMESTAMP, DATE or whole number, is {}",
+            at + 1,
+            type_name(ts)
+        );
     };
     let mut coerced = kinds[..at].to_vec();
     coerced.push(clock.coerced(ts));
     for (no, kind) in kinds.iter().enumerate().skip(at + 1) {
         if !(*kind == DataType::Boolean || *kind == DataType::Null || kind.is_integer()) {
-            return plan_err!("{name}: argument {} (condition {}) must be a BOOLEAN, is {kind}", no + 1, no - at);
+            return plan_err!(
+                "{name}: argument {} (condition {}) must be a BOOLEAN, is {}",
+                no + 1,
+                no - at,
+                type_name(kind)
+            );
         }
         coerced.push(DataType::Boolean);
     }

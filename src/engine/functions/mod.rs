@@ -21,6 +21,9 @@
 //! retention_cohorts(start, return, …)          table       who comes back when                journey::retention
 //! lifecycle(condition), stickiness(condition)  table       new, returning, dormant; days there journey::lifecycle
 //! ```
+//! Each is described in `docs/NAME.md`, in the form that `docs.rs` shows; the list in `planner.rs` (table functions) or in
+//! `docs.rs` (the others) names the file.
+//!
 //! Every table function has the option `segment => 'name'`: only the people of that saved group (see `segments.rs`).
 //!
 //! The scalar function, the aggregates and the window function work on any table; the table functions read the store's own events in one pass.
@@ -32,6 +35,7 @@
 mod call;
 mod conditions;
 mod diff_transitions;
+mod docs;
 mod figures;
 #[cfg(test)]
 pub(in crate::engine) mod fixture;
@@ -52,6 +56,7 @@ mod predict_next;
 mod replay;
 mod retention;
 mod retention_cohorts;
+mod seen;
 mod segment;
 mod sequence;
 mod sequence_next_node;
@@ -65,16 +70,15 @@ mod timeout_sweep;
 mod walked;
 mod window_funnel;
 
+pub use docs::{ArgumentDoc, FunctionDoc, docs};
+pub(in crate::engine) use docs::{documentation, table as docs_table};
 pub use percentile_cont::percentile;
 pub use planner::TableFunctions;
+pub(in crate::engine) use planner::names as table_function_names;
 
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
-use datafusion::logical_expr::{AggregateUDF, DocSection, ScalarUDF, WindowUDF};
-
-/// Where the documentation of these functions stands.
-const JOURNEYS: DocSection =
-    DocSection { include: true, label: "Journey Functions", description: Some("sessions, paths and funnels") };
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 /// Makes every function known to a session.
 ///

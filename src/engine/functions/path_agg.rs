@@ -4,7 +4,7 @@
 //! by `tie` (an integer such as `source_offset`), then by the label: never by arrival.
 
 use std::cmp::Ordering;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListBuilder, StringArray, StringBuilder};
 use arrow::compute::cast;
@@ -20,6 +20,7 @@ use hashbrown::HashMap;
 
 use super::grouped::{Grouped, Runs, item, passes, scalars, spans, state_fields};
 use super::length::{Clock, constant_text, is_text};
+use crate::engine::answer::type_name;
 
 /// A time stamp, its tie breaker and the label's code.
 type Event = (i64, i64, u32);
@@ -59,10 +60,16 @@ impl AggregateUDFImpl for PathAgg {
                 DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
             }
             kind if is_text(kind) || *kind == DataType::Null => DataType::Utf8View,
-            kind => return plan_err!("path_agg: argument 1 (label) must be text, is {kind} – cast it to text"),
+            kind => {
+                let kind = type_name(kind);
+                return plan_err!("path_agg: argument 1 (label) must be a text, is {kind} – cast it to text");
+            }
         };
         let Some(clock) = Clock::of(ts) else {
-            return plan_err!("path_agg: argument 2 (ts) must be a TIMESTAMP, DATE or whole number, is {ts}");
+            return plan_err!(
+                "path_agg: argument 2 (ts) must be a TIMESTAMP, DATE or whole number, is {}",
+                type_name(ts)
+            );
         };
         let mut coerced = vec![label, clock.coerced(ts)];
         match rest {
@@ -70,7 +77,12 @@ impl AggregateUDFImpl for PathAgg {
             [flag] if is_text(flag) => coerced.push(flag.clone()),
             [tie] if tie.is_integer() => coerced.push(DataType::Int64),
             [tie, flag] if tie.is_integer() && is_text(flag) => coerced.extend([DataType::Int64, flag.clone()]),
-            [other, ..] => return plan_err!("path_agg: argument 3 is of type {other} – {usage}"),
+            [other, ..] => {
+                return plan_err!(
+                    "path_agg: argument 3 (tie) must be a whole number or 'repeats', is {} – {usage}",
+                    type_name(other)
+                );
+            }
         }
         Ok(coerced)
     }
@@ -97,28 +109,9 @@ impl AggregateUDFImpl for PathAgg {
     }
 
     fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
+        super::docs::documentation(self.name())
     }
 }
-
-static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
-    Documentation::builder(
-        super::JOURNEYS,
-        "The labels of a group in the order of time, equal neighbours as one. Rows whose label or time is NULL are left \
-         out; without any row the list is empty.",
-        "path_agg(label, ts [, tie] [, 'repeats'])",
-    )
-    .with_argument("label", "text")
-    .with_argument("ts", "the event's time")
-    .with_argument("tie", "a whole number that orders equal time stamps; else, and after it, the label does")
-    .with_argument("'repeats'", "keeps equal neighbours apart")
-    .with_sql_example(
-        "```sql\nSELECT who, path_agg(page, ts) AS path\nFROM (VALUES ('ann', 3, '/cart'), ('ann', 1, '/'), ('ann', 2, '/')) AS \
-         hits(who, ts, page)\nGROUP BY who;\n\
-         +-----+------------+\n| who | path       |\n+-----+------------+\n| ann | [/, /cart] |\n+-----+------------+\n```",
-    )
-    .build()
-});
 
 /// Texts as codes.
 #[derive(Debug, Default)]

@@ -3,7 +3,8 @@
 //!
 //! `Boolean`, NULL where the list is NULL. A NULL in the list is a step without a name. The pattern is a constant.
 
-use std::sync::{Arc, LazyLock};
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, AsArray, BooleanArray};
 use arrow::datatypes::{DataType, Field, FieldRef};
@@ -14,8 +15,9 @@ use datafusion::logical_expr::{
 };
 use hashbrown::HashMap;
 
-use super::call::text_of;
+use super::call::{shown, text_of};
 use super::length::is_text;
+use crate::engine::answer::type_name;
 use crate::journey::path_match::Pattern;
 
 const NAME: &str = "path_match";
@@ -24,18 +26,55 @@ const NAME: &str = "path_match";
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct PathMatch {
     signature: Signature,
+    read: Read,
+}
+
+/// Patterns that were read, by their text: every batch of a query asks for the same few.
+#[derive(Debug, Default)]
+struct Read(Mutex<HashMap<String, Arc<Pattern>>>);
+
+/// Patterns that are kept, at most.
+const KEPT: usize = 64;
+
+impl Read {
+    fn pattern(&self, text: &ScalarValue) -> Result<Arc<Pattern>> {
+        let Some(key) = text.try_as_str().flatten() else { return pattern(text, NAME).map(Arc::new) };
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = kept.get(key) {
+            return Ok(Arc::clone(known));
+        }
+        if kept.len() == KEPT {
+            kept.clear();
+        }
+        let made = Arc::new(pattern(text, NAME)?);
+        kept.insert(key.to_owned(), Arc::clone(&made));
+        Ok(made)
+    }
+}
+
+// What is remembered makes no other function of it.
+impl PartialEq for Read {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Read {}
+
+impl Hash for Read {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 impl PathMatch {
     pub(super) fn new() -> Self {
-        Self { signature: Signature::user_defined(Volatility::Immutable) }
+        Self { signature: Signature::user_defined(Volatility::Immutable), read: Read::default() }
     }
 }
 
 /// The pattern of the first argument.
 pub(super) fn pattern(text: &ScalarValue, function: &str) -> Result<Pattern> {
     let what = format!("{function}: argument 1 (pattern)");
-    let text = text_of(text).ok_or_else(|| plan_datafusion_err!("{what} must be a text, is {text}"))?;
+    let text = text_of(text).ok_or_else(|| plan_datafusion_err!("{what} must be a text, is {}", shown(text)))?;
     Pattern::parse(&text).map_err(|why| plan_datafusion_err!("{what}: {why}"))
 }
 
@@ -59,7 +98,7 @@ impl ScalarUDFImpl for PathMatch {
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         // What is known before any row is checked before any row.
         if let Some(Some(text)) = args.scalar_arguments.first() {
-            pattern(text, NAME)?;
+            self.read.pattern(text)?;
         }
         Ok(Arc::new(Field::new(NAME, DataType::Boolean, true)))
     }
@@ -69,7 +108,7 @@ impl ScalarUDFImpl for PathMatch {
             return plan_err!("{NAME} takes a pattern and a path – write {NAME}('/cart -> .* -> /thanks', pages)");
         };
         if !is_text(pattern) {
-            return plan_err!("{NAME}: argument 1 (pattern) must be a text, is {pattern}");
+            return plan_err!("{NAME}: argument 1 (pattern) must be a text, is {}", type_name(pattern));
         }
         let fits = match path {
             DataType::Null => true,
@@ -81,7 +120,10 @@ impl ScalarUDFImpl for PathMatch {
             _ => false,
         };
         if !fits {
-            return plan_err!("{NAME}: argument 2 (path) must be a list of steps such as journeys.pages, is {path}");
+            return plan_err!(
+                "{NAME}: argument 2 (path) must be a list of steps such as journeys.pages, is {}",
+                type_name(path)
+            );
         }
         Ok(vec![DataType::Utf8, steps()])
     }
@@ -90,7 +132,7 @@ impl ScalarUDFImpl for PathMatch {
         let [ColumnarValue::Scalar(text), path] = args.args.as_slice() else {
             return plan_err!("{NAME}: argument 1 (pattern) must be a constant");
         };
-        let (pattern, lists) = (pattern(text, NAME)?, path.to_array(args.number_rows)?);
+        let (pattern, lists) = (self.read.pattern(text)?, path.to_array(args.number_rows)?);
         let lists = lists.as_list::<i32>();
         let names = lists.values().as_string::<i32>();
         let mut masks = HashMap::<Option<&str>, u64>::new();
@@ -111,33 +153,6 @@ impl ScalarUDFImpl for PathMatch {
     }
 
     fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
+        super::docs::documentation(self.name())
     }
 }
-
-static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
-    Documentation::builder(
-        super::JOURNEYS,
-        "Whether a path meets a pattern, anywhere in it unless ^ and $ say otherwise.",
-        "path_match(pattern, path)",
-    )
-    .with_argument(
-        "pattern",
-        "a, \"a b\": a step; .: any; [a b], [^a b]: one of these, none of these; ~\"regex\"; a -> b: one right after the \
-         other; a | b; (…); *, +, ?, {2,5}; ^ and $: the path's beginning and end",
-    )
-    .with_argument("path", "a list of steps such as journeys.pages")
-    .with_sql_example(
-        "```sql
-SELECT path, path_match('home -> [^error]* -> purchase', path) AS bought
-FROM (VALUES (['home', 'cart', 'purchase']), (['home', 'error', 'purchase'])) AS journeys(path);
-+-------------------------+--------+
-| path                    | bought |
-+-------------------------+--------+
-| [home, cart, purchase]  | true   |
-| [home, error, purchase] | false  |
-+-------------------------+--------+
-```",
-    )
-    .build()
-});

@@ -23,9 +23,10 @@ use datafusion::logical_expr::planner::RelationPlannerContext;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::call::{Call, text_of};
+use super::call::{Call, shown, text_of};
 use super::conditions::{Conditions, Masks, Test, columns};
 use super::leaf::{Answer, Stop};
+use super::seen::Seen;
 use super::sessions::Sessions;
 use super::table::{TableFunction, read, readers, table};
 use crate::engine::scan::{PersonRuns, ScanPlan};
@@ -76,10 +77,15 @@ pub(super) fn plan<C: Count>(
     let columns = columns()?;
     let mut tests = Vec::new();
     for (no, value) in (1..).zip(&call.values) {
-        tests.push(Test::read(value, &format!("{function}: argument {no}"), &columns, planner)?);
+        let name = match (most, no) {
+            (1, _) => "condition",
+            (_, 1) => "start",
+            _ => "return",
+        };
+        tests.push(Test::read(value, &format!("{function}: argument {no} ({name})"), &columns, planner)?);
     }
     let clock = Clock::read(call, planner)?;
-    Ok(table(PeopleCall { tests, count, clock, source }))
+    Ok(table(PeopleCall { function, tests, count, clock, source }))
 }
 
 /// The clock that days are read from.
@@ -91,7 +97,8 @@ impl Clock {
         let Some(value) = call.option(TIME_ZONE, planner)? else { return Ok(Self(None)) };
         let zone = text_of(&value).and_then(|text| text.parse().ok());
         let such = "'Europe/Berlin' or '+02:00'";
-        let wrong = || plan_datafusion_err!("{}: option '{TIME_ZONE}' is such as {such}, not {value}", call.function);
+        let wrong =
+            || plan_datafusion_err!("{}: option '{TIME_ZONE}' is such as {such}, not {}", call.function, shown(&value));
         zone.map(|zone| Self(Some(zone))).ok_or_else(wrong)
     }
 
@@ -106,6 +113,7 @@ impl Clock {
 /// A call as written.
 #[derive(Debug)]
 struct PeopleCall<C> {
+    function: &'static str,
     tests: Vec<Test>,
     count: C,
     clock: Clock,
@@ -126,14 +134,28 @@ impl<C: Count> TableFunction for PeopleCall<C> {
         let plan = self.source.plain_pass(state, &settings, None, i64::MIN, true)?;
         let (sessions, plan) = Sessions::new(settings.clone(), false, conditions.ask(plan, settings.label)?);
         let (asked, readers) = (self.tests.len(), readers(state, &plan));
-        let (count, clock, conditions) = (self.count.clone(), self.clock, Arc::new(conditions));
-        Ok(Arc::new(Pass { count, clock, conditions, sessions, asked, plan, within, watermark, readers, projection }))
+        let (function, count, clock, conditions) =
+            (self.function, self.count.clone(), self.clock, Arc::new(conditions));
+        Ok(Arc::new(Pass {
+            function,
+            count,
+            clock,
+            conditions,
+            sessions,
+            asked,
+            plan,
+            within,
+            watermark,
+            readers,
+            projection,
+        }))
     }
 }
 
 /// A call planned over one snapshot.
 #[derive(Debug, Clone)]
 struct Pass<C> {
+    function: &'static str,
     count: C,
     clock: Clock,
     conditions: Arc<Conditions>,
@@ -161,10 +183,12 @@ impl<C: Count> Answer for Pass<C> {
         let this = self.clone();
         async move {
             let (plan, readers, reader) = (this.plan.clone(), this.readers, this.clone());
-            let mut whole = this.part();
-            for part in read(plan, readers, move |runs| reader.read(runs, &context, &stop)).await? {
+            let (mut whole, mut seen, listener) = (this.part(), Seen::default(), Arc::clone(&context));
+            for (part, met) in read(plan, readers, move |runs| reader.read(runs, &context, &stop)).await? {
                 C::merge(&mut whole, part);
+                seen.merge(met);
             }
+            seen.tell(this.function, this.conditions.labels(), &listener);
             Ok(this.count.rows(&whole, this.watermark)?.project(&this.projection)?)
         }
         .boxed()
@@ -177,9 +201,10 @@ impl<C: Count> Pass<C> {
         self.count.part(self.within, (self.clock.shows(from), self.clock.shows(to)))
     }
 
-    fn read(&self, mut runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<C::Part> {
+    fn read(&self, mut runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<(C::Part, Seen)> {
         let memory = MemoryConsumer::new(C::NAME).register(context.memory_pool());
         let (mut masks, mut part) = (Masks::new(&self.conditions), self.part());
+        let mut met = 0;
         let (mut is, mut times, mut local, mut rows) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         while !stop.is_raised() && runs.next_block()? {
             let (block, names) = runs.block_and_names();
@@ -195,9 +220,15 @@ impl<C: Count> Pass<C> {
                     utc = &times;
                 }
                 if self.asked > 0 && self.sessions.matter() {
-                    masks.each(block, rows.iter().copied(), true, |_, mask| is.push(mask));
+                    masks.each(block, rows.iter().copied(), true, |_, mask| {
+                        met |= mask;
+                        is.push(mask);
+                    });
                 } else if self.asked > 0 {
-                    masks.each(block, person.rows, true, |_, mask| is.push(mask));
+                    masks.each(block, person.rows, true, |_, mask| {
+                        met |= mask;
+                        is.push(mask);
+                    });
                 }
                 let local = if self.clock.0.is_some() {
                     local.clear();
@@ -210,6 +241,6 @@ impl<C: Count> Pass<C> {
             }
             memory.try_resize(runs.size() + C::size(&part))?;
         }
-        Ok(part)
+        Ok((part, Seen::new(self.conditions.labels(), met, runs.names())))
     }
 }

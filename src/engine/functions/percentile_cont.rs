@@ -58,7 +58,7 @@ impl AggregateUDFImpl for ExactPercentile {
     }
 
     fn documentation(&self) -> Option<&Documentation> {
-        self.theirs.documentation()
+        super::docs::documentation(self.name())
     }
 }
 

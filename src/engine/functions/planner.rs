@@ -9,11 +9,52 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::sql::sqlparser::ast::{FunctionArg, TableFactor};
 
+use super::docs::{DocFile, doc_files};
 use super::{
     diff_transitions, follows, funnel, lifecycle, paths, predict_next, replay, retention_cohorts, segment, stickiness,
     timeout_sweep,
 };
 use crate::engine::source::Source;
+
+/// How a call of a table function becomes a table.
+type Plan =
+    fn(&'static str, Vec<FunctionArg>, Arc<Source>, &mut dyn RelationPlannerContext) -> Result<Arc<dyn TableProvider>>;
+
+/// The table functions: each has its file in `docs/`.
+macro_rules! table_functions {
+    ($($name:literal => $plan:expr),+ $(,)?) => {
+        const FUNCTIONS: &[(&str, Plan)] = &[$(($name, $plan)),+];
+        /// Their documentation.
+        pub(super) const DOCS: &[DocFile] = doc_files![$($name),+];
+    };
+}
+
+table_functions! {
+    "diff_transitions" => |_, args, source, planner| diff_transitions::plan(args, source, planner),
+    "explain_funnel" => funnel::plan,
+    "follows" => |_, args, source, _| follows::plan(args, source),
+    "funnel" => funnel::plan,
+    "funnel_trend" => funnel::plan,
+    "funnel_users" => funnel::plan,
+    "lifecycle" => |_, args, source, planner| lifecycle::plan(args, source, planner),
+    "path_match" => paths::plan,
+    "path_ngrams" => paths::plan,
+    "paths_between" => paths::plan,
+    "paths_from" => paths::plan,
+    "paths_instead" => paths::plan,
+    "paths_to" => paths::plan,
+    "predict_next" => |_, args, source, planner| predict_next::plan(args, source, planner),
+    "replay" => |_, args, source, planner| replay::plan(args, source, planner),
+    "retention_cohorts" => |_, args, source, planner| retention_cohorts::plan(args, source, planner),
+    "stickiness" => |_, args, source, planner| stickiness::plan(args, source, planner),
+    "timeout_sweep" => |_, args, source, planner| timeout_sweep::plan(args, source, planner),
+    "ttc_histogram" => funnel::plan,
+}
+
+/// The names of all table functions.
+pub(in crate::engine) fn names() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().map(|(name, _)| *name)
+}
 
 /// Plans the table functions over one snapshot.
 #[derive(Debug)]
@@ -26,36 +67,6 @@ impl TableFunctions {
     #[must_use]
     pub fn new(source: Arc<Source>) -> Self {
         Self { source }
-    }
-}
-
-impl TableFunctions {
-    /// The table of a call, if there is such a function.
-    fn table(
-        &self,
-        name: &str,
-        args: Vec<FunctionArg>,
-        planner: &mut dyn RelationPlannerContext,
-    ) -> Result<Option<Arc<dyn TableProvider>>> {
-        let source = Arc::clone(&self.source);
-        Ok(Some(match name {
-            "diff_transitions" => diff_transitions::plan(args, source, planner)?,
-            "follows" => follows::plan(args, source)?,
-            "predict_next" => predict_next::plan(args, source, planner)?,
-            "replay" => replay::plan(args, source, planner)?,
-            "retention_cohorts" => retention_cohorts::plan(args, source, planner)?,
-            "timeout_sweep" => timeout_sweep::plan(args, source, planner)?,
-            "lifecycle" => lifecycle::plan(args, source, planner)?,
-            "stickiness" => stickiness::plan(args, source, planner)?,
-            name => {
-                let one_of = |all: &[&'static str]| all.iter().copied().find(|known| *known == name);
-                match (one_of(&funnel::FUNCTIONS), one_of(&paths::FUNCTIONS)) {
-                    (Some(function), _) => funnel::plan(function, args, source, planner)?,
-                    (_, Some(function)) => paths::plan(function, args, source, planner)?,
-                    _ => return Ok(None),
-                }
-            }
-        }))
     }
 }
 
@@ -72,10 +83,11 @@ impl RelationPlanner for TableFunctions {
         };
         let name = name.to_string().to_ascii_lowercase();
         let (mut args, alias) = (args.clone(), alias.clone());
-        let segment = segment::take(&mut args);
-        let Some(table) = self.table(&name, args, planner)? else {
+        let Some((known, plan)) = FUNCTIONS.iter().find(|(known, _)| *known == name) else {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
+        let segment = segment::take(&mut args);
+        let table = plan(known, args, Arc::clone(&self.source), planner)?;
         let segment = segment.map(|value| segment::read(&name, value, self.source.segments(), planner)).transpose()?;
         let table = segment::of(table, Arc::clone(&self.source), segment.flatten());
         let plan = LogicalPlanBuilder::scan(name, provider_as_source(table), None)?.build()?;

@@ -12,7 +12,7 @@
 //! | `context_steps` | `Int64` | how many of the last steps were looked at |
 //!
 //! `START` stands for the beginning of a session. The `n` (3) most likely come first, equally likely ones by name. An unknown step, and one that nothing ever followed,
-//! has no rows.
+//! has no rows; of an unknown one the query says so.
 
 use std::cmp::Reverse;
 use std::sync::{Arc, LazyLock};
@@ -28,9 +28,10 @@ use datafusion::sql::sqlparser::ast::FunctionArg;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::call::{Call, constant, text_of};
+use super::call::{Call, constant, shown, text_of};
 use super::figures::share;
 use super::leaf::{Answer, Stop};
+use super::seen::Seen;
 use super::table::{TableFunction, read, readers, table};
 use super::walked::{self, walk};
 use crate::engine::relations::edges::START;
@@ -72,13 +73,14 @@ pub(super) fn plan(
             (None, Ok(number)) if value.data_type().is_integer() && count.is_none() && !path.is_empty() => {
                 let number = i64::try_from(number).ok().and_then(|number| usize::try_from(number).ok());
                 let Some(rows) = number.filter(|rows| *rows > 0) else {
-                    return plan_err!("{what} is a number of rows from 1, not {value}");
+                    return plan_err!("{what} (n) must be a whole number from 1, is {value}");
                 };
                 count = Some(rows);
             }
             _ => {
+                let value = shown(&value);
                 return plan_err!(
-                    "{what} is neither a step in quotes nor, behind the steps, a number of rows: {value}"
+                    "{what} must be a step in quotes or, behind the steps, a whole number (n), is {value}"
                 );
             }
         }
@@ -135,11 +137,15 @@ impl Answer for Pass {
         let this = self.clone();
         async move {
             let (plan, readers, reader) = (this.plan.clone(), this.readers, this.clone());
+            let (listener, mut seen) = (Arc::clone(&context), Seen::default());
             let found = read(plan, readers, move |runs| reader.read(runs, &context, &stop)).await?;
             let (mut names, mut next) = (Names::default(), Next::new(vec![NONE; this.path.len()]));
             for (theirs, counted) in found {
+                let met = this.labels().filter(|(_, step)| theirs.find(step).is_some());
+                seen.merge(Seen::new(this.labels(), met.fold(0, |met, (no, _)| met | 1 << no), &theirs));
                 next.merge(counted, |code| if code == NONE { NONE } else { names.code(theirs.text(code)) });
             }
+            seen.tell("predict_next", this.labels(), &listener);
             Ok(rows(&next, &names, this.count)?.project(&this.projection)?)
         }
         .boxed()
@@ -147,6 +153,11 @@ impl Answer for Pass {
 }
 
 impl Pass {
+    /// The steps, each with a number.
+    fn labels(&self) -> impl Iterator<Item = (u32, &str)> {
+        (0..).zip(self.path.iter().map(String::as_str))
+    }
+
     fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<(Names, Next)> {
         let (mut next, mut labels) = (Next::new(vec![UNMET; self.path.len()]), Vec::new());
         let names = walk("PredictNextExec", runs, &self.facts, (context, stop), |block, names, walk| {

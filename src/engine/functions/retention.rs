@@ -5,7 +5,7 @@
 //! rows means nothing. `ClickHouse`'s function of that name; a single condition, which it refuses, is answered here, and
 //! there may be 64 of them in place of 32.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, UInt64Array};
 use arrow::buffer::OffsetBuffer;
@@ -20,6 +20,7 @@ use datafusion::logical_expr::{
 
 use super::grouped::passes;
 use super::masked::masks;
+use crate::engine::answer::type_name;
 use crate::limits;
 
 /// The aggregate.
@@ -65,7 +66,10 @@ impl AggregateUDFImpl for Retention {
         }
         for (no, kind) in (1..).zip(kinds) {
             if !(*kind == DataType::Boolean || *kind == DataType::Null || kind.is_integer()) {
-                return plan_err!("retention: argument {no} (condition {no}) must be a BOOLEAN, is {kind}");
+                return plan_err!(
+                    "retention: argument {no} (condition {no}) must be a BOOLEAN, is {}",
+                    type_name(kind)
+                );
             }
         }
         Ok(vec![DataType::Boolean; kinds.len()])
@@ -92,18 +96,7 @@ impl AggregateUDFImpl for Retention {
     }
 
     fn documentation(&self) -> Option<&Documentation> {
-        static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
-            let sql = "SELECT who, retention(day = 1, day = 2, day = 3) AS came\n\
-                       FROM (VALUES ('ann', 1), ('ann', 3), ('bob', 2)) AS days(who, day) GROUP BY who ORDER BY who";
-            let table = "+-----+-----------+\n| who | came      |\n+-----+-----------+\n| ann | [1, 0, 1] |\n\
-                         | bob | [0, 0, 0] |\n+-----+-----------+";
-            let what = "Whether a group's rows meet the first condition, and with it each of the others.";
-            Documentation::builder(super::JOURNEYS, what, "retention(condition1 [, … condition64])")
-                .with_argument("condition", "BOOLEAN; NULL counts as false")
-                .with_sql_example(format!("```sql\n{sql};\n{table}\n```"))
-                .build()
-        });
-        Some(&DOCUMENTATION)
+        super::docs::documentation(self.name())
     }
 }
 

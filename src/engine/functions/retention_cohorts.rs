@@ -36,7 +36,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::sql::sqlparser::ast::FunctionArg;
 
-use super::call::{Call, constant, whole};
+use super::call::{Call, constant, shown, whole};
 use super::people::{self, Count, MOST_ROWS, TIME_ZONE};
 use crate::engine::source::Source;
 use crate::journey::period::{PERIODS, Period};
@@ -86,7 +86,10 @@ fn columns(call: &Call, planner: &mut dyn RelationPlannerContext) -> Result<Colu
             Some(Ok(length)) if (1..=limits::BRACKET_PERIODS).contains(&length) => brackets.push(length),
             _ => {
                 let most = limits::BRACKET_PERIODS;
-                return plan_err!("retention_cohorts: option 'brackets' has lengths from 1 to {most}, not {value}");
+                return plan_err!(
+                    "retention_cohorts: option 'brackets' has lengths from 1 to {most}, not {}",
+                    shown(&value)
+                );
             }
         }
     }

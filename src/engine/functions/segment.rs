@@ -5,15 +5,15 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{ScalarValue, plan_err};
+use datafusion::common::{ScalarValue, plan_datafusion_err, plan_err};
 use datafusion::datasource::TableType;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, FunctionArg, FunctionArgExpr, FunctionArgOperator};
 
-use super::call::constant;
+use super::call::{constant, shown};
 use crate::engine::segments::{Segments, state};
 use crate::engine::settings::Settings;
 use crate::engine::source::Source;
@@ -54,11 +54,17 @@ pub(super) fn read(
             ScalarValue::Null => return Ok(None),
             value => match value.try_as_str().flatten() {
                 Some(name) => name.to_owned(),
-                None => return plan_err!("{function}: option '{OPTION}' is the name of a segment, not {value}"),
+                None => {
+                    return plan_err!("{function}: option '{OPTION}' is the name of a segment, not {}", shown(&value));
+                }
             },
         },
     };
-    segments.check(&name)?;
+    let unknown = |error: DataFusionError| match error {
+        DataFusionError::Plan(why) => plan_datafusion_err!("{function}: option '{OPTION}': {why}"),
+        other => other,
+    };
+    segments.check(&name).map_err(unknown)?;
     Ok(Some(name))
 }
 

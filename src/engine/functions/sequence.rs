@@ -12,7 +12,7 @@
 //! first, so that the order of arrival does not matter. `ClickHouse`'s names and argument order; where a pattern is met
 //! in part only, it reports that part and we report nothing.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array};
 use arrow::datatypes::{DataType, FieldRef};
@@ -27,6 +27,7 @@ use datafusion::logical_expr::{
 use super::grouped::{Runs, state_fields};
 use super::length::{constant_text, is_text};
 use super::masked::{Answer, Event, Groups, Reader, STATE, Single, Times, coerce, no_times, times_item};
+use crate::engine::answer::type_name;
 use crate::journey::sequence::{Pattern, Sequences};
 
 /// What is told of the matches.
@@ -100,7 +101,7 @@ impl AggregateUDFImpl for Sequence {
         let name = self.name();
         match kinds.first() {
             Some(pattern) if is_text(pattern) => coerce(name, "pattern", kinds, 1),
-            Some(other) => plan_err!("{name}: argument 1 (pattern) must be a text, is {other}"),
+            Some(other) => plan_err!("{name}: argument 1 (pattern) must be a text, is {}", type_name(other)),
             None => plan_err!("{name} needs a pattern, a time stamp and at least one condition"),
         }
     }
@@ -126,39 +127,8 @@ impl AggregateUDFImpl for Sequence {
     }
 
     fn documentation(&self) -> Option<&Documentation> {
-        Some(match self.told {
-            Told::Match => &MATCH,
-            Told::Count => &COUNT,
-            Told::Events => &EVENTS,
-        })
+        super::docs::documentation(self.name())
     }
-}
-
-static MATCH: LazyLock<Documentation> =
-    LazyLock::new(|| documentation(Told::Match, "Whether a group's events meet a pattern.", "true"));
-static COUNT: LazyLock<Documentation> =
-    LazyLock::new(|| documentation(Told::Count, "How many matches follow each other without sharing an event.", "1"));
-static EVENTS: LazyLock<Documentation> = LazyLock::new(|| {
-    documentation(Told::Events, "When each (?N) of the first match was; an empty list without a match.", "[0, 7]")
-});
-
-fn documentation(told: Told, what: &str, example: &str) -> Documentation {
-    let function = Sequence::new(told);
-    let name = function.name();
-    let sql = format!(
-        "SELECT {name}('(?1).*(?2)', at, page = '/', page = '/cart') AS it\nFROM (VALUES (0, '/'), (3, '/faq'), (7, '/cart')) \
-         AS hits(at, page);"
-    );
-    let line = "-".repeat(example.len() + 2);
-    let width = example.len();
-    let table = format!("+{line}+\n| {:<width$} |\n+{line}+\n| {example} |\n+{line}+", "it");
-    Documentation::builder(super::JOURNEYS, what, format!("{name}(pattern, ts, condition1 [, … condition64])"))
-        .with_argument("pattern", "(?N): an event that meets condition N; .: any event; .*: any number of events; \
-                        (?t<=n): the next item is at most n after the last, any events between; (?T<=n): the whole match")
-        .with_argument("ts", "the event's time; an event whose time is NULL is ignored")
-        .with_argument("condition", "BOOLEAN; NULL counts as false; an event that meets none is not seen")
-        .with_sql_example(format!("```sql\n{sql}\n{table}\n```"))
-        .build()
 }
 
 /// What is asked of which pattern.

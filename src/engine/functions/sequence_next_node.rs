@@ -13,7 +13,7 @@
 //! Events with equal time stamps are ordered by their name, so that the order of arrival does not matter. `ClickHouse`'s
 //! function of that name, whose parameters are the first two arguments here.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray, UInt64Array};
 use arrow::compute::cast;
@@ -24,9 +24,11 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Documentation, Signature, Volatility};
 
+use super::call::one_of;
 use super::grouped::{Runs, item, scalars, spans, state_fields};
 use super::length::{Clock, constant_text, is_text};
 use super::masked::masks;
+use crate::engine::answer::type_name;
 use crate::error::did_you_mean;
 
 /// Conditions beside the base's.
@@ -72,17 +74,21 @@ impl AggregateUDFImpl for SequenceNextNode {
             return plan_err!("{name}: write {name}('forward', 'head', ts, event, base_condition, c1, …)");
         };
         let Some(clock) = Clock::of(ts) else {
-            return plan_err!("{name}: argument 3 (ts) must be a TIMESTAMP, DATE or whole number, is {ts}");
+            return plan_err!(
+                "{name}: argument 3 (ts) must be a TIMESTAMP, DATE or whole number, is {}",
+                type_name(ts)
+            );
         };
         let text = |kind: &DataType| is_text(kind) || matches!(kind, DataType::Dictionary(_, value) if is_text(value));
         for (no, what, kind) in [(1, "direction", direction), (2, "base", base), (4, "event", event)] {
             if !text(kind) {
-                return plan_err!("{name}: argument {no} ({what}) must be a text, is {kind}");
+                return plan_err!("{name}: argument {no} ({what}) must be a text, is {}", type_name(kind));
             }
         }
         for (no, kind) in (5..).zip(conditions) {
+            let what = if no == 5 { "base_condition".to_owned() } else { format!("condition {}", no - 5) };
             if !(*kind == DataType::Boolean || *kind == DataType::Null || kind.is_integer()) {
-                return plan_err!("{name}: argument {no} (a condition) must be a BOOLEAN, is {kind}");
+                return plan_err!("{name}: argument {no} ({what}) must be a BOOLEAN, is {}", type_name(kind));
             }
         }
         match conditions.len() {
@@ -129,30 +135,9 @@ impl AggregateUDFImpl for SequenceNextNode {
     }
 
     fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
+        super::docs::documentation(self.name())
     }
 }
-
-static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
-    Documentation::builder(
-        super::JOURNEYS,
-        "The event that comes right after a chain of events, seen from the first or the last event or from one that \
-         meets the first condition; NULL if there is none.",
-        "sequence_next_node(direction, base, ts, event, base_condition, condition1 [, … condition63])",
-    )
-    .with_argument("direction", "'forward' or 'backward'")
-    .with_argument("base", "'head', 'tail', 'first_match' or 'last_match': the event where the chain begins")
-    .with_argument("ts", "the event's time; an event whose time is NULL is ignored")
-    .with_argument("event", "the event's name, the answer; an event whose name is NULL is ignored")
-    .with_argument("base_condition", "what the base must meet too; NULL for nothing")
-    .with_argument("condition", "what the events of the chain must meet, one right after the other")
-    .with_sql_example(
-        "```sql\nSELECT sequence_next_node('forward', 'head', at, page, NULL, page = '/', page = '/faq') AS next\n\
-         FROM (VALUES (0, '/'), (3, '/faq'), (7, '/cart')) AS hits(at, page);\n\
-         +-------+\n| next  |\n+-------+\n| /cart |\n+-------+\n```",
-    )
-    .build()
-});
 
 /// The argument that is one of some words.
 fn choice<T: Copy>(args: &AccumulatorArgs, at: usize, what: &str, words: &[(&str, T)]) -> Result<T> {
@@ -161,9 +146,9 @@ fn choice<T: Copy>(args: &AccumulatorArgs, at: usize, what: &str, words: &[(&str
     if let Some((_, meaning)) = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(&text)) {
         return Ok(*meaning);
     }
-    let all: Vec<String> = words.iter().map(|(word, _)| format!("'{word}'")).collect();
+    let all = one_of(words.iter().map(|(word, _)| *word));
     let hint = did_you_mean(&text, words.iter().map(|(word, _)| *word));
-    plan_err!("{what} '{text}' – {}", hint.unwrap_or_else(|| format!("it is {}", all.join(" or "))))
+    plan_err!("{what} is unknown: '{text}' – {}", hint.unwrap_or_else(|| format!("it is {all}")))
 }
 
 /// The state of one group.

@@ -4,7 +4,7 @@
 //! partition are put into the order of time by the function itself, so that the ORDER BY changes nothing. A row whose
 //! time is NULL has no session and is ignored for gaps.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Int64Array};
 use arrow::datatypes::{DataType, Field, FieldRef};
@@ -15,6 +15,7 @@ use datafusion::logical_expr::{Documentation, LimitEffect, PartitionEvaluator, S
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::length::{Clock, constant, is_length};
+use crate::engine::answer::type_name;
 
 /// The window function.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -46,10 +47,16 @@ impl WindowUDFImpl for Sessionize {
             return plan_err!("sessionize takes a time stamp and a gap – write sessionize(ts, INTERVAL '30 minutes')");
         };
         let Some(clock) = Clock::of(ts) else {
-            return plan_err!("sessionize: argument 1 (ts) must be a TIMESTAMP, DATE or whole number, is {ts}");
+            return plan_err!(
+                "sessionize: argument 1 (ts) must be a TIMESTAMP, DATE or whole number, is {}",
+                type_name(ts)
+            );
         };
         if !is_length(gap) {
-            return plan_err!("sessionize: argument 2 (gap) must be an INTERVAL or a whole number, is {gap}");
+            return plan_err!(
+                "sessionize: argument 2 (gap) must be an INTERVAL or a whole number, is {}",
+                type_name(gap)
+            );
         }
         Ok(vec![clock.coerced(ts), gap.clone()])
     }
@@ -67,32 +74,13 @@ impl WindowUDFImpl for Sessionize {
     }
 
     fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
+        super::docs::documentation(self.name())
     }
 
     fn limit_effect(&self, _: &[Arc<dyn PhysicalExpr>]) -> LimitEffect {
         LimitEffect::Unknown
     }
 }
-
-static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
-    Documentation::builder(
-        super::JOURNEYS,
-        "The number of the session that a row belongs to, from 1 in every partition. A new session starts where the idle \
-         time since the row before is strictly greater than the gap.",
-        "sessionize(ts, gap) OVER (PARTITION BY person ORDER BY ts)",
-    )
-    .with_argument("ts", "the event's time; NULL has no session")
-    .with_argument("gap", "INTERVAL (no months, 0 is allowed); or a whole number: seconds for a TIMESTAMP, days for a \
-                    DATE, the column's own unit for an integer")
-    .with_sql_example(
-        "```sql\nSELECT ts, sessionize(ts, 30) OVER (ORDER BY ts) AS session\nFROM (VALUES (0), (30), (61)) AS hits(ts)\n\
-         ORDER BY ts;\n\
-         +----+---------+\n| ts | session |\n+----+---------+\n| 0  | 1       |\n| 30 | 1       |\n| 61 | 2       |\n\
-         +----+---------+\n```",
-    )
-    .build()
-});
 
 /// Numbers the rows of one partition after the other.
 #[derive(Debug)]

@@ -6,7 +6,6 @@ use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, Str
 use arrow::datatypes::Int64Type;
 use datafusion::datasource::MemTable;
 use datafusion::execution::SessionStateBuilder;
-use datafusion::logical_expr::Documentation;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use proptest::prelude::*;
 
@@ -120,28 +119,6 @@ proptest! {
         let mut turned = events;
         turned.reverse();
         prop_assert_eq!(one, run(&context(&turned, 3, skip_partial), sql).unwrap());
-    }
-}
-
-/// The statement and the printed result of a documentation's example.
-fn example(documentation: &Documentation) -> (String, String) {
-    let text = documentation.sql_example.as_deref().unwrap();
-    let text = text.trim_start_matches("```sql\n").trim_end_matches("\n```");
-    let (statement, result) = text.split_once(";\n").unwrap();
-    (statement.to_owned(), result.to_owned())
-}
-
-#[test]
-fn what_the_documentation_prints_is_what_comes_out() {
-    let context = context(&[], 1, false);
-    let state = context.state();
-    let aggregates = ["window_funnel", "path_agg", "retention"]
-        .map(|name| state.aggregate_functions()[name].documentation().unwrap());
-    let windows = ["sessionize"].map(|name| state.window_functions()[name].documentation().unwrap());
-    let scalars = ["path_match"].map(|name| state.scalar_functions()[name].documentation().unwrap());
-    for documentation in aggregates.into_iter().chain(windows).chain(scalars) {
-        let (statement, result) = example(documentation);
-        assert_eq!(run(&context, &statement).unwrap(), result, "{statement}");
     }
 }
 

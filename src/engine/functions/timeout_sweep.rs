@@ -30,7 +30,7 @@ use datafusion::sql::sqlparser::ast::FunctionArg;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::call::{Call, constant};
+use super::call::{Call, constant, shown};
 use super::leaf::{Answer, Stop};
 use super::length::Clock;
 use super::sessions::Sessions;
@@ -75,18 +75,18 @@ pub(super) fn plan(
     if !matches!(call.values.len(), 0 | 2 | 3) {
         return plan_err!("timeout_sweep takes min, max and step (or nothing), not {} arguments", call.values.len());
     }
-    for ((length, value), name) in lengths.iter_mut().zip(call.values).zip(["min", "max", "step"]) {
-        let what = format!("timeout_sweep: {name}");
+    for ((length, value), name) in lengths.iter_mut().zip(call.values).zip(["1 (min)", "2 (max)", "3 (step)"]) {
+        let what = format!("timeout_sweep: argument {name}");
         let value = constant(value, &what, planner)?;
         let micros = Clock::Timestamp(TimeUnit::Microsecond).length(&value);
         *length = micros.map_err(|error| plan_datafusion_err!("{what}: {error}"))?;
         if *length <= 0 {
-            return plan_err!("{what} must be longer than nothing, is {value}");
+            return plan_err!("{what} must be longer than nothing, is {}", shown(&value));
         }
     }
     let [min, max, step] = lengths;
     if min > max {
-        return plan_err!("timeout_sweep: max is shorter than min");
+        return plan_err!("timeout_sweep: argument 2 (max) is shorter than argument 1 (min)");
     }
     let count = (max - min) / step + 1;
     if count > MOST_GAPS {

@@ -12,7 +12,7 @@
 //! ClickHouse's name, argument order and defaults: equal time stamps count in any order, an event may fill several
 //! steps, every entry is tried. Unlike there, each mode is exact (the longest chain, not one greedy state per level).
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array};
 use arrow::datatypes::{DataType, FieldRef};
@@ -21,12 +21,13 @@ use datafusion::error::Result;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDFImpl, Documentation, DocumentationBuilder, GroupsAccumulator, Signature, Volatility,
+    Accumulator, AggregateUDFImpl, Documentation, GroupsAccumulator, Signature, Volatility,
 };
 
 use super::grouped::{Runs, state_fields};
 use super::length::{constant, constant_text, is_length, is_text};
 use super::masked::{Answer, Event, Groups, Reader, STATE, Single, Times, no_times, times_item};
+use crate::engine::answer::type_name;
 use crate::journey::funnel::{Chains, Levels, Mode, Modes, Rules};
 
 /// What is told of a chain.
@@ -90,7 +91,10 @@ impl AggregateUDFImpl for WindowFunnel {
             return plan_err!("{name} needs a window, a time stamp and at least one condition");
         };
         if !is_length(window) {
-            return plan_err!("{name}: argument 1 (window) must be an INTERVAL or a whole number, is {window}");
+            return plan_err!(
+                "{name}: argument 1 (window) must be an INTERVAL or a whole number, is {}",
+                type_name(window)
+            );
         }
         super::masked::coerce(name, "window", kinds, ts_position(kinds))
     }
@@ -116,56 +120,8 @@ impl AggregateUDFImpl for WindowFunnel {
     }
 
     fn documentation(&self) -> Option<&Documentation> {
-        Some(match self.told {
-            Told::Level => &LEVEL,
-            Told::Events => &EVENTS,
-        })
+        super::docs::documentation(self.name())
     }
-}
-
-static LEVEL: LazyLock<Documentation> = LazyLock::new(|| {
-    arguments(Documentation::builder(
-        super::JOURNEYS,
-        "How many of the conditions a group of events meets one after the other inside a window: 0 means that not even \
-         the first was met, N that all were. Every event that meets the first condition is tried as the start; the \
-         window is inclusive; an event may fill several steps and events with equal time stamps count in any order.",
-        "window_funnel(window, [mode, …] ts, condition1 [, … condition64])",
-    ))
-    .with_sql_example(
-        "```sql\nSELECT who, window_funnel(INTERVAL '1 hour', ts, page = '/', page = '/cart', page = '/thanks') AS level\nFROM (VALUES\n  \
-         ('ann', TIMESTAMP '2026-01-05 10:00:00', '/'), ('ann', TIMESTAMP '2026-01-05 10:05:00', '/cart'),\n  \
-         ('bob', TIMESTAMP '2026-01-05 10:00:00', '/'), ('bob', TIMESTAMP '2026-01-05 11:30:00', '/cart')\n\
-         ) AS hits(who, ts, page)\nGROUP BY who ORDER BY who;\n\
-         +-----+-------+\n| who | level |\n+-----+-------+\n| ann | 2     |\n| bob | 1     |\n+-----+-------+\n```",
-    )
-    .build()
-});
-
-static EVENTS: LazyLock<Documentation> = LazyLock::new(|| {
-    arguments(Documentation::builder(
-        super::JOURNEYS,
-        "The time stamps of the chain that window_funnel counts: the longest, of those the one with the earliest \
-         entry, then each next step as early as possible.",
-        "window_funnel_events(window, [mode, …] ts, condition1 [, … condition64])",
-    ))
-    .with_sql_example(
-        "```sql\nSELECT window_funnel_events(60, minute, page = '/', page = '/cart') AS at\nFROM (VALUES\n  \
-         (0, '/'), (90, '/'), (105, '/cart')\n) AS hits(minute, page);\n\
-         +-----------+\n| at        |\n+-----------+\n| [90, 105] |\n+-----------+\n```",
-    )
-    .build()
-});
-
-fn arguments(builder: DocumentationBuilder) -> DocumentationBuilder {
-    builder
-        .with_argument("window", "INTERVAL (no months); or a whole number: seconds for a TIMESTAMP, days for a DATE, the \
-                        column's own unit for an integer")
-        .with_argument("mode", "'strict_once' (an event fills one step), 'strict_increase' (time stamps increase), \
-                        'strict_deduplication' or 'strict' (a repeat of a matched step ends the attempt), 'strict_order' \
-                        (nothing but repeats of the current step in between), 'allow_reentry' (with 'strict_order': the \
-                        first step may come again), 'unordered' (the most conditions met in one window, in any order)")
-        .with_argument("ts", "the event's time; an event whose time is NULL is ignored")
-        .with_argument("condition", "BOOLEAN; NULL counts as false")
 }
 
 /// What is asked, of which events.
@@ -191,8 +147,8 @@ impl WindowFunnel {
         let mut modes = Modes::default();
         for (no, mode) in args.exprs.iter().enumerate().take(at).skip(1) {
             let mode = constant_text(mode, &format!("{name}: argument {} (mode)", no + 1))?;
-            let mode =
-                Mode::parse(&mode).map_err(|error| plan_datafusion_err!("{name}: argument {}: {error}", no + 1))?;
+            let mode = Mode::parse(&mode)
+                .map_err(|error| plan_datafusion_err!("{name}: argument {} (mode): {error}", no + 1))?;
             modes = modes.with(mode);
         }
         let rules =

@@ -210,6 +210,13 @@ impl Parser<'_> {
                 tests.push(self.test()?);
                 self.skip(",");
             }
+            if tests.is_empty() {
+                return Err(if not {
+                    "[^] leaves out no step – write . for any step".to_owned()
+                } else {
+                    "[] names no step – write [a b] for one of several".to_owned()
+                });
+            }
             Node::Step(Test::Of { not, tests })
         } else {
             Node::Step(self.test()?)

@@ -21,10 +21,11 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::Result;
 use hashbrown::HashMap;
 
-use super::pass::{Report, Seen, Shared, Sink, Wanted};
+use super::pass::{Report, Shared, Sink, Wanted};
 use super::spec::{Since, Spec};
 use super::tally::{Rows, Tally, fields};
 use super::units::Unit;
+use crate::engine::functions::seen::Seen;
 use crate::engine::scan::{NONE, Names};
 use crate::journey::period::Period;
 use crate::time::Day;
@@ -85,7 +86,7 @@ impl Report for Counts {
             let ended = self.period.is_some_and(|it| shared.watermark >= it.start(period + 1));
             let still = tally.open[..steps].iter().any(|&units| units > 0);
             complete.extend(std::iter::repeat_n(Some(ended && !still), steps));
-            rows.add(tally, &spec.names, |at| seen.warning(at));
+            rows.add(tally, &spec.names, |at| seen.warning(at, "this step"));
             periods.extend(std::iter::repeat_n(period, steps));
             values.extend(std::iter::repeat_n((!unknown).then_some(value), steps));
         }

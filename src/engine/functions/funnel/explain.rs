@@ -20,10 +20,11 @@ use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::Result;
 
-use super::pass::{Report, Seen, Shared, Sink, Wanted};
+use super::pass::{Report, Shared, Sink, Wanted};
 use super::spec::Spec;
 use super::units::Unit;
 use super::users::{moment, seconds};
+use crate::engine::functions::seen::Seen;
 use crate::engine::scan::Names;
 use crate::journey::funnel::Stop;
 use crate::time::{duration_text, iso};

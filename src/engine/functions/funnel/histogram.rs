@@ -23,10 +23,11 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::plan_err;
 use datafusion::error::Result;
 
-use super::pass::{Report, Seen, Shared, Sink, Wanted};
+use super::pass::{Report, Shared, Sink, Wanted};
 use super::spec::Spec;
 use super::units::Unit;
 use super::users::seconds;
+use crate::engine::functions::seen::Seen;
 use crate::engine::scan::Names;
 use crate::limits::HISTOGRAM_BUCKETS;
 

@@ -86,10 +86,7 @@ use spec::{OPTIONS, Spec, Whose};
 use users::Users;
 use values::Value;
 
-/// The names of the functions.
-pub(super) const FUNCTIONS: [&str; 5] = ["funnel", "funnel_trend", "funnel_users", "ttc_histogram", "explain_funnel"];
-
-/// Reads a call of one of [`FUNCTIONS`].
+/// Reads a call of one of the functions.
 pub(super) fn plan(
     function: &'static str,
     args: Vec<FunctionArg>,

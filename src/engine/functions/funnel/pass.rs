@@ -17,10 +17,10 @@ use super::units::{Home, Unit, Units};
 use super::values::Value;
 use crate::engine::functions::conditions::{Conditions, Masks};
 use crate::engine::functions::leaf::{Answer, Stop};
+use crate::engine::functions::seen::Seen;
 use crate::engine::functions::sessions::Sessions;
 use crate::engine::functions::table::read;
 use crate::engine::scan::{Block, NONE, Names, Person, PersonRuns, ScanPlan};
-use crate::error::closest;
 use crate::journey::EndedBy;
 use crate::time::duration_text;
 
@@ -80,37 +80,6 @@ pub(super) struct Shared {
     pub watermark: i64,
 }
 
-/// Which conditions any event met, and for labels that none had the name that was probably meant.
-#[derive(Debug)]
-pub(super) struct Seen {
-    met: u64,
-    similar: Vec<Option<String>>,
-}
-
-impl Seen {
-    fn merge(&mut self, other: Self) {
-        self.met |= other.met;
-        for (known, found) in self.similar.iter_mut().zip(other.similar) {
-            // The least of several equally good names, so that the answer does not depend on who read what.
-            *known = match (known.take(), found) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            };
-        }
-    }
-
-    /// What is to be said of step `at` (from 0).
-    pub(super) fn warning(&self, at: usize) -> Option<String> {
-        if self.met >> at & 1 == 1 {
-            return None;
-        }
-        Some(match &self.similar[at] {
-            Some(name) => format!("no event meets this step – did you mean '{name}'?"),
-            None => "no event meets this step".to_owned(),
-        })
-    }
-}
-
 /// A funnel planned over one snapshot.
 #[derive(Debug, Clone)]
 pub(super) struct Pass<R> {
@@ -153,14 +122,17 @@ impl<R: Report> Answer for Pass<R> {
         let this = self.clone();
         async move {
             let Self { shared, report, readers, projection, wanted } = this;
-            let tests = shared.spec.tests.len();
-            let mut seen = Seen { met: 0, similar: vec![None; tests] };
+            let (mut seen, listener) = (Seen::default(), Arc::clone(&context));
             let (plan, asked, told) = (shared.plan.clone(), Arc::clone(&shared), report.clone());
             let work = move |runs| Reader::<R>::run(&asked, told.sink(&asked, wanted), wanted, runs, &context, &stop);
             let mut parts = Vec::new();
             for (part, met) in read(plan, readers, work).await? {
                 parts.push(part);
                 seen.merge(met);
+            }
+            // That one person never did it is told among the rows.
+            if !R::EVERY {
+                seen.tell(shared.spec.function, shared.conditions.labels(), &listener);
             }
             Ok(report.table(&shared, parts, &seen)?.project(&projection)?)
         }
@@ -207,7 +179,7 @@ impl<R: Report> Reader<'_, R> {
             reader.block(block, names);
             memory.try_resize(runs.size() + reader.values.size() + reader.sink.size())?;
         }
-        let seen = reader.seen(runs.names());
+        let seen = Seen::new(shared.conditions.labels(), reader.units.met(), runs.names());
         Ok((reader.sink.finish(&reader.values), seen))
     }
 
@@ -268,17 +240,5 @@ impl<R: Report> Reader<'_, R> {
         let every = shared.spec.rules.needs_unmatched();
         masks.each(home.block, rows, every, |row, mask| events.push(home.block.ts()[row], mask, row, codes));
         units.each(home, lives, |unit| sink.unit(unit));
-    }
-
-    fn seen(&self, names: &Names) -> Seen {
-        let (met, all) = (self.units.met(), u32::try_from(names.len()).unwrap_or(u32::MAX));
-        let mut similar = vec![None; self.shared.spec.tests.len()];
-        for (bit, label) in self.shared.conditions.labels() {
-            if met >> bit & 1 == 0 && all <= 100_000 {
-                let known = (1..all).map(|code| names.text(code));
-                similar[bit as usize] = closest(label, known).map(str::to_owned);
-            }
-        }
-        Seen { met, similar }
     }
 }

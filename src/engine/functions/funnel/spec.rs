@@ -184,7 +184,7 @@ fn modes(call: &Call, planner: &mut dyn RelationPlannerContext) -> Result<Modes>
                 );
             }
             Ok(mode) => modes = modes.with(mode),
-            Err(error) => return plan_err!("{function}: {error}"),
+            Err(error) => return plan_err!("{function}: option 'mode': {error}"),
         }
     }
     Ok(modes)
@@ -217,7 +217,7 @@ fn attribution(function: &str, text: &str, steps: usize) -> Result<Attribution> 
         ("all", _) => Ok(Attribution::All),
         (_, Some(step)) if (1..=steps).contains(&step) => Ok(Attribution::Step(step)),
         _ => plan_err!(
-            "{function}: option 'attribution' is 'first_touch', 'last_touch', 'all' or 'step:1' to 'step:{steps}', not {text}"
+            "{function}: option 'attribution' is 'first_touch', 'last_touch', 'all' or 'step:1' to 'step:{steps}', not '{text}'"
         ),
     }
 }

@@ -142,7 +142,7 @@ fn what_is_refused_and_how() {
         ("funnel('A', windw => INTERVAL '1 day')", "unknown option 'windw' – did you mean 'window'?"),
         ("funnel('A', window => INTERVAL '1 month')", "no fixed length"),
         ("funnel('A', window => INTERVAL '-1 day')", "negative"),
-        ("funnel('A', unit => 'visit')", "option 'unit' is 'user' or 'session' or 'attempt', not visit"),
+        ("funnel('A', unit => 'visit')", "option 'unit' is 'user', 'session' or 'attempt', not 'visit'"),
         ("funnel('A', mode => 'unordered')", "not available here"),
         ("funnel('A', mode => 'strikt')", "unknown mode"),
         ("funnel('A', (SELECT 'B'))", "subquery"),

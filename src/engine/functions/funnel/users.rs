@@ -23,9 +23,10 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use datafusion::error::Result;
 
-use super::pass::{Report, Seen, Shared, Sink, Wanted};
+use super::pass::{Report, Shared, Sink, Wanted};
 use super::spec::Spec;
 use super::units::Unit;
+use crate::engine::functions::seen::Seen;
 use crate::engine::scan::{NONE, Names};
 use crate::time::SECOND;
 

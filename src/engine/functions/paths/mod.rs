@@ -39,7 +39,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::sql::sqlparser::ast::FunctionArg;
 
-use super::call::{Call, constant};
+use super::call::{Call, constant, shown};
 use super::conditions::{Conditions, Test, columns};
 use super::leaf::Answer;
 use super::path_match::pattern;
@@ -49,10 +49,6 @@ use crate::engine::source::Source;
 use crate::journey::pieces::Cut;
 use crate::limits;
 use pass::{Asked, Pass};
-
-/// The functions of this room.
-pub(super) const FUNCTIONS: [&str; 6] =
-    ["paths_from", "paths_to", "paths_between", "paths_instead", "path_ngrams", "path_match"];
 
 /// Steps behind or before a step where nothing is said.
 const STEPS: usize = 5;
@@ -113,7 +109,7 @@ fn count(call: &Call, at: usize, usual: usize, planner: &mut dyn RelationPlanner
     let count = value.cast_to(&DataType::UInt32).ok().filter(|_| value.data_type().is_integer());
     match count {
         Some(ScalarValue::UInt32(Some(count))) if (1..=MOST).contains(&(count as usize)) => Ok(count as usize),
-        _ => plan_err!("{what} must be a whole number from 1 to {MOST}, is {value}"),
+        _ => plan_err!("{what} must be a whole number from 1 to {MOST}, is {}", shown(&value)),
     }
 }
 

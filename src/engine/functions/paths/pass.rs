@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use super::tally::{Counted, Tally, table};
 use crate::engine::functions::conditions::{Conditions, Masks};
 use crate::engine::functions::leaf::{Answer, Stop};
+use crate::engine::functions::seen::Seen;
 use crate::engine::functions::table::read;
 use crate::engine::functions::walked::walk;
 use crate::engine::relations::edges::{EXIT, START};
@@ -27,6 +28,21 @@ pub(super) struct Asked {
     pub cut: Cut,
     pub every: bool,
     pub conditions: Conditions,
+}
+
+impl Asked {
+    /// The labels asked for, each with a number.
+    fn labels(&self) -> impl Iterator<Item = (u32, &str)> {
+        let pattern = if let Cut::Pattern(pattern) = &self.cut { Some(pattern) } else { None };
+        let names = pattern.into_iter().flat_map(|pattern| (0..).zip(pattern.names().map(|(name, _)| name)));
+        names.chain(self.conditions.labels())
+    }
+
+    /// The numbers of the labels that were met, of the bits of steps.
+    fn bits(&self, met: u64) -> u64 {
+        let Cut::Pattern(pattern) = &self.cut else { return met };
+        (0..).zip(pattern.names()).fold(0, |bits, (no, (_, positions))| bits | u64::from(positions & met != 0) << no)
+    }
 }
 
 /// A call planned over one snapshot.
@@ -55,7 +71,14 @@ impl Answer for Pass {
         let this = self.clone();
         async move {
             let (plan, readers, reader) = (this.plan.clone(), this.readers, this.clone());
-            let counted = read(plan, readers, move |runs| reader.read(runs, &context, &stop)).await?;
+            let listener = Arc::clone(&context);
+            let found = read(plan, readers, move |runs| reader.read(runs, &context, &stop)).await?;
+            let (mut counted, mut seen) = (Vec::with_capacity(found.len()), Seen::default());
+            for (part, met) in found {
+                counted.push(part);
+                seen.merge(met);
+            }
+            seen.tell(this.asked.function, this.asked.labels(), &listener);
             Ok(table(counted)?.project(&this.projection)?)
         }
         .boxed()
@@ -63,12 +86,12 @@ impl Answer for Pass {
 }
 
 impl Pass {
-    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Counted> {
-        let mut seen = Seen::new(&self.asked);
+    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<(Counted, Seen)> {
+        let mut look = Look::new(&self.asked);
         let mut tally = Tally::new(self.timed);
         let names = walk("PathsExec", runs, &self.facts, (context, stop), |block, names, walk| {
             let (start, exit) = (names.code(START), names.code(EXIT));
-            let masks = seen.masks(block, names, walk)?;
+            let masks = look.masks(block, names, walk)?;
             let mut person = None;
             for session in &walk.sessions {
                 let steps = &walk.steps[session.step_range()];
@@ -83,12 +106,13 @@ impl Pass {
             }
             Ok(tally.size())
         })?;
-        Ok((names, tally))
+        let seen = Seen::new(self.asked.labels(), self.asked.bits(look.met), &names);
+        Ok(((names, tally), seen))
     }
 }
 
 /// What the steps of one reader meet.
-struct Seen<'a> {
+struct Look<'a> {
     masks: Masks<'a>,
     pattern: Option<&'a Pattern>,
     /// Whether nothing is asked of any step.
@@ -96,18 +120,20 @@ struct Seen<'a> {
     /// By label code, the positions of the pattern.
     labels: Vec<u64>,
     found: Vec<u64>,
+    /// All bits of all steps so far.
+    met: u64,
 }
 
-impl<'a> Seen<'a> {
+impl<'a> Look<'a> {
     fn new(asked: &'a Asked) -> Self {
         let pattern = if let Cut::Pattern(pattern) = &asked.cut { Some(pattern) } else { None };
         let plain = matches!(asked.cut, Cut::Runs(_));
-        Self { masks: Masks::new(&asked.conditions), pattern, plain, labels: Vec::new(), found: Vec::new() }
+        Self { masks: Masks::new(&asked.conditions), pattern, plain, labels: Vec::new(), found: Vec::new(), met: 0 }
     }
 
     /// The bits of every step of a block.
     fn masks(&mut self, block: &Block, names: &mut Names, walk: &Walk) -> Result<&[u64]> {
-        let Self { masks, pattern, labels, found, .. } = self;
+        let Self { masks, pattern, labels, found, met, .. } = self;
         found.clear();
         if let Some(pattern) = pattern {
             let known = u32::try_from(labels.len()).unwrap_or(u32::MAX);
@@ -120,6 +146,7 @@ impl<'a> Seen<'a> {
             masks.learn(names)?;
             masks.each(block, walk.steps.iter().map(|&row| row as usize), true, |_, mask| found.push(mask));
         }
+        *met = found.iter().fold(*met, |met, mask| met | mask);
         Ok(found)
     }
 }

@@ -1,0 +1,15 @@
+-- Where people go from a step.
+-- parameter: step text = /cart, the step that they leave
+-- parameter: top integer = 2, how many moves
+-- columns:
+--   to_step text, the step reached
+--   n bigint, moves
+-- expect:
+-- | to_step | n |
+-- |---|---|
+-- | /checkout | 145 |
+-- | EXIT | 63 |
+-- expect -p step=/checkout -p top=1:
+-- to_step,n
+-- /thanks,61
+SELECT to_step, transitions AS n FROM transitions WHERE from_step = $step ORDER BY n DESC, to_step LIMIT $top

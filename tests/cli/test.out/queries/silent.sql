@@ -1,0 +1,2 @@
+-- Nothing is expected of it.
+SELECT 1
