@@ -5,7 +5,7 @@
 //!                      └──────── reject(reason, offset, raw or redacted) ───► quarantine rows ──── the same commit
 //!
 //! SQL ─► views expanded ─► plan ─► events | steps | edges | sessions | journeys over snapshot n ─► Arrow batches
-//!     ─► table, csv, tsv, json, ndjson, markdown, parquet, arrow
+//!     ─► table, csv, tsv, json, ndjson, markdown, parquet, arrow, a page of charts
 //! ```
 //!
 //! A line becomes an event or a quarantine row, or is counted as dropped by a named rule, or is a duplicate: never
@@ -23,7 +23,7 @@
 //! | façade | [`database`] open, ingest, query, verify, make anew: what a program that embeds journeyql uses |
 //! | flows | [`ingest`] lines to committed days · [`engine`] SQL to batches · [`maintain`] days made anew; they meet only in the store |
 //! | cellar | [`store`] the only writer of a store's files; its contract is `src/store/FORMAT.md` |
-//! | pure | [`parse`] · [`privacy`] · [`normalize`] · [`identity`] · [`correction`] · [`journey`] algorithms on plain slices · [`output`] · [`demo`] |
+//! | pure | [`parse`] · [`privacy`] · [`normalize`] · [`identity`] · [`correction`] · [`journey`] algorithms on plain slices · [`output`] · [`dashboard`] the page · [`demo`] |
 //! | ground | [`event`] the record and its Arrow schema · [`config`] · [`time`] · [`limits`] · [`terminal`] · [`error`] |
 //!
 //! One name in all places: the funnel is `src/journey/funnel/`, `src/engine/functions/funnel/`, `queries/funnel.sql`,
@@ -66,6 +66,7 @@ pub mod terminal;
 pub mod time;
 
 pub mod correction;
+pub mod dashboard;
 pub mod demo;
 pub mod identity;
 pub mod journey;

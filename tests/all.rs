@@ -13,6 +13,7 @@ mod batches;
 mod cancel;
 mod cli;
 mod corrections;
+mod dashboard;
 mod days;
 mod duckdb;
 mod faults;

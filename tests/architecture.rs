@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The floors from the ground up. A room imports rooms of lower floors; on its own floor only where that is said.
 const FLOORS: &[(&str, &[&str])] = &[
     ("ground", &["limits", "terminal", "time", "error", "event", "config"]),
-    ("pure", &["normalize", "identity", "correction", "parse", "journey", "output", "demo", "privacy"]),
+    ("pure", &["normalize", "identity", "correction", "parse", "journey", "output", "dashboard", "demo", "privacy"]),
     ("cellar", &["store"]),
     ("flows", &["ingest", "engine", "maintain"]),
     ("façade", &["database"]),

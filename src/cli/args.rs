@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::{
     audit, compact, config, correct, demo, explain, export_person, files, forget, formats, identity, ingest, inspect,
-    quarantine, queries, reprocess, retain, run, sql, status, test, trace, verify,
+    quarantine, queries, report, reprocess, retain, run, sql, status, test, trace, verify,
 };
 use crate::output::Format;
 use crate::time;
@@ -100,6 +100,8 @@ pub(super) enum Command {
     Sql(sql::Args),
     /// The shell
     Repl,
+    Report(report::Args),
+    Sankey(report::Sankey),
     Status(status::Args),
     Trace(trace::Args),
     Inspect(inspect::Args),

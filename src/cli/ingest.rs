@@ -107,7 +107,7 @@ pub(in crate::cli) async fn run(args: Args, context: &Context, stop: &Notify) ->
 }
 
 /// What is shown on the way.
-fn progress(follow: bool, quiet: bool) -> Box<dyn Progress + Send> {
+pub(super) fn progress(follow: bool, quiet: bool) -> Box<dyn Progress + Send> {
     match (std::io::stderr().is_terminal(), follow) {
         _ if quiet => Box::new(Quiet),
         (true, false) => Box::new(Bar::new()),
@@ -187,7 +187,7 @@ fn write_problems(source: &SourceReport, out: &mut dyn Write) -> std::io::Result
 }
 
 /// `3000 lines = 2973 stored + 16 quarantined + 0 dropped + 11 duplicates`
-fn sentence(counts: &Counts) -> String {
+pub(super) fn sentence(counts: &Counts) -> String {
     let rules: Vec<String> = counts.dropped_by.iter().map(|(rule, count)| format!("{rule} {count}")).collect();
     let rules = if rules.is_empty() { String::new() } else { format!(" ({})", rules.join(", ")) };
     format!(

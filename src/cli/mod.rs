@@ -25,9 +25,11 @@ mod formats;
 mod identity;
 mod ingest;
 mod inspect;
+mod page;
 mod progress;
 mod quarantine;
 mod queries;
+mod report;
 mod reprocess;
 mod retain;
 mod run;
@@ -112,6 +114,8 @@ async fn perform(command: Command, context: &Context) -> Result<Code, Failure> {
         Command::Demo(args) => demo::run(args, context).await,
         Command::Run(args) => run::run(args, context).await,
         Command::Sql(args) => sql::run(args, context).await,
+        Command::Report(args) => report::run(args, context).await,
+        Command::Sankey(args) => report::sankey(args, context).await,
         Command::Explain(args) => explain::run(args, context).await,
         Command::Trace(args) => trace::run(args, context).await,
         Command::Inspect(args) => inspect::run(args, context).await,

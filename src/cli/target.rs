@@ -114,7 +114,7 @@ impl Target {
 }
 
 /// A file in the store's data folder would be read as data by tools that look at the folder.
-fn refuse_inside_store(path: &Path, store: &Path) -> Result<(), Failure> {
+pub(super) fn refuse_inside_store(path: &Path, store: &Path) -> Result<(), Failure> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let (Ok(parent), Ok(store)) = (parent.canonicalize(), store.canonicalize()) else { return Ok(()) };
     if parent.starts_with(&store) {

@@ -212,18 +212,18 @@ fn of_parameter(parameter: &str, error: Error) -> PanelError {
     }
 }
 
-impl Database {
-    /// Answers a panel at once, without limits: its SQL and its JSON.
+impl Session {
+    /// Answers a panel at once, without limits: its SQL and its JSON. A reader answers all of them of one snapshot.
     ///
     /// # Errors
     /// The parameters make no sense, or the query fails.
     pub async fn panel(
-        &self,
+        &mut self,
         panel: &'static Panel,
         given: &[(String, String)],
     ) -> Result<(String, String), PanelError> {
         let asked = panel.ask(given)?;
-        let mut session = self.session().reader().await?;
+        let mut session = self.reader().await?;
         let rows = asked.answer(&mut session).await?.text(Format::Json, Look::default()).await?;
         let body = if panel.shape == Shape::Stats {
             let fresh = Freshness::new(time::now_micros(), 0, 1);
@@ -232,5 +232,19 @@ impl Database {
             asked.shaped(rows, None)
         };
         Ok((asked.sql(), body?))
+    }
+}
+
+impl Database {
+    /// Answers one panel of the newest snapshot, as [`Session::panel`] does.
+    ///
+    /// # Errors
+    /// The parameters make no sense, or the query fails.
+    pub async fn panel(
+        &self,
+        panel: &'static Panel,
+        given: &[(String, String)],
+    ) -> Result<(String, String), PanelError> {
+        self.session().panel(panel, given).await
     }
 }
