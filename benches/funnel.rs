@@ -159,6 +159,11 @@ fn table_function(criterion: &mut Criterion) {
         ("path_match, condition", "SELECT count(*) FROM journeys WHERE path_match('/ -> [^/help]* -> /cart', pages)"),
         ("follows", "SELECT from_step, to_step, sessions FROM follows()"),
         ("predict_next", "SELECT * FROM predict_next(['/search', '/cart'])"),
+        ("correlate", "SELECT * FROM correlate('/thanks')"),
+        ("conversion_score", "SELECT avg(score) FROM conversion_score('/thanks')"),
+        ("removal_effect", "SELECT * FROM removal_effect('/thanks')"),
+        ("markov_accuracy", "SELECT * FROM markov_accuracy(orders => 2)"),
+        ("tie_report", "SELECT * FROM tie_report()"),
         ("timeout_sweep", "SELECT * FROM timeout_sweep()"),
         ("diff_transitions", "SELECT * FROM diff_transitions(duration_s > 60)"),
     ] {

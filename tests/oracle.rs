@@ -180,6 +180,25 @@ fn check_funnels(what: &str, run: &Run, variant: &Value) {
     }
 }
 
+/// What is told of held-out sessions by nothing, by the last step, and by the last two.
+fn check_predictions(what: &str, run: &Run, variant: &Value) {
+    let ours = run.rows("SELECT * FROM markov_accuracy(orders => 2)");
+    let theirs = &variant["markov"];
+    for (order, column, key) in [
+        (1, "train_sessions", "train_sessions"),
+        (1, "test_sessions", "test_sessions"),
+        (1, "steps", "test_transitions"),
+        (1, "known", "state_seen"),
+        (0, "hits_1", "global_most_popular_top1_hits"),
+        (1, "hits_1", "order1_top1_hits"),
+        (1, "hits_3", "order1_top3_hits"),
+        (2, "hits_1", "order2_backoff_top1_hits"),
+        (2, "hits_3", "order2_backoff_top3_hits"),
+    ] {
+        assert_same(&format!("{what} markov {key}"), &ours[order][column], &theirs[key]);
+    }
+}
+
 fn check(shared: &Path, case: &Case) {
     let oracle = std::fs::read(shared.join("oracle").join(case.oracle)).unwrap();
     let oracle: Value = serde_json::from_slice(&oracle).unwrap();
@@ -200,6 +219,7 @@ fn check(shared: &Path, case: &Case) {
     check_counts(&what, &run, &variant["counts"]);
     check_reports(&what, &run, variant);
     check_funnels(&what, &run, variant);
+    check_predictions(&what, &run, variant);
     let broken = run.rows("SELECT * FROM invariants WHERE NOT ok");
     assert!(broken.is_empty(), "{what}: broken invariants {broken:?}");
 }

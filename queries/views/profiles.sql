@@ -10,8 +10,8 @@
 --   entry_source text null, the site of the first session's referrer; direct where there was none
 --   devices bigint, different anonymous ids, or user agents where an event has none
 --   goals_reached text[], the goals of [journey] goals that were reached, by name
---   lifecycle_state text, over the seven days up to the watermark and the seven before: new, returning, resurrected, dormant
---   churn_risk double, of all pauses between sessions that lasted as long as the present one, the share that nobody has ended
+--   lifecycle_state text, over the seven days up to the watermark and the seven before: new, returning, resurrecting, dormant
+--   churn_risk double, of all pauses between sessions that lasted as long as the present one, the share that nobody has ended; of the people that are asked for (journeyql.user, segment, from, to)
 --   lifetime_s double, seconds from first_seen to last_seen
 WITH clock AS (
     SELECT arrow_cast(setting('watermark'), 'Timestamp(Microsecond, Some("UTC"))') AS at
@@ -97,7 +97,7 @@ SELECT
         WHEN p.last_seen <= p.at - INTERVAL '7 days' THEN 'dormant'
         WHEN p.first_seen > p.at - INTERVAL '7 days' THEN 'new'
         WHEN p.was_there THEN 'returning'
-        ELSE 'resurrected'
+        ELSE 'resurrecting'
     END AS lifecycle_state,
     k.churn_risk,
     CAST(arrow_cast(p.last_seen, 'Int64') - arrow_cast(p.first_seen, 'Int64') AS DOUBLE) / 1e6 AS lifetime_s

@@ -19,7 +19,7 @@ macro_rules! queries {
 }
 
 /// The views of the program: name and text.
-pub const VIEWS: &[(&str, &str)] = queries!("views/": "anomalous_sessions", "back_and_forth", "daily", "drop_offs", "dwell", "flows", "goal_journeys", "identity_candidates", "invariants", "journey_completion", "journey_velocity", "loops", "profiles", "quarantine", "segment_feed", "session_labels", "sources", "stats", "step_matrix", "time_to_conversion", "top_paths", "transitions");
+pub const VIEWS: &[(&str, &str)] = queries!("views/": "anomalous_sessions", "back_and_forth", "daily", "drop_offs", "dwell", "flows", "goal_journeys", "identity_candidates", "invariants", "journey_completion", "journey_velocity", "loops", "prediction_accuracy", "profiles", "quarantine", "segment_feed", "session_labels", "sources", "stats", "step_matrix", "tie_totals", "time_to_conversion", "top_paths", "transitions");
 
 /// The stories of the program, views too: name and text.
 pub const NARRATIVES: &[(&str, &str)] = queries!(

@@ -3,9 +3,9 @@
 //! ```text
 //! period   1    2    3    4    5    6
 //! somebody x    x              x
-//!          new  returning  dormant (3)  resurrected (5)  dormant (6)
+//!          new  returning  dormant (3)  resurrecting (5)  dormant (6)
 //! ```
-//! Invariants: who is there in a period is new, returning or resurrected in it; who was there in the one before is returning
+//! Invariants: who is there in a period is new, returning or resurrecting in it; who was there in the one before is returning
 //! or dormant.
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ pub struct Stage {
     /// There, and in the period before.
     pub returning: u64,
     /// There, not in the period before, and in an earlier one.
-    pub resurrected: u64,
+    pub resurrecting: u64,
     /// Not there, and in the period before.
     pub dormant: u64,
 }
@@ -51,7 +51,7 @@ impl Lifecycle {
                 Some(before) if number == before + 1 => self.stage(number).returning += 1,
                 Some(before) => {
                     self.stage(before + 1).dormant += 1;
-                    self.stage(number).resurrected += 1;
+                    self.stage(number).resurrecting += 1;
                 }
             }
             last = Some(number);
@@ -71,7 +71,7 @@ impl Lifecycle {
             let stage = self.stage(number);
             stage.new += more.new;
             stage.returning += more.returning;
-            stage.resurrected += more.resurrected;
+            stage.resurrecting += more.resurrecting;
             stage.dormant += more.dormant;
         }
     }
@@ -177,7 +177,7 @@ mod tests {
         let mut days = Lifecycle::new(Period::Day);
         days.person([0, HOUR, DAY, 4 * DAY].into_iter());
         let stages: Vec<[u64; 4]> =
-            days.periods(5 * DAY).map(|(_, it)| [it.new, it.returning, it.resurrected, it.dormant]).collect();
+            days.periods(5 * DAY).map(|(_, it)| [it.new, it.returning, it.resurrecting, it.dormant]).collect();
         assert_eq!(stages, [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]);
     }
 
@@ -213,7 +213,7 @@ mod tests {
                 let count = |is: &dyn Fn(&BTreeSet<i64>) -> bool| periods.iter().filter(|it| is(it)).count() as u64;
                 prop_assert_eq!(stage.new, count(&|it| it.first() == Some(&number)));
                 prop_assert_eq!(stage.returning, count(&|it| it.contains(&number) && it.contains(&(number - 1))));
-                let there = stage.new + stage.returning + stage.resurrected;
+                let there = stage.new + stage.returning + stage.resurrecting;
                 prop_assert_eq!(there, count(&|it| it.contains(&number)));
                 prop_assert_eq!(stage.returning + stage.dormant, count(&|it| it.contains(&(number - 1))));
             }

@@ -124,7 +124,7 @@ pub fn sessionize(
 
 /// What, if anything, ends the session that began at `first` before event `at`.
 #[inline]
-fn border(ts: &[i64], first: usize, at: usize, rules: Rules, ended: bool) -> EndedBy {
+pub(super) fn border(ts: &[i64], first: usize, at: usize, rules: Rules, ended: bool) -> EndedBy {
     if ended {
         EndedBy::EndEvent
     } else if ts[at].saturating_sub(ts[at - 1]) > rules.gap {

@@ -194,7 +194,8 @@ impl Walk {
     }
 }
 
-fn group_end(sources: &[u64], at: usize, end: usize) -> usize {
+/// One past the last row from `at` on that is of the same source session.
+pub(super) fn group_end(sources: &[u64], at: usize, end: usize) -> usize {
     match sources.get(at) {
         Some(&source) => at + sources[at..end].iter().take_while(|&&it| it == source).count(),
         None => end,

@@ -12,11 +12,11 @@
 //! | `period` | (the period's first day; every period from the first with somebody to the watermark's) |
 //! | `new_users` | are there for the first time ever |
 //! | `returning_users` | are there and were in the period before |
-//! | `resurrected_users` | are there, were not in the period before, and were in an earlier one |
+//! | `resurrecting_users` | are there, were not in the period before, and were in an earlier one |
 //! | `dormant_users` | are not there and were in the period before |
 //! | `complete` | (whether the period has ended at the watermark; until then `dormant_users` may shrink and the others grow) |
 //!
-//! New, returning and resurrected are all who are there, returning and dormant all of the period before.
+//! New, returning and resurrecting are all who are there, returning and dormant all of the period before.
 //! `journeyql.from` and `to` choose periods by their first moment; all days are read in any case.
 
 use std::sync::{Arc, LazyLock};
@@ -69,7 +69,7 @@ impl Count for Stages {
                 Field::new("period", DataType::Date32, false),
                 count("new_users"),
                 count("returning_users"),
-                count("resurrected_users"),
+                count("resurrecting_users"),
                 count("dormant_users"),
                 Field::new("complete", DataType::Boolean, false),
             ]))
@@ -109,7 +109,7 @@ impl Count for Stages {
             Arc::new(Date32Array::from_iter_values(rows.iter().map(|row| Day::of(self.period.start(row.0)).0))),
             count(|stage| stage.new),
             count(|stage| stage.returning),
-            count(|stage| stage.resurrected),
+            count(|stage| stage.resurrecting),
             count(|stage| stage.dormant),
             Arc::new(rows.iter().map(|row| Some(ended(row.0))).collect::<BooleanArray>()),
         ];

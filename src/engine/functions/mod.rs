@@ -17,6 +17,12 @@
 //! diff_transitions(a, b)                       table       how two segments move differently
 //! predict_next(step, n)                       table       what people do next                journey::predict
 //! timeout_sweep(min, max, step)               table       sessions under other timeouts          journey::sweep
+//! correlate(goal)                              table       what goes with reaching a goal          journey::correlate
+//! conversion_score(goal), removal_effect(goal) table       how likely, and by which steps          journey::chain
+//! markov(), markov_accuracy()                  table       what comes next, and how well it is told journey::markov
+//! explain_session(id)                          table       why a session begins and ends           journey::explain_session
+//! tie_report()                                 table       what the order of equal times decides   journey::tie_report
+//! drill(view, key…)                            table       the steps behind a number of a view
 //! replay(user, last => 5)                      table       a person's last sessions, event by event
 //! retention_cohorts(start, return, …)          table       who comes back when                journey::retention
 //! lifecycle(condition), stickiness(condition)  table       new, returning, dormant; days there journey::lifecycle
@@ -34,17 +40,23 @@
 
 mod call;
 mod conditions;
+mod conversion;
+mod correlate;
 mod diff_transitions;
 mod docs;
+mod drill;
+mod explain_session;
 mod figures;
 #[cfg(test)]
 pub(in crate::engine) mod fixture;
 mod follows;
 mod funnel;
+mod goal;
 mod grouped;
 mod leaf;
 mod length;
 mod lifecycle;
+mod markov;
 mod masked;
 mod path_agg;
 mod path_match;
@@ -66,6 +78,7 @@ mod stickiness;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tie_report;
 mod timeout_sweep;
 mod walked;
 mod window_funnel;

@@ -11,8 +11,8 @@ use datafusion::sql::sqlparser::ast::{FunctionArg, TableFactor};
 
 use super::docs::{DocFile, doc_files};
 use super::{
-    diff_transitions, follows, funnel, lifecycle, paths, predict_next, replay, retention_cohorts, segment, stickiness,
-    timeout_sweep,
+    conversion, correlate, diff_transitions, drill, explain_session, follows, funnel, lifecycle, markov, paths,
+    predict_next, replay, retention_cohorts, segment, stickiness, tie_report, timeout_sweep,
 };
 use crate::engine::source::Source;
 
@@ -30,13 +30,19 @@ macro_rules! table_functions {
 }
 
 table_functions! {
+    "conversion_score" => conversion::plan,
+    "correlate" => |_, args, source, planner| correlate::plan(args, source, planner),
     "diff_transitions" => |_, args, source, planner| diff_transitions::plan(args, source, planner),
+    "drill" => |_, args, source, planner| drill::plan(args, source, planner),
     "explain_funnel" => funnel::plan,
+    "explain_session" => |_, args, source, planner| explain_session::plan(args, source, planner),
     "follows" => |_, args, source, _| follows::plan(args, source),
     "funnel" => funnel::plan,
     "funnel_trend" => funnel::plan,
     "funnel_users" => funnel::plan,
     "lifecycle" => |_, args, source, planner| lifecycle::plan(args, source, planner),
+    "markov" => markov::plan,
+    "markov_accuracy" => markov::plan,
     "path_match" => paths::plan,
     "path_ngrams" => paths::plan,
     "paths_between" => paths::plan,
@@ -44,9 +50,11 @@ table_functions! {
     "paths_instead" => paths::plan,
     "paths_to" => paths::plan,
     "predict_next" => |_, args, source, planner| predict_next::plan(args, source, planner),
+    "removal_effect" => conversion::plan,
     "replay" => |_, args, source, planner| replay::plan(args, source, planner),
     "retention_cohorts" => |_, args, source, planner| retention_cohorts::plan(args, source, planner),
     "stickiness" => |_, args, source, planner| stickiness::plan(args, source, planner),
+    "tie_report" => |_, args, source, _| tie_report::plan(args, source),
     "timeout_sweep" => |_, args, source, planner| timeout_sweep::plan(args, source, planner),
     "ttc_histogram" => funnel::plan,
 }

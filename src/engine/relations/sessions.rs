@@ -105,7 +105,7 @@ pub(super) fn column(name: &str, coded: bool, tape: &mut Tape<'_>) -> Result<Opt
 }
 
 /// Whether nothing can be added to the session any more: something ended it, or the gap has passed.
-fn closed(tape: &Tape<'_>, session: &Session) -> bool {
+pub(in crate::engine) fn closed(tape: &Tape<'_>, session: &Session) -> bool {
     let last = tape.block.ts()[session.end_row as usize - 1];
     session.ended_by != EndedBy::Nothing || tape.facts.now.saturating_sub(last) > tape.facts.settings.rules.gap
 }
