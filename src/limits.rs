@@ -1,5 +1,7 @@
 //! Every limit of the product in one place: a number, its unit, and why it is that number.
 
+use std::time::Duration;
+
 /// The default idle gap after which a session ends (SEMANTICS §2).
 pub const SESSION_GAP_MICROS: i64 = 30 * 60 * 1_000_000;
 /// Events before this are quarantined with reason `clock`: 1995-01-01, before any web log worth reading.
@@ -34,6 +36,10 @@ pub const SQL_OPERATORS: usize = 500;
 pub const SQL_NESTING: usize = 64;
 /// Stack of the thread that plans a statement, in bytes; a page is only taken when it is touched.
 pub const PLANNING_STACK: usize = 256 << 20;
+/// Nodes of a plan before views are put in: hundreds of unions, thousands of times what anybody writes.
+pub const PLAN_NODES: usize = 10_000;
+/// Bytes that one call of a function may make of much smaller arguments (`repeat`).
+pub const VALUE_BYTES: usize = 64 << 20;
 /// The longest name of a segment.
 pub const NAME_BYTES: usize = 128;
 /// Periods of one bracket of a retention: more than anybody has days of data.
@@ -50,3 +56,35 @@ pub const HISTOGRAM_BUCKETS: i64 = 10_000;
 pub const PATH_STEPS_SHOWN: usize = 50;
 /// Memory that a query may hold before it spills or fails, in bytes.
 pub const QUERY_MEMORY_BYTES: usize = 1 << 30;
+/// Connections that a server has at a time: below the number of files that a process may usually have open.
+pub const HTTP_CONNECTIONS: usize = 512;
+/// Queries that a server computes at a time; each has a share of the memory for queries.
+pub const HTTP_QUERIES: usize = 4;
+/// Queries that wait for their turn; whoever comes then is told to come again.
+pub const HTTP_WAITING: usize = 32;
+/// How long a query of a server may take.
+pub const HTTP_QUERY_TIME: Duration = Duration::from_secs(30);
+/// Rows of a server's answer: more belongs into a file.
+pub const HTTP_ROWS: usize = 100_000;
+/// Bytes of a server's answer, in memory and as text.
+pub const HTTP_ANSWER_BYTES: usize = 64 << 20;
+/// Bytes of the answers that a server holds for those who ask the same.
+pub const HTTP_HELD_BYTES: usize = 64 << 20;
+/// Seconds between a server's looks for new data.
+pub const HTTP_REFRESH_SECONDS: u64 = 10;
+/// How long the head of a request may take to come; also how long a connection may be idle.
+pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(15);
+/// Bytes of the head of a request.
+pub const HTTP_HEAD_BYTES: usize = 64 << 10;
+/// How long the body of a request may take to come.
+pub const HTTP_BODY_TIME: Duration = Duration::from_secs(10);
+/// Bytes of the body of a request.
+pub const HTTP_BODY_BYTES: usize = 256 << 10;
+/// How long a connection may last, whatever it is used for.
+pub const HTTP_CONNECTION_TIME: Duration = Duration::from_mins(10);
+/// How long answers that are under way have to end when the server is to stop.
+pub const HTTP_STOP: Duration = Duration::from_secs(5);
+/// Letters of a token: fewer could be guessed.
+pub const HTTP_TOKEN_BYTES: usize = 16;
+/// How long the disk is not asked again whether it can be written to, in µs.
+pub const HTTP_HEALTH_MICROS: i64 = 2_000_000;

@@ -20,6 +20,7 @@ mod faults;
 mod follow;
 mod forget;
 mod functions;
+mod http;
 mod identity;
 mod ingest;
 mod loglines;

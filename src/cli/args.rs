@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::{
     audit, compact, config, correct, demo, explain, export_person, files, forget, formats, identity, ingest, inspect,
-    quarantine, queries, report, reprocess, retain, run, sql, status, test, trace, verify,
+    quarantine, queries, report, reprocess, retain, run, serve, sql, status, test, trace, verify,
 };
 use crate::output::Format;
 use crate::time;
@@ -102,6 +102,7 @@ pub(super) enum Command {
     Repl,
     Report(report::Args),
     Sankey(report::Sankey),
+    Serve(serve::Args),
     Status(status::Args),
     Trace(trace::Args),
     Inspect(inspect::Args),

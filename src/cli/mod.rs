@@ -33,6 +33,7 @@ mod report;
 mod reprocess;
 mod retain;
 mod run;
+mod serve;
 mod sql;
 mod status;
 mod target;
@@ -77,9 +78,20 @@ fn start(cli: Cli, context: &Context) -> Result<Code, Failure> {
         Command::Ingest(args) => {
             let stop = listen_for_interrupt(&runtime, context);
             if args.follows() {
-                listen_for_termination(&runtime, context);
+                drop(listen_for_termination(&runtime, context));
             }
             runtime.block_on(ingest::run(args, context, &stop))
+        }
+        // It ends what it has begun to answer.
+        Command::Serve(args) => {
+            let stop = listen_for_interrupt(&runtime, context);
+            let terminated = listen_for_termination(&runtime, context);
+            runtime.block_on(serve::run(args, context, async {
+                tokio::select! {
+                    () = stop.notified() => {}
+                    () = terminated.notified() => {}
+                }
+            }))
         }
         command => {
             let stop = listen_for_interrupt(&runtime, context);
@@ -137,7 +149,7 @@ async fn perform(command: Command, context: &Context) -> Result<Code, Failure> {
         Command::Audit(args) => audit::run(args, context).await,
         Command::Verify(args) => verify::run(args, context).await,
         Command::Files(args) => files::run(&args, context),
-        Command::Repl | Command::Ingest(_) => Ok(Code::Done),
+        Command::Repl | Command::Ingest(_) | Command::Serve(_) => Ok(Code::Done),
     }
 }
 
@@ -163,25 +175,28 @@ fn listen_for_interrupt(runtime: &Runtime, context: &Context) -> Arc<Notify> {
     stop
 }
 
-/// SIGTERM asks a follower to come to its end as Ctrl-C does; a second one insists.
-fn listen_for_termination(runtime: &Runtime, context: &Context) {
+/// SIGTERM asks a follower or a server to come to its end as Ctrl-C does; a second one insists.
+fn listen_for_termination(runtime: &Runtime, context: &Context) -> Arc<Notify> {
+    let stop = Arc::new(Notify::new());
     #[cfg(unix)]
     {
-        let flag = Arc::clone(&context.stop);
+        let (asked, flag) = (Arc::clone(&stop), Arc::clone(&context.stop));
         let _inside = runtime.enter();
         // Where nobody can listen, SIGTERM ends the process as it always does.
         let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
-            return;
+            return stop;
         };
         runtime.spawn(async move {
             terminate.recv().await;
             flag.store(true, Ordering::Relaxed);
+            asked.notify_one();
             terminate.recv().await;
             insist();
         });
     }
     #[cfg(not(unix))]
     let _ = (runtime, context);
+    stop
 }
 
 #[expect(clippy::exit, reason = "a second Ctrl-C must end the process even where a computation does not yield")]

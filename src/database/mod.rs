@@ -143,6 +143,14 @@ impl Database {
         Ok(self.store.snapshot()?)
     }
 
+    /// Tries what a commit needs, and leaves nothing of it.
+    ///
+    /// # Errors
+    /// The store cannot be read, or could not be written to.
+    pub fn could_commit(&self) -> Result<(), Error> {
+        Ok(self.store.could_commit()?)
+    }
+
     /// Options of an ingest at this database's time. `stop` ends it early when set.
     #[must_use]
     pub fn ingest_options(&self, inputs: Vec<String>, format: String, stop: Arc<AtomicBool>) -> IngestOptions {

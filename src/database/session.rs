@@ -322,11 +322,13 @@ impl Answer {
     ///
     /// # Errors
     /// The query fails on its way, or a value cannot be shown.
-    pub async fn text(mut self, format: Format, look: Look) -> Result<String, Error> {
+    pub async fn text(self, format: Format, look: Look) -> Result<String, Error> {
+        let schema = self.schema();
+        let batches = self.collect().await?;
         let mut bytes = Vec::new();
-        let mut writer = output::open(format, &self.schema(), Box::new(&mut bytes), look)?;
-        while let Some(batch) = self.next().await {
-            writer.batch(&batch?)?;
+        let mut writer = output::open(format, &schema, Box::new(&mut bytes), look)?;
+        for batch in &batches {
+            writer.batch(batch)?;
         }
         writer.finish()?;
         drop(writer);

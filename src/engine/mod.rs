@@ -6,7 +6,8 @@
 //! tables     providers: filters → bounds → operators    views, header, expect   queries/*.sql
 //! operators  physical operators, relations: columns     source, prune       which parts, which people
 //! scan       sorted parts merged by whole people        functions           our own SQL functions
-//! segments   saved groups of people                       goals               [journey] goals as views
+//! segments   saved groups of people                  goals               [journey] goals as views
+//! planning   how deep and large a plan may be
 //! ```
 //!
 //! Invariants: nothing here writes; a `SessionState` is built in `session` only; settings are read when a query runs;
@@ -25,6 +26,7 @@ pub mod members;
 pub mod notices;
 pub mod operators;
 pub mod params;
+mod planning;
 pub mod predicate;
 pub mod prune;
 pub mod relations;

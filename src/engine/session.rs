@@ -31,11 +31,12 @@ use crate::store::{Snapshot, Store};
 
 use super::answer::Answer;
 use super::catalog::{CATALOG, Catalog, Names, SCHEMA, SessionLink};
-use super::error::{QueryError, QueryErrorKind};
+use super::error::QueryError;
 use super::functions::TableFunctions;
 use super::members::MembersTable;
 use super::notices::Notices;
-use super::operators::{FuseAggregates, KeepDistinct};
+use super::operators::{FuseAggregates, JoinsYield, KeepDistinct};
+use super::planning::{check_size, on_big_stack};
 use super::relations::{Relation, events};
 use super::scan::{Overlay, PartFile};
 use super::segments::{self, Segments};
@@ -296,6 +297,7 @@ impl Engine {
         state.mark_start_execution();
         let plan = on_big_stack(move || async move { state.statement_to_plan(statement).await }).await?;
         let plan = plan.map_err(|error| self.error(&error))?;
+        check_size(&plan)?;
         let reading = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(true);
         reading.verify_plan(&plan).map_err(|error| self.error(&error))?;
         match &plan {
@@ -393,6 +395,7 @@ fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![Arc::new(FuseAggregates)];
     rules.extend(PhysicalOptimizer::new().rules);
+    rules.push(Arc::new(JoinsYield));
     rules
 }
 
@@ -446,37 +449,4 @@ fn steps_where(config: &Config) -> Result<Option<Expr>, QueryError> {
         QueryError { message: format!("[steps] where: {}", error.message), ..error }
     })?;
     Ok(Some(expr))
-}
-
-/// Drives a future to its end on a thread of its own with room for deep trees.
-async fn on_big_stack<T, F>(work: impl FnOnce() -> F + Send + 'static) -> Result<DfResult<T>, QueryError>
-where
-    T: Send + 'static,
-    F: Future<Output = DfResult<T>>,
-{
-    let runtime = tokio::runtime::Handle::current();
-    let (done, answer) = tokio::sync::oneshot::channel();
-    let thread = std::thread::Builder::new().name("plan".to_owned()).stack_size(limits::PLANNING_STACK);
-    let failed = |why: &dyn std::fmt::Display| QueryError {
-        kind: QueryErrorKind::Failed,
-        message: format!("the statement could not be planned: {why}"),
-        at: None,
-        hint: None,
-    };
-    thread
-        .spawn(move || {
-            let mut done = done;
-            let made = runtime.block_on(async {
-                tokio::select! {
-                    made = work() => Some(made),
-                    () = done.closed() => None,
-                }
-            });
-            // Nobody waits for a plan whose query was given up.
-            if let Some(made) = made {
-                let _ = done.send(made);
-            }
-        })
-        .map_err(|error| failed(&error))?;
-    answer.await.map_err(|error| failed(&error))
 }

@@ -215,6 +215,11 @@ impl Layout {
         self.root.join("spool.tmp")
     }
 
+    /// Written, synced and removed to see that the disk takes bytes.
+    pub(super) fn probe(&self) -> PathBuf {
+        self.root.join("probe.tmp")
+    }
+
     pub(super) fn lease(&self, snapshot: i64) -> PathBuf {
         self.leases().join(snapshot.to_string())
     }

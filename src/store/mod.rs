@@ -178,6 +178,22 @@ impl Store {
         Writer::open(&self.layout, &self.disk, linking)
     }
 
+    /// Tries what a commit needs: the catalog can be read and changed, and the disk takes and keeps bytes. Nothing is left
+    /// of it.
+    ///
+    /// # Errors
+    /// One of them is not so.
+    pub fn could_commit(&self) -> Result<(), StoreError> {
+        self.snapshot()?;
+        self.catalog().could_change()?;
+        let path = self.layout.probe();
+        let fail = |error| StoreError::io("writing to", &path, error);
+        let file = self.disk.open_or_create(&path).map_err(fail)?;
+        let written = self.disk.write_all(&file, &path, &[0; 4096]).and_then(|()| self.disk.sync_file(&file, &path));
+        self.disk.remove(&path).map_err(fail)?;
+        written.map_err(fail)
+    }
+
     /// What a snapshot says about who is who.
     ///
     /// # Errors

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::database::{Error, Session};
-use crate::engine::{QueryError, parquet_reads};
+use crate::engine::QueryError;
 use crate::output::{Format, Look};
 use crate::time;
+
+pub use crate::engine::parquet_reads;
 
 /// About a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

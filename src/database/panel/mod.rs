@@ -22,7 +22,7 @@ use crate::error::did_you_mean;
 use crate::output::{Format, Look};
 use crate::time;
 
-pub use facts::{Facts, Freshness};
+pub use facts::{Facts, Freshness, parquet_reads};
 pub use parameter::{Kind, Parameter, Wrong};
 
 /// A question with parameters.
@@ -81,7 +81,7 @@ impl Panel {
         self.path.contains(&format!("{{{}}}", parameter.name))
     }
 
-    /// The question with these parameters; one without a value is as if it were not given.
+    /// The question with these parameters; a filter without a value is as if it were not given.
     ///
     /// # Errors
     /// A parameter is unknown, missing, given twice, or its value makes no sense.
@@ -95,7 +95,8 @@ impl Panel {
                 name => return Err(self.unknown(name)),
             }
         }
-        values.retain(|(_, value)| !value.is_empty());
+        let filters = |name: &str| self.parameters().any(|known| known.name == name && known.is_filter());
+        values.retain(|(name, value)| !value.is_empty() || !filters(name));
         let mut asked = Asked { panel: self, settings: Vec::new(), relation: None, select: String::new() };
         let mut spelled: Vec<(&str, String)> = Vec::new();
         for parameter in self.parameters() {

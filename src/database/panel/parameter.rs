@@ -74,6 +74,12 @@ impl Wrong {
 }
 
 impl Parameter {
+    /// Whether it chooses sessions, and takes all of them where it has no value.
+    #[must_use]
+    pub const fn is_filter(&self) -> bool {
+        self.setting.is_some() && self.default.is_none()
+    }
+
     /// The values as SQL; several are possible for labels only.
     pub(super) fn sql(&self, values: &[&str]) -> Result<String, Wrong> {
         let wrong = |message: String| Wrong::new(self.name, message);
@@ -105,7 +111,7 @@ impl Kind {
             },
             Self::Text | Self::Segment => Ok(literal(value)),
             Self::Count(most) => match value.parse::<u32>() {
-                Ok(count) if (1..=most).contains(&count) => Ok(count.to_string()),
+                Ok(count) if (1..=most).contains(&count) && !value.starts_with('+') => Ok(count.to_string()),
                 _ => Err(format!("'{value}' is no whole number from 1 to {most}")),
             },
             Self::Choice(words) if words.contains(&value) => Ok(literal(value)),
@@ -131,6 +137,7 @@ impl Kind {
 fn labels(values: &[&str]) -> Result<String, String> {
     match values.len() {
         0 => Err("no step is given".to_owned()),
+        _ if values.contains(&"") => Err("a step has no name".to_owned()),
         count if count > limits::FUNNEL_STEPS => {
             Err(format!("{count} steps are given, at most {} are possible", limits::FUNNEL_STEPS))
         }

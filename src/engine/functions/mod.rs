@@ -38,6 +38,7 @@
 //!
 //! Deliberately not here: the algorithms (`journey/`), the session context (`engine/`).
 
+mod bounded;
 mod call;
 mod conditions;
 mod conversion;
@@ -98,6 +99,7 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 /// # Errors
 /// The registry takes no functions.
 pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
+    bounded::register(registry)?;
     for told in [window_funnel::Told::Level, window_funnel::Told::Events] {
         registry.register_udaf(AggregateUDF::new_from_impl(window_funnel::WindowFunnel::new(told)).into())?;
     }

@@ -7,8 +7,10 @@ pub mod fused;
 pub mod journey_exec;
 pub mod leaf;
 pub mod stream;
+pub mod yielding;
 
 pub use events_exec::EventsExec;
 pub use fused::{FuseAggregates, KeepDistinct};
 pub use journey_exec::{JourneyExec, Legend, SharedPass};
 pub use stream::{Sink, blocking_stream};
+pub use yielding::JoinsYield;

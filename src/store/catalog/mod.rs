@@ -154,6 +154,18 @@ impl Catalog {
         Ok(Self { connection, layout: layout.clone(), path: path.to_owned(), tally: Tally::default() })
     }
 
+    /// Whether it can be changed: begins a change and takes it back. Somebody else who changes it is a good sign.
+    pub(super) fn could_change(&self) -> Result<(), StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let other = Self::connect(&self.layout, &self.path, flags)?;
+        let fail = self.fail("opening for a change");
+        other.connection.busy_timeout(Duration::ZERO).map_err(&fail)?;
+        match other.connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK") {
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => Ok(()),
+            other => other.map_err(fail),
+        }
+    }
+
     /// What a committed transaction promises: on the disk before COMMIT returns, and no old bytes left in free pages.
     fn durable(&self) -> Result<(), StoreError> {
         let settings = "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;";

@@ -1,0 +1,232 @@
+//! One question under four limits: time, memory, rows, concurrency.
+//!
+//! Questions run on threads of their own, so that one that does not yield keeps nobody else from being heard. Whoever
+//! goes away drops the task, and with it the readers.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::Array;
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use axum::http::StatusCode;
+use bytes::Bytes;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::{Mutex, Semaphore};
+use tokio::task::JoinSet;
+
+use super::Limits;
+use super::reply::Refusal;
+use crate::database::panel::Asked;
+use crate::database::{Answer, Database, Error, Session};
+use crate::limits;
+use crate::output::{self, Format, Look, OutputError};
+use crate::time;
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub(super) enum Question {
+    Panel(Asked),
+    Sql(String),
+}
+
+/// An answer in both formats.
+#[derive(Debug, Clone)]
+pub(super) struct Made {
+    pub json: Bytes,
+    pub csv: Bytes,
+    pub snapshot: i64,
+    /// When, µs.
+    pub computed: i64,
+}
+
+impl Made {
+    /// Bytes that it holds.
+    pub(super) fn size(&self) -> usize {
+        self.json.len() + self.csv.len()
+    }
+}
+
+/// Threads that end with the server, whatever they compute.
+#[derive(Debug)]
+struct Threads(Option<Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Where questions are computed.
+#[derive(Debug)]
+pub(super) struct Queries {
+    _threads: Threads,
+    handle: Handle,
+    /// At the newest snapshot; each question has a reader made of it.
+    newest: Mutex<Session>,
+    running: Arc<Semaphore>,
+    /// Those that run and those that wait.
+    present: Arc<Semaphore>,
+    limits: Limits,
+}
+
+impl Queries {
+    /// Starts the threads.
+    pub(super) fn start(database: &Database, limits: &Limits) -> io::Result<Self> {
+        let runtime = Builder::new_multi_thread().thread_name("query").enable_all().build()?;
+        Ok(Self {
+            handle: runtime.handle().clone(),
+            _threads: Threads(Some(runtime)),
+            newest: Mutex::new(database.session()),
+            running: Arc::new(Semaphore::new(limits.queries)),
+            present: Arc::new(Semaphore::new(limits.queries + limits::HTTP_WAITING)),
+            limits: limits.clone(),
+        })
+    }
+
+    /// A session of its own over the newest snapshot.
+    pub(super) async fn reader(&self) -> Result<Session, Error> {
+        self.newest.lock().await.reader().await
+    }
+
+    /// Those that run, and those that wait.
+    pub(super) fn load(&self) -> (usize, usize) {
+        let running = self.limits.queries - self.running.available_permits();
+        let present = self.limits.queries + limits::HTTP_WAITING - self.present.available_permits();
+        (running, present.saturating_sub(running))
+    }
+
+    /// Answers under all limits.
+    pub(super) async fn answer(&self, question: Question, reader: Session) -> Result<Made, Refusal> {
+        let Ok(present) = Arc::clone(&self.present).try_acquire_owned() else {
+            let message = format!("{} questions are answered and {} wait", self.limits.queries, limits::HTTP_WAITING);
+            return Err(Refusal::limit(StatusCode::TOO_MANY_REQUESTS, "concurrency", message).hint("try again"));
+        };
+        let (running, most) = (Arc::clone(&self.running), self.limits.clone());
+        let work = async move {
+            // Both are held to the very end, also of a question that nobody waits for any more.
+            let _present = present;
+            let _running = running.acquire_owned().await;
+            make(question, reader, &most).await
+        };
+        self.within(self.limits.time, work).await
+    }
+
+    /// Answers however long it takes: what everybody is going to ask for.
+    pub(super) async fn prepare(&self, question: Question, reader: Session) -> Result<Made, Refusal> {
+        let most = self.limits.clone();
+        self.within(Duration::MAX, async move { make(question, reader, &most).await }).await
+    }
+
+    async fn within(
+        &self,
+        time: Duration,
+        work: impl Future<Output = Result<Made, Refusal>> + Send + 'static,
+    ) -> Result<Made, Refusal> {
+        // It aborts the task when it is dropped.
+        let mut task = JoinSet::new();
+        task.spawn_on(work, &self.handle);
+        match tokio::time::timeout(time, task.join_next()).await {
+            Ok(Some(Ok(made))) => made,
+            Ok(Some(Err(failed))) => {
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                Err(Refusal::inside(status, "the query failed inside", failed.to_string()))
+            }
+            Ok(None) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the query was not begun")),
+            Err(_) => {
+                let message = format!("the query took longer than {} s", time.as_secs());
+                let refusal = Refusal::limit(StatusCode::SERVICE_UNAVAILABLE, "time", message);
+                Err(refusal.hint("narrow it: fewer days, or a LIMIT"))
+            }
+        }
+    }
+}
+
+async fn make(question: Question, mut reader: Session, most: &Limits) -> Result<Made, Refusal> {
+    let (answer, asked) = match question {
+        Question::Panel(asked) => (asked.answer(&mut reader).await?, Some(asked)),
+        Question::Sql(sql) => (reader.query(&sql).await?, None),
+    };
+    let schema = answer.schema();
+    let batches = rows(answer, most.rows).await?;
+    let json = text(Format::Json, &schema, &batches)?;
+    let json = match asked {
+        Some(asked) => asked.shaped(json, None)?,
+        None => json,
+    };
+    let csv = text(Format::Csv, &schema, &batches)?;
+    let snapshot = reader.snapshot().map_or(0, |snapshot| snapshot.id);
+    Ok(Made { json: json.into(), csv: csv.into(), snapshot, computed: time::now_micros() })
+}
+
+/// All rows, unless they are too many or too large.
+async fn rows(mut answer: Answer, most: usize) -> Result<Vec<RecordBatch>, Refusal> {
+    let (mut batches, mut count, mut bytes) = (Vec::new(), 0, 0);
+    while let Some(batch) = answer.next().await {
+        let batch = batch?;
+        count += batch.num_rows();
+        bytes += batch.columns().iter().map(|column| size(column.as_ref())).sum::<usize>();
+        if count > most {
+            let message = format!("the answer has more than {most} rows");
+            return Err(Refusal::limit(StatusCode::BAD_REQUEST, "rows", message).hint("add LIMIT"));
+        }
+        if bytes > limits::HTTP_ANSWER_BYTES {
+            return Err(too_large());
+        }
+        batches.push(batch);
+    }
+    Ok(batches)
+}
+
+/// Bytes of the values, whatever else their buffers hold.
+fn size(column: &dyn Array) -> usize {
+    column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
+}
+
+fn too_large() -> Refusal {
+    let message = format!("the answer has more than {} MiB", limits::HTTP_ANSWER_BYTES >> 20);
+    Refusal::limit(StatusCode::BAD_REQUEST, "rows", message).hint("ask for fewer rows or columns")
+}
+
+/// The rows as the command line prints them.
+fn text(format: Format, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<String, Refusal> {
+    let mut sink = Limited(Vec::new());
+    let written = (|| -> Result<(), OutputError> {
+        let mut writer = output::open(format, schema, Box::new(&mut sink), Look::default())?;
+        for batch in batches {
+            for from in (0..batch.num_rows()).step_by(SLICE) {
+                writer.batch(&batch.slice(from, SLICE.min(batch.num_rows() - from)))?;
+            }
+        }
+        writer.finish()
+    })();
+    match written {
+        Ok(()) => Ok(String::from_utf8_lossy(&sink.0).into_owned()),
+        Err(OutputError::Io(_)) => Err(too_large()),
+        Err(error) => Err(Error::from(error).into()),
+    }
+}
+
+/// Rows that are spelled before anybody looks how long the text is.
+const SLICE: usize = 256;
+
+/// Takes so many bytes and no more.
+#[derive(Debug)]
+struct Limited(Vec<u8>);
+
+impl io::Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > limits::HTTP_ANSWER_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! The HTTP door: the page, its figures as JSON and CSV, and SQL that reads.
+//!
+//! ```text
+//! accept   sockets: how many, how long a head may take, an end without losses
+//! guard    who may ask: Host, Origin, token; what browsers are told
+//! routes   the table of routes, which openapi.rs describes
+//!   panels   GET /api/…      held (from memory, as long as the store stands still) or computed
+//!   sql      POST /api/sql   a question of one's own
+//!   page     the page and its files
+//!   health   /healthz, /metrics
+//! compute  one question under four limits: time, memory, rows, concurrency
+//! held     the answers of the last refresh, and the task that makes them
+//! reply    errors as JSON, tags, formats
+//! ```
+//! Invariants: nothing here changes the store; a request has a session of its own, so no setting outlives it; an error
+//! tells the request's fault and nothing about this machine; whoever goes away is not computed for any longer.
+//!
+//! Deliberately not here: SQL (`database::panel` has it), what the page looks like (`dashboard/`).
+
+mod accept;
+mod compute;
+mod guard;
+mod health;
+mod held;
+mod openapi;
+mod page;
+mod panels;
+mod reply;
+mod routes;
+mod sql;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+
+use crate::database::Database;
+use crate::limits;
+
+use compute::Queries;
+use guard::Guard;
+use health::Counters;
+use held::Held;
+
+/// How the door is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub address: SocketAddr,
+    /// Names under which the server is reached, beside `localhost` and its address.
+    pub hosts: Vec<String>,
+    /// Who knows it may ask; anybody where there is none.
+    pub token: Option<String>,
+    /// The time between two looks for new data.
+    pub refresh: Duration,
+    pub limits: Limits,
+}
+
+/// What one server and one question may use.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections at a time.
+    pub connections: usize,
+    /// Questions that are computed at a time.
+    pub queries: usize,
+    /// How long a question may take, its time in the queue included.
+    pub time: Duration,
+    /// Rows of an answer.
+    pub rows: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: limits::HTTP_CONNECTIONS,
+            queries: limits::HTTP_QUERIES,
+            time: limits::HTTP_QUERY_TIME,
+            rows: limits::HTTP_ROWS,
+        }
+    }
+}
+
+/// Why there is no server.
+#[derive(Debug, Error)]
+pub enum HttpError {
+    #[error("cannot listen on {address}: {error}")]
+    Listen { address: SocketAddr, error: std::io::Error },
+    #[error("{0} can be reached by others: a token must say who may ask – give --token-file FILE")]
+    Open(SocketAddr),
+    #[error("a token has at least {} letters – head -c 32 /dev/urandom | base64 > token", limits::HTTP_TOKEN_BYTES)]
+    ShortToken,
+    #[error("cannot start threads: {0}")]
+    Threads(std::io::Error),
+}
+
+/// What all requests share.
+#[derive(Debug)]
+struct Server {
+    guard: Guard,
+    queries: Queries,
+    held: Held,
+    counters: Counters,
+    limits: Limits,
+    refresh: Duration,
+}
+
+/// A server that listens and does not answer yet.
+#[derive(Debug)]
+pub struct Door {
+    listener: TcpListener,
+    address: SocketAddr,
+    server: Arc<Server>,
+}
+
+impl Door {
+    /// Takes the address.
+    ///
+    /// # Errors
+    /// The address is taken, or open to others without a token.
+    pub async fn open(database: Database, options: Options) -> Result<Self, HttpError> {
+        if !options.address.ip().is_loopback() && options.token.is_none() {
+            return Err(HttpError::Open(options.address));
+        }
+        if options.token.as_ref().is_some_and(|token| token.len() < limits::HTTP_TOKEN_BYTES) {
+            return Err(HttpError::ShortToken);
+        }
+        let fail = |error| HttpError::Listen { address: options.address, error };
+        let listener = TcpListener::bind(options.address).await.map_err(fail)?;
+        let address = listener.local_addr().map_err(fail)?;
+        let server = Server {
+            guard: Guard::new(address.ip(), &options.hosts, options.token.as_deref()),
+            queries: Queries::start(&database, &options.limits).map_err(HttpError::Threads)?,
+            held: Held::new(),
+            counters: Counters::new(database),
+            limits: options.limits,
+            refresh: options.refresh,
+        };
+        Ok(Self { listener, address, server: Arc::new(server) })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `stop`, then ends what was begun, within a few seconds.
+    pub async fn serve(self, stop: impl Future<Output = ()>) {
+        let refresher = tokio::spawn(held::keep(Arc::clone(&self.server)));
+        let router = routes::router(&self.server);
+        accept::serve(self.listener, router, &self.server, stop).await;
+        refresher.abort();
+    }
+}

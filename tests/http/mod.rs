@@ -1,0 +1,8 @@
+//! `journeyql serve` as a black box: the binary, a socket, and what the command line says of the same store.
+
+mod abuse;
+mod client;
+mod guard;
+mod limits;
+mod routes;
+mod schema;
