@@ -10,6 +10,15 @@ pub const EARLIEST_TS: i64 = 788_918_400_000_000;
 pub const FUTURE_MICROS: i64 = 24 * 3_600 * 1_000_000;
 /// A longer line is quarantined with reason `too_long`, its first bytes kept. Ten times the longest that was seen.
 pub const LINE_BYTES: usize = 64 << 20;
+/// The longest message that is collected; Segment's limit.
+pub const MESSAGE_BYTES: usize = 32 << 10;
+/// The longest body of messages, before and after unpacking; Segment's limit.
+pub const BATCH_BYTES: usize = 500 << 10;
+/// Bytes of a file of the inbox after which the next one begins, and the longest time that one is written to.
+pub const INBOX_BYTES: u64 = 64 << 20;
+pub const INBOX_SECONDS: f64 = 3_600.0;
+/// Bytes that may wait in the inbox for a commit; more is refused until there is room again.
+pub const INBOX_WAITING_BYTES: u64 = 1 << 30;
 /// Memory for parsed rows that wait to be sorted and written, at most; a log in time order needs a quarter of it.
 pub const INGEST_BUFFER_BYTES: usize = 512 << 20;
 /// Lines after which a follower commits, however short the time: a commit of so many costs little more a line than a

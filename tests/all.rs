@@ -12,6 +12,7 @@ mod architecture;
 mod batches;
 mod cancel;
 mod cli;
+mod collect;
 mod corrections;
 mod dashboard;
 mod days;

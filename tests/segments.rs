@@ -78,6 +78,7 @@ fn a_segment_is_a_filter_by_person_and_nothing_else() {
             ("sessions", "session_id, user_id, session_index, started_at, depth, state"),
             ("edges", "user_id, from_step, to_step, gap_s"),
             ("journeys", "session_id, user_id, path"),
+            ("people", "user_id, first_seen, sessions, active_days, top_page, devices, pauses_micros"),
         ] {
             let sorted = |rows: Vec<Value>| {
                 let mut texts: Vec<String> = rows.iter().map(Value::to_string).collect();

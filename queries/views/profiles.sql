@@ -14,61 +14,13 @@
 --   churn_risk double, of all pauses between sessions that lasted as long as the present one, the share that nobody has ended; of the people that are asked for (journeyql.user, segment, from, to)
 --   lifetime_s double, seconds from first_seen to last_seen
 WITH clock AS (
-    SELECT arrow_cast(setting('watermark'), 'Timestamp(Microsecond, Some("UTC"))') AS at
-),
-visits AS (
-    SELECT CAST(user_id AS VARCHAR) AS user_id, session_index, started_at, ended_at, events FROM sessions
-),
-people AS (
-    SELECT
-        user_id,
-        min(started_at) AS first_seen,
-        max(ended_at) AS last_seen,
-        count(*) AS sessions,
-        sum(events) AS events,
-        max(at) AS at,
-        bool_or(started_at <= at - INTERVAL '7 days' AND ended_at > at - INTERVAL '14 days') AS was_there
-    FROM visits
-    CROSS JOIN clock
-    GROUP BY user_id
-),
-hits AS (
-    SELECT CAST(user_id AS VARCHAR) AS user_id, CAST(page AS VARCHAR) AS page, sum(repeats) AS hits
-    FROM steps
-    WHERE page IS NOT NULL
-    GROUP BY user_id, page
-),
-tops AS (
-    SELECT user_id, first_value(page ORDER BY hits DESC, page) AS top_page FROM hits GROUP BY user_id
-),
-walked AS (
-    SELECT
-        CAST(user_id AS VARCHAR) AS user_id,
-        count(DISTINCT date_trunc('day', ts)) AS active_days,
-        count(DISTINCT coalesce(anonymous_id, user_agent)) AS devices
-    FROM steps
-    GROUP BY user_id
-),
-entries AS (
-    SELECT
-        CAST(user_id AS VARCHAR) AS user_id,
-        first_value(CAST(referrer AS VARCHAR) ORDER BY session_start, session_index) AS referrer
-    FROM steps
-    WHERE is_entry
-    GROUP BY user_id
-),
-reached AS (
-    SELECT CAST(user_id AS VARCHAR) AS user_id, array_sort(array_agg(DISTINCT goal)) AS goals FROM goal_steps GROUP BY user_id
+    SELECT arrow_cast(arrow_cast(setting('watermark'), 'Timestamp(Microsecond, Some("UTC"))'), 'Int64') AS at
 ),
 -- How long nobody came: pauses that ended with a session, and those that last.
 pauses AS (
-    SELECT arrow_cast(started_at, 'Int64') - arrow_cast(before, 'Int64') AS pause, 0 AS lasts
-    FROM (
-        SELECT started_at, lag(ended_at) OVER (PARTITION BY user_id ORDER BY session_index) AS before FROM visits
-    ) AS v
-    WHERE before IS NOT NULL
+    SELECT unnest(pauses_micros) AS pause, 0 AS lasts FROM people
     UNION ALL
-    SELECT arrow_cast(at, 'Int64') - arrow_cast(last_seen, 'Int64'), 1 FROM people
+    SELECT at - arrow_cast(last_seen, 'Int64'), 1 FROM people CROSS JOIN clock
 ),
 lengths AS (
     SELECT pause, count(*) AS n, sum(lasts) AS lasting FROM pauses GROUP BY pause
@@ -78,33 +30,35 @@ risks AS (
         pause,
         CAST(sum(lasting) OVER (ORDER BY pause DESC) AS DOUBLE) / sum(n) OVER (ORDER BY pause DESC) AS churn_risk
     FROM lengths
+),
+reached AS (
+    SELECT CAST(user_id AS VARCHAR) AS user_id, array_sort(array_agg(DISTINCT goal)) AS goals
+    FROM (SELECT DISTINCT user_id, goal FROM goal_steps) AS g
+    GROUP BY user_id
+),
+known AS (
+    SELECT *, at - arrow_cast(last_seen, 'Int64') AS pause FROM people CROSS JOIN clock
 )
 SELECT
-    p.user_id,
+    CAST(p.user_id AS VARCHAR) AS user_id,
     p.first_seen,
     p.last_seen,
     p.sessions,
     p.events,
-    w.active_days,
-    t.top_page,
+    p.active_days,
+    CAST(p.top_page AS VARCHAR) AS top_page,
     CASE
-        WHEN e.referrer IS NULL OR e.referrer IN ('', '-') THEN 'direct'
-        ELSE regexp_replace(lower(e.referrer), '^[a-z][a-z0-9+.-]*://(?:[^/@]*@)?(?:www\.)?([^/:?#]+).*$', '\1')
+        WHEN p.entry_referrer IS NULL OR p.entry_referrer IN ('', '-') THEN 'direct'
+        ELSE regexp_replace(
+            lower(p.entry_referrer), '^[a-z][a-z0-9+.-]*://(?:[^/@]*@)?(?:www\.)?([^/:?#]+).*$', '\1'
+        )
     END AS entry_source,
-    w.devices,
+    p.devices,
     coalesce(r.goals, array_remove(make_array(''), '')) AS goals_reached,
-    CASE
-        WHEN p.last_seen <= p.at - INTERVAL '7 days' THEN 'dormant'
-        WHEN p.first_seen > p.at - INTERVAL '7 days' THEN 'new'
-        WHEN p.was_there THEN 'returning'
-        ELSE 'resurrecting'
-    END AS lifecycle_state,
+    p.lifecycle_state,
     k.churn_risk,
     CAST(arrow_cast(p.last_seen, 'Int64') - arrow_cast(p.first_seen, 'Int64') AS DOUBLE) / 1e6 AS lifetime_s
-FROM people AS p
-JOIN walked AS w ON w.user_id = p.user_id
-JOIN entries AS e ON e.user_id = p.user_id
-JOIN risks AS k ON k.pause = arrow_cast(p.at, 'Int64') - arrow_cast(p.last_seen, 'Int64')
-LEFT JOIN tops AS t ON t.user_id = p.user_id
-LEFT JOIN reached AS r ON r.user_id = p.user_id
-ORDER BY p.user_id
+FROM known AS p
+JOIN risks AS k ON k.pause = p.pause
+LEFT JOIN reached AS r ON r.user_id = CAST(p.user_id AS VARCHAR)
+ORDER BY user_id

@@ -34,6 +34,8 @@ pub enum Error {
     Output(#[from] crate::output::OutputError),
     #[error("cannot read the answer back: {0}")]
     Rows(String),
+    #[error("{name} was received and cannot be ingested: {why}")]
+    Inbox { name: String, why: String },
     #[error("the session has no snapshot")]
     Closed,
 }
@@ -96,6 +98,7 @@ impl Error {
             },
             Self::Ingest(_)
             | Self::Maintain(_)
+            | Self::Inbox { .. }
             | Self::Thread(_)
             | Self::Rules(_)
             | Self::Output(_)

@@ -9,6 +9,7 @@
 //!
 //! Deliberately not here: printing, exit codes (`cli/`).
 
+mod collect;
 mod correct;
 mod difference;
 mod error;
@@ -39,6 +40,8 @@ use crate::time;
 pub use crate::engine::expect::{Expectation, Expected, expectations, table_lines};
 pub use crate::engine::functions::{ArgumentDoc, FunctionDoc, docs as functions};
 pub use crate::engine::header::Header;
+pub use crate::parse::message::{BodyError, Call, Receipt, Shaped};
+pub use collect::{CollectError, Collecting, Collector};
 pub use correct::{Corrected, SessionEvents};
 pub use difference::{Difference, Moved};
 pub use error::{Error, Fault};

@@ -33,12 +33,13 @@ pub struct RelationInfo {
 }
 
 /// What the tables hold that have no file to say it.
-const TABLES: [(&str, &str); 14] = [
+const TABLES: [(&str, &str); 15] = [
     ("events", "every event, as it was stored"),
     ("steps", "one row per step of a session"),
     ("sessions", "one row per session"),
     ("edges", "one row per move from step to step, START and EXIT included"),
     ("journeys", "one row per session with its whole path"),
+    ("people", "one row per person; profiles adds goals and the risk of churn"),
     ("quarantine_rows", "the refused lines as they are stored; quarantine adds the name of their source"),
     ("source_rows", "the inputs as the catalog has them; sources is the table to read"),
     ("audit", "what was done to the store, and when"),
@@ -153,10 +154,11 @@ impl Session {
                 .with_hint("journeyql sql \"CREATE SEGMENT …\"")
                 .into());
         }
-        self.refresh().await?;
-        let (_, engine) = self.opened()?;
-        if let SegmentStatement::Create { sql, .. } = &statement {
-            engine.check_segment(sql).await?;
+        if let SegmentStatement::Create { name, sql, .. } = &statement {
+            // One that has answered nothing yet: what it knows already it would not ask for again, and a segment that
+            // needs itself by way of another one would not be found.
+            let fresh = self.database.engine(&self.database.snapshot()?)?;
+            fresh.check_segment(name, sql).await?;
         }
         self.database.change_segment(statement).await?;
         self.refresh().await?;

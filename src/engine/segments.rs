@@ -131,15 +131,32 @@ impl Segments {
         Ok(people)
     }
 
-    async fn members(&self, session: &dyn Session, name: &str, mut inside: Vec<String>) -> Result<Members> {
-        let mut state = state(session)?.clone();
+    async fn members(&self, session: &dyn Session, name: &str, inside: Vec<String>) -> Result<Members> {
+        let state = self.inside(state(session)?, name, inside);
+        // Boxed: a segment's query may need another segment.
+        Box::pin(answer(&state, &self.get(name)?.row.sql)).await.map_err(|error| within(name, error))
+    }
+
+    /// The session that a segment's query is answered in, itself inside of those of others.
+    fn inside(&self, state: &SessionState, name: &str, mut inside: Vec<String>) -> SessionState {
+        let mut state = state.clone();
         inside.push(name.to_owned());
         let options = state.config_mut().options_mut();
         options.extensions.insert(Settings { inside, ..self.base.clone() });
         options.execution.time_zone.clone_from(&datafusion::config::ExecutionOptions::default().time_zone);
         state.mark_start_execution();
-        // Boxed: a segment's query may need another segment.
-        Box::pin(answer(&state, &self.get(name)?.row.sql)).await.map_err(|error| within(name, error))
+        state
+    }
+
+    /// Checks that a text can be the query of the segment `name`.
+    ///
+    /// # Errors
+    /// It is not one query, cannot be planned, does not say who is in it, or needs the segment itself.
+    pub async fn check_query(&self, state: &SessionState, name: &str, sql: &str) -> Result<()> {
+        let state = self.inside(state, name, Vec::new());
+        let plan = plan(&state, sql).await?;
+        // The tables ask for the segments that they need when they are scanned.
+        state.create_physical_plan(&plan).await.map(drop)
     }
 }
 
@@ -156,7 +173,7 @@ pub fn state(session: &dyn Session) -> Result<&SessionState> {
 ///
 /// # Errors
 /// It is not one query, cannot be planned, or does not say who is in it.
-pub async fn plan(state: &SessionState, sql: &str) -> Result<LogicalPlan> {
+async fn plan(state: &SessionState, sql: &str) -> Result<LogicalPlan> {
     let statement = parse_query(sql).map_err(|error| plan_datafusion_err!("{error}"))?;
     let plan = state.statement_to_plan(statement).await?;
     let columns: Vec<Column> = plan.schema().columns();

@@ -39,7 +39,7 @@ use super::operators::{FuseAggregates, JoinsYield, KeepDistinct};
 use super::planning::{check_size, on_big_stack};
 use super::relations::{Relation, events};
 use super::scan::{Overlay, PartFile};
-use super::segments::{self, Segments};
+use super::segments::Segments;
 use super::settings::{NAMES, PREFIX, Settings};
 use super::source::Source;
 use super::statement::{parse, parse_query, reset_name};
@@ -209,15 +209,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Checks that a text can be the query of a segment.
+    /// Checks that a text can be the query of the segment `name`.
     ///
     /// # Errors
-    /// It is no query, cannot be planned, or does not say who is in it.
-    pub async fn check_segment(&self, sql: &str) -> Result<(), QueryError> {
+    /// It is no query, cannot be planned, does not say who is in it, or needs the segment itself.
+    pub async fn check_segment(&self, name: &str, sql: &str) -> Result<(), QueryError> {
         parse_query(sql)?;
-        let (state, text) = (self.state(), sql.to_owned());
-        let plan = on_big_stack(move || async move { segments::plan(&state, &text).await }).await?;
-        plan.map(drop).map_err(|error| self.error(&error))
+        let (state, source) = (self.state(), Arc::clone(&self.source));
+        let (name, sql) = (name.to_owned(), sql.to_owned());
+        let check = move || async move { source.segments().check_query(&state, &name, &sql).await };
+        on_big_stack(check).await?.map_err(|error| self.error(&error))
     }
 
     fn put(&self, name: &str, value: &str) -> Result<(), QueryError> {

@@ -153,7 +153,7 @@ impl TableProvider for JourneyTable {
     }
 }
 
-fn pushdown(filters: &[&Expr], helps: impl Fn(&&Expr) -> bool) -> Vec<TableProviderFilterPushDown> {
+pub(super) fn pushdown(filters: &[&Expr], helps: impl Fn(&&Expr) -> bool) -> Vec<TableProviderFilterPushDown> {
     let push = |filter: &&Expr| {
         if helps(filter) { TableProviderFilterPushDown::Inexact } else { TableProviderFilterPushDown::Unsupported }
     };

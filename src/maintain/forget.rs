@@ -144,7 +144,7 @@ pub fn forget(
     let Erased { events, quarantined, .. } = report;
     commit.audit("forget", format!("{}: {events} events, {quarantined} quarantined", report.hash));
     commit.commit()?;
-    writer.checkpoint()?;
+    writer.clear()?;
     // The writer is still held, so that nobody takes a file away meanwhile.
     let proof = store.prove_gone(&identifiers)?;
     Ok((report, Some(proof)))

@@ -40,6 +40,7 @@ pub use choose::choose;
 pub use columns::ColumnParser;
 pub use error::{Attempt, FormatError};
 pub use formats::{FormatInfo, Sample, formats};
+pub use json::message;
 
 pub use crate::event::{RawEvent, Reject, RejectReason};
 

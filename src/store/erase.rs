@@ -11,6 +11,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
@@ -21,6 +22,10 @@ use serde::Serialize;
 use super::{Store, StoreError, Writer};
 use crate::limits;
 use crate::privacy::Identifiers;
+use crate::time::Stopwatch;
+
+/// Seconds that an erasure waits for readers of what it has replaced.
+const READERS: f64 = 3.0;
 
 /// What was looked at for the proof of an erasure.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -96,11 +101,16 @@ fn is_sqlite(path: &Path) -> bool {
 }
 
 impl Writer {
-    /// Leaves nothing of what was deleted in the catalog's log.
+    /// Removes what was replaced, and leaves nothing of what was deleted in the catalog's log. Who still reads it is
+    /// waited for, but no longer than [`READERS`]: most queries are over by then.
     ///
     /// # Errors
-    /// The catalog cannot be written to.
-    pub fn checkpoint(&mut self) -> Result<(), StoreError> {
+    /// A file cannot be removed, or the catalog cannot be written to.
+    pub fn clear(&mut self) -> Result<(), StoreError> {
+        let since = Stopwatch::start();
+        while !self.sweep()? && since.seconds() < READERS {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         self.catalog_mut().checkpoint()
     }
 }

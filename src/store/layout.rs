@@ -6,6 +6,7 @@
 //! | day folder | `day=2026-01-05` | [`PartPath::day_dir`] | [`PartPath::parse`] |
 //! | part | `part-<14 hex><8 hex>.parquet` | [`PartName::fresh`] | [`PartName::parse`] |
 //! | part being written | the same and `.tmp` | [`Layout::tmp`] | [`PartName::parse_tmp`] |
+//! | received lines | `inbox/received-<14 hex><8 hex>.ndjson` | [`Layout::new_inbox_file`] | [`Layout::is_inbox_file`] |
 //! | lease | `leases/42` | [`Layout::lease`] | [`Layout::parse_lease`] |
 
 use std::fmt;
@@ -91,6 +92,17 @@ impl fmt::Display for Table {
     }
 }
 
+/// A text that was never used: the microsecond and 32 random bits.
+fn unique() -> String {
+    let random = RandomState::new().build_hasher().finish() >> 32;
+    format!("{:014x}{random:08x}", now_micros())
+}
+
+/// Whether [`unique`] makes such texts.
+fn is_unique(text: &str) -> bool {
+    text.len() == 22 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// The unique file name of a part, without folder: the microsecond of its creation and a random number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct PartName(String);
@@ -98,15 +110,13 @@ pub(super) struct PartName(String);
 impl PartName {
     /// A name that was never used: time and 32 random bits.
     pub(super) fn fresh() -> Self {
-        let random = RandomState::new().build_hasher().finish() >> 32;
-        Self(format!("part-{:014x}{random:08x}.parquet", now_micros()))
+        Self(format!("part-{}.parquet", unique()))
     }
 
     /// Reads `part-….parquet`; `None` for any file that is not ours.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let stem = text.strip_prefix("part-")?.strip_suffix(".parquet")?;
-        let ours = stem.len() == 22 && stem.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        ours.then(|| Self(text.to_owned()))
+        is_unique(stem).then(|| Self(text.to_owned()))
     }
 
     /// Reads `part-….parquet.tmp`.
@@ -220,6 +230,19 @@ impl Layout {
         self.root.join("probe.tmp")
     }
 
+    /// What was received and is not committed.
+    pub(super) fn inbox(&self) -> PathBuf {
+        self.root.join("inbox")
+    }
+
+    pub(super) fn new_inbox_file(&self) -> PathBuf {
+        self.inbox().join(format!("received-{}.ndjson", unique()))
+    }
+
+    pub(super) fn is_inbox_file(name: &str) -> bool {
+        name.strip_prefix("received-").and_then(|name| name.strip_suffix(".ndjson")).is_some_and(is_unique)
+    }
+
     pub(super) fn lease(&self, snapshot: i64) -> PathBuf {
         self.leases().join(snapshot.to_string())
     }
@@ -265,6 +288,10 @@ mod tests {
         assert_eq!(PartPath::parse(&part.to_string()), Some(part.clone()));
         assert_eq!(PartPath::parse_in_table(Table::Quarantine, &part.in_table()), Some(part.clone()));
         let layout = Layout::new("/s".into());
+        let received = layout.new_inbox_file();
+        assert!(received.starts_with(layout.inbox()));
+        assert!(Layout::is_inbox_file(received.file_name().unwrap().to_str().unwrap()));
+        assert!(!Layout::is_inbox_file("received-.ndjson"));
         let tmp = layout.tmp(&part);
         assert_eq!(PartName::parse_tmp(tmp.file_name().unwrap().to_str().unwrap()), Some(part.name.clone()));
         assert_eq!(layout.part(&part), Path::new("/s/data").join(part.to_string()));

@@ -10,7 +10,7 @@
 //!   catalog/    what is data (SQLite, DuckLake)  commit.rs   the protocol       sweep.rs  what a crash left
 //!   key.rs      the secret of the masks          refused.rs  which refused lines are meant
 //!   links/      who is who, from the events
-//!   erase.rs    the proof that somebody is gone
+//!   erase.rs    the proof that somebody is gone  inbox.rs    received, and not committed yet
 //!   lock.rs     one writer                       lease.rs    who reads what     parquet.rs  rows → bytes
 //!   verify/     everything against everything    error.rs    why the store said no
 //! ```
@@ -24,6 +24,7 @@ mod discard;
 mod disk;
 mod erase;
 mod error;
+mod inbox;
 mod key;
 mod late;
 mod layout;
@@ -56,6 +57,7 @@ pub use catalog::{AliasEdit, AuditRow, CorrectionEdit, Erasure, SegmentEdit, Seg
 pub use commit::Commit;
 pub use erase::Proof;
 pub use error::StoreError;
+pub use inbox::{Inbox, Waiting};
 pub use late::{Late, LateRow};
 pub use layout::Table;
 pub use links::Linking;

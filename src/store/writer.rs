@@ -112,6 +112,13 @@ impl Writer {
         links::change(self.catalog_mut(), parts, &linking, key.as_ref())
     }
 
+    /// Removes replaced parts that nobody reads; whether none is left.
+    pub(super) fn sweep(&mut self) -> Result<bool, StoreError> {
+        let catalog = self.catalog.get_mut().unwrap_or_else(PoisonError::into_inner);
+        sweep::replaced(&self.layout, &self.disk, catalog)?;
+        Ok(catalog.removed()?.is_empty())
+    }
+
     pub(super) fn catalog_mut(&mut self) -> &mut Catalog {
         self.catalog.get_mut().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,7 +4,8 @@
 //! Block ─► Walk (journey/) ─► Tape ─┬─► steps      a row per step
 //!                                   ├─► edges      a row per move, START and EXIT included
 //!                                   ├─► sessions   a row per session
-//!                                   └─► journeys   a row per session with its path
+//!                                   ├─► journeys   a row per session with its path
+//!                                   └─► people     a row per person
 //! ```
 //!
 //! Invariants: the rows of a session lie together and those of a person too, in every relation and every reader; only
@@ -17,6 +18,7 @@ pub mod arrays;
 pub mod edges;
 pub mod events;
 pub mod journeys;
+pub mod people;
 pub mod sessions;
 pub mod steps;
 pub mod tape;
@@ -39,6 +41,7 @@ pub enum Relation {
     Edges,
     Sessions,
     Journeys,
+    People,
 }
 
 /// A column of a relation: name, type, whether it can be NULL.
@@ -46,7 +49,7 @@ pub type ColumnDef = (&'static str, DataType, bool);
 
 impl Relation {
     /// Every relation.
-    pub const ALL: [Self; 4] = [Self::Steps, Self::Edges, Self::Sessions, Self::Journeys];
+    pub const ALL: [Self; 5] = [Self::Steps, Self::Edges, Self::Sessions, Self::Journeys, Self::People];
 
     /// The table's name in SQL.
     #[must_use]
@@ -56,6 +59,7 @@ impl Relation {
             Self::Edges => "edges",
             Self::Sessions => "sessions",
             Self::Journeys => "journeys",
+            Self::People => "people",
         }
     }
 
@@ -67,18 +71,20 @@ impl Relation {
             Self::Edges => edges::columns(),
             Self::Sessions => sessions::columns(),
             Self::Journeys => journeys::columns(),
+            Self::People => people::columns(),
         };
         let fields: Vec<Field> =
             columns.into_iter().map(|(name, kind, nullable)| Field::new(name, kind, nullable)).collect();
         Arc::new(Schema::new(fields))
     }
 
-    /// The name of the column that holds a session's start.
+    /// The name of the column that holds a session's start; empty where rows are no part of one session.
     #[must_use]
     pub const fn start_column(self) -> &'static str {
         match self {
             Self::Steps | Self::Edges => "session_start",
             Self::Sessions | Self::Journeys => "started_at",
+            Self::People => "",
         }
     }
 
@@ -88,6 +94,7 @@ impl Relation {
             Self::Steps => tape.walk.steps.len(),
             Self::Edges => tape.walk.steps.len() + tape.walk.sessions.len(),
             Self::Sessions | Self::Journeys => tape.walk.sessions.len(),
+            Self::People => people::count(tape),
         }
     }
 
@@ -98,6 +105,7 @@ impl Relation {
             Self::Edges => edges::column(name, coded, tape)?,
             Self::Sessions => sessions::column(name, coded, tape)?,
             Self::Journeys => journeys::column(name, coded, tape)?,
+            Self::People => people::column(name, coded, tape)?,
         };
         built.map_or_else(|| internal_err!("no column {name} in {}", self.name()), Ok)
     }
@@ -107,7 +115,8 @@ impl Relation {
     #[must_use]
     pub fn codes(self, name: &str) -> Option<DataType> {
         match name {
-            "user_id" | "session_id" => Some(DataType::UInt64),
+            "user_id" => Some(DataType::UInt64),
+            "session_id" if self != Self::People => Some(DataType::UInt64),
             "path" | "path_id" if self == Self::Journeys => Some(DataType::UInt32),
             _ => None,
         }
@@ -121,10 +130,11 @@ impl Relation {
             "source_session_id" => &[Column::SourceSessionId],
             "method" => &[Column::Method],
             "status" => &[Column::Status],
-            "referrer" => &[Column::Referrer],
+            "referrer" | "entry_referrer" => &[Column::Referrer],
             "properties" => &[Column::Properties],
             "anonymous_id" => &[Column::AnonymousId],
             "user_agent" => &[Column::UserAgent],
+            "devices" => &[Column::AnonymousId, Column::UserAgent],
             _ => &[],
         }
     }

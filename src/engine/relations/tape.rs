@@ -217,10 +217,10 @@ impl<'a> Tape<'a> {
 }
 
 /// A text column as `Dictionary` or view.
-struct Texts(ArrayRef);
+pub(super) struct Texts(pub(super) ArrayRef);
 
 impl Texts {
-    fn get(&self, at: usize) -> Option<&str> {
+    pub(super) fn get(&self, at: usize) -> Option<&str> {
         if let Some(views) = self.0.as_string_view_opt() {
             return views.is_valid(at).then(|| views.value(at));
         }

@@ -14,6 +14,7 @@
 //! The scanner expects each line's keys in the order of the line before ([`Json::shape`]), which saves the look-up.
 
 mod extras;
+pub mod message;
 mod names;
 mod strings;
 mod value;
