@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::failure::{Code, Failure};
-use crate::http::{Door, HttpError, Limits, Options};
+use crate::http::{Collect, Door, HttpError, Limits, Options};
 use crate::{limits, time};
 
-/// Serve the figures as JSON and CSV, and SQL that reads
+/// Serve the figures as JSON and CSV, and SQL that reads; collect messages
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// Where to listen; any other than this machine's own address needs --token-file
@@ -33,6 +33,18 @@ pub(in crate::cli) struct Args {
     /// How many queries are answered at a time
     #[arg(long, value_name = "N", default_value_t = limits::HTTP_QUERIES, value_parser = count)]
     max_queries: usize,
+    /// Take no messages at /v1/…
+    #[arg(long)]
+    no_collect: bool,
+    /// Take messages only with this write key; given again, with any of them
+    #[arg(long, value_name = "KEY")]
+    write_key: Vec<String>,
+    /// Commit messages this often
+    #[arg(long, value_name = "TIME", default_value = "5 seconds", value_parser = duration)]
+    flush_interval: Duration,
+    /// A proxy stands before the server: the last X-Forwarded-For is who sends
+    #[arg(long)]
+    behind_proxy: bool,
     /// How many connections there may be
     #[arg(long, value_name = "N", default_value_t = limits::HTTP_CONNECTIONS, value_parser = count)]
     max_connections: usize,
@@ -72,13 +84,17 @@ pub(in crate::cli) async fn run(
             time: args.timeout,
             rows: args.max_rows,
         },
+        collect: (!args.no_collect).then(|| {
+            let collect = Collect { write_keys: args.write_key, behind_proxy: args.behind_proxy };
+            (collect, args.flush_interval)
+        }),
     };
     let door = Door::open(database, options).await.map_err(|error| match error {
-        HttpError::Listen { .. } | HttpError::Threads(_) => Failure::failed(&error.to_string()),
+        HttpError::Listen { .. } | HttpError::Threads(_) | HttpError::Collect(_) => Failure::failed(&error.to_string()),
         HttpError::Open(_) | HttpError::ShortToken => Failure::usage(&error.to_string()),
     })?;
     context.remark(&format!("listening on http://{} – Ctrl-C ends it", door.address()));
-    door.serve(stop).await;
+    door.serve(stop).await?;
     Ok(Code::Done)
 }
 

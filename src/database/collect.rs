@@ -26,7 +26,7 @@ use crate::store::{Inbox, StoreError};
 #[derive(Debug)]
 pub struct Collector {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
@@ -52,6 +52,9 @@ struct State {
     commits: u64,
 }
 
+/// Flushes in a row that may fail, as they do while another command writes.
+const PATIENCE: u64 = 3;
+
 /// How it goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Collecting {
@@ -64,6 +67,14 @@ pub struct Collecting {
     /// Flushes in a row that could not commit, and why the last one could not.
     pub failures: u64,
     pub error: Option<String>,
+}
+
+impl Collecting {
+    /// Why nothing has been committed for some time.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&str> {
+        self.error.as_deref().filter(|_| self.failures >= PATIENCE)
+    }
 }
 
 /// Why messages were not taken.
@@ -99,7 +110,8 @@ impl Database {
         });
         let own = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("collect".to_owned()).spawn(move || own.run());
-        Ok(Collector { thread: Some(thread.map_err(|error| Error::Thread(error.to_string()))?), shared })
+        let thread = thread.map_err(|error| Error::Thread(error.to_string()))?;
+        Ok(Collector { thread: Mutex::new(Some(thread)), shared })
     }
 }
 
@@ -138,23 +150,24 @@ impl Collector {
         }
     }
 
-    /// Commits what has come and ends.
+    /// Commits what has come and ends. What comes after it waits for the next one who collects.
     ///
     /// # Errors
     /// The last commit fails; what waits stays in the inbox for the next one who collects.
-    pub fn stop(mut self) -> Result<(), Error> {
+    pub fn stop(&self) -> Result<(), Error> {
         self.join();
         self.shared.flush(true)
     }
 
-    fn join(&mut self) {
+    fn join(&self) {
         {
             // Under the lock, or the thread could be about to wait.
             let _state = locked(&self.shared.state);
             self.shared.stop.store(true, Ordering::SeqCst);
         }
         self.shared.woken.notify_all();
-        if let Some(thread) = self.thread.take() {
+        let thread = locked(&self.thread).take();
+        if let Some(thread) = thread {
             // A panic of the thread shows in what waits.
             let _ = thread.join();
         }

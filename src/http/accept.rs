@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use super::Server;
+use super::collect::Peer;
 use crate::limits;
 
 /// What somebody is told for whom there is no room.
@@ -32,13 +33,13 @@ pub(super) async fn serve(listener: TcpListener, router: Router, server: &Arc<Se
             accepted = listener.accept() => accepted,
             () = &mut stop => break,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, peer)) = accepted else {
             // Out of file handles, or somebody gone before we looked: neither ends the server.
             sleep(Duration::from_millis(50)).await;
             continue;
         };
         if let Ok(place) = Arc::clone(&room).try_acquire_owned() {
-            connection(stream, router.clone(), place, &open);
+            connection(stream, router.clone().layer(Extension(Peer(peer.ip()))), place, &open);
             continue;
         }
         server.counters.refused("connections");

@@ -1,7 +1,7 @@
 //! Who may ask, and what browsers are told about the answers.
 //!
 //! A page of another site can send requests here: it must not be able to read by a name that it points at this machine
-//! (Host), nor to post (Origin). Where a token is asked for, it comes as `Authorization: Bearer`, or from a browser as
+//! (Host), nor to post (Origin), except messages, which come from pages of any site (`collect`). Where a token is asked for, it comes as `Authorization: Bearer`, or from a browser as
 //! the cookie that `/?token=` sets.
 
 use std::net::IpAddr;
@@ -13,6 +13,7 @@ use axum::http::{Method, Request, Response, StatusCode};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 
+use super::collect;
 use super::reply::Refusal;
 
 const COOKIE: &str = "journeyql_token";
@@ -59,6 +60,9 @@ impl Guard {
             let refusal = Refusal::new(StatusCode::MISDIRECTED_REQUEST, "this is no host of this server");
             return Err(refusal.hint("use localhost or the address; serve --host NAME adds a name"));
         };
+        if collect::is_open(request.uri().path()) {
+            return Ok(());
+        }
         if let Some(origin) = headers.get(header::ORIGIN) {
             let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, rest)| rest);
             if !authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host)) {
@@ -139,6 +143,7 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 pub(super) async fn guard(server: std::sync::Arc<super::Server>, request: Request<Body>, next: Next) -> Response<Body> {
     let guard = &server.guard;
     let host = one(request.headers(), &header::HOST);
+    let is_open = collect::is_open(request.uri().path());
     let login = host.filter(|host| guard.is_ours(host)).and_then(|_| guard.login(&request));
     let mut response = match (login, guard.check(&request)) {
         (Some(response), _) => response,
@@ -146,6 +151,9 @@ pub(super) async fn guard(server: std::sync::Arc<super::Server>, request: Reques
         (None, Ok(())) => next.run(request).await,
     };
     response.headers_mut().extend(TOLD);
+    if is_open {
+        collect::open(&mut response);
+    }
     server.counters.answered(response.status());
     response
 }

@@ -74,8 +74,13 @@ impl Counters {
 /// `GET /healthz`
 pub(super) async fn healthz(server: Arc<Server>) -> Result<Response<Body>, Refusal> {
     let failed = |why: String| Refusal::inside(StatusCode::SERVICE_UNAVAILABLE, "the store cannot be used", why);
+    let collecting = server.collector.as_ref().map(|collector| collector.status());
     let asked = tokio::task::spawn_blocking(move || server.counters.health()).await;
     asked.map_err(|error| failed(error.to_string()))?.map_err(failed)?;
+    if let Some(why) = collecting.as_ref().and_then(|it| it.trouble()) {
+        let message = "what was collected cannot be committed";
+        return Err(Refusal::inside(StatusCode::SERVICE_UNAVAILABLE, message, why));
+    }
     let mut response = Response::new(Body::from("{\"status\":\"ok\"}\n"));
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -126,6 +131,17 @@ pub(super) fn metrics(server: &Server) -> Response<Body> {
         ),
     ] {
         metric(&mut text, name, kind, what, [(String::new(), value)]);
+    }
+    if let Some(it) = server.collector.as_ref().map(|collector| collector.status()) {
+        for (name, kind, what, value) in [
+            ("messages_total", "counter", "Messages that were taken", it.messages),
+            ("messages_refused_total", "counter", "Those of them that are no events", it.refused),
+            ("inbox_bytes", "gauge", "Bytes that wait for a commit", it.waiting_bytes),
+            ("commits_total", "counter", "Commits of messages", it.commits),
+            ("commits_failed", "gauge", "Commits that failed since the last one that did not", it.failures),
+        ] {
+            metric(&mut text, name, kind, what, [(String::new(), value)]);
+        }
     }
     let mut response = Response::new(Body::from(text));
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

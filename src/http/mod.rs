@@ -7,17 +7,19 @@
 //!   panels   GET /api/…      held (from memory, as long as the store stands still) or computed
 //!   sql      POST /api/sql   a question of one's own
 //!   page     the page and its files
+//!   collect  POST /v1/…      messages of products and pages; /j.js
 //!   health   /healthz, /metrics
 //! compute  one question under four limits: time, memory, rows, concurrency
 //! held     the answers of the last refresh, and the task that makes them
 //! reply    errors as JSON, tags, formats
 //! ```
-//! Invariants: nothing here changes the store; a request has a session of its own, so no setting outlives it; an error
+//! Invariants: nothing here changes the store but messages that are collected; a request has a session of its own, so no setting outlives it; an error
 //! tells the request's fault and nothing about this machine; whoever goes away is not computed for any longer.
 //!
 //! Deliberately not here: SQL (`database::panel` has it), what the page looks like (`dashboard/`).
 
 mod accept;
+mod collect;
 mod compute;
 mod guard;
 mod health;
@@ -36,9 +38,10 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
-use crate::database::Database;
+use crate::database::{Collector, Database, Error};
 use crate::limits;
 
+pub use collect::Collect;
 use compute::Queries;
 use guard::Guard;
 use health::Counters;
@@ -55,6 +58,8 @@ pub struct Options {
     /// The time between two looks for new data.
     pub refresh: Duration,
     pub limits: Limits,
+    /// How messages are taken, and how often they are committed; none are where this is none.
+    pub collect: Option<(Collect, Duration)>,
 }
 
 /// What one server and one question may use.
@@ -92,6 +97,8 @@ pub enum HttpError {
     ShortToken,
     #[error("cannot start threads: {0}")]
     Threads(std::io::Error),
+    #[error("cannot collect messages: {0} – --no-collect serves without")]
+    Collect(Box<Error>),
 }
 
 /// What all requests share.
@@ -103,6 +110,8 @@ struct Server {
     counters: Counters,
     limits: Limits,
     refresh: Duration,
+    collector: Option<Arc<Collector>>,
+    collect: Collect,
 }
 
 /// A server that listens and does not answer yet.
@@ -128,7 +137,12 @@ impl Door {
         let fail = |error| HttpError::Listen { address: options.address, error };
         let listener = TcpListener::bind(options.address).await.map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;
+        let (collect, interval) = options.collect.unzip();
+        let collector = interval.map(|interval| database.collect(interval)).transpose();
+        let collector = collector.map_err(|error| HttpError::Collect(Box::new(error)))?.map(Arc::new);
         let server = Server {
+            collector,
+            collect: collect.unwrap_or_default(),
             guard: Guard::new(address.ip(), &options.hosts, options.token.as_deref()),
             queries: Queries::start(&database, &options.limits).map_err(HttpError::Threads)?,
             held: Held::new(),
@@ -145,11 +159,17 @@ impl Door {
         self.address
     }
 
-    /// Answers until `stop`, then ends what was begun, within a few seconds.
-    pub async fn serve(self, stop: impl Future<Output = ()>) {
+    /// Answers until `stop`, then ends what was begun, within a few seconds, and commits what was collected.
+    ///
+    /// # Errors
+    /// The last commit fails; what waits is committed by the next server.
+    pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), Error> {
         let refresher = tokio::spawn(held::keep(Arc::clone(&self.server)));
         let router = routes::router(&self.server);
         accept::serve(self.listener, router, &self.server, stop).await;
         refresher.abort();
+        let Some(collector) = self.server.collector.clone() else { return Ok(()) };
+        let last = tokio::task::spawn_blocking(move || collector.stop()).await;
+        last.map_err(|error| Error::Thread(error.to_string()))?
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Server;
+use crate::database::Call;
 use crate::database::panel::{Kind, Panel, Parameter, Shape, panels};
 use crate::limits;
 
@@ -21,6 +22,9 @@ pub(super) fn document(server: &Server) -> String {
         paths.insert(panel.path.to_owned(), json!({ "get": of_panel(panel, &segments) }));
     }
     paths.insert("/api/sql".to_owned(), json!({ "post": of_sql() }));
+    for call in Call::ALL.iter().filter(|_| server.collector.is_some()) {
+        paths.insert(format!("/v1/{}", call.name()), json!({ "post": of_call(*call) }));
+    }
     for (path, what, kind) in [
         ("/healthz", "Whether the store can be read and written to", "application/json"),
         ("/metrics", "Counters in Prometheus' text format", "text/plain"),
@@ -114,6 +118,32 @@ fn of_sql() -> Value {
         "requestBody": { "required": true, "content": { "application/json": { "schema": posted }, "text/plain": { "schema": { "type": "string" } } } },
         "responses": {
             "200": { "description": "The rows", "headers": heads(), "content": content(&rows) },
+            "400": refusal(),
+            "default": refusal(),
+        },
+    })
+}
+
+fn of_call(call: Call) -> Value {
+    let what = match call {
+        Call::Batch => "Messages, each with its type".to_owned(),
+        _ => format!("A message: {}", call.name()),
+    };
+    let message = if call == Call::Batch {
+        json!({ "type": "object", "required": ["batch"], "properties": { "batch": { "type": "array" } } })
+    } else {
+        json!({ "type": "object", "properties": { "messageId": { "type": "string" } } })
+    };
+    let taken = json!({
+        "type": "object",
+        "required": ["success", "accepted", "refused"],
+        "properties": { "success": { "type": "boolean" }, "accepted": { "type": "integer" }, "refused": { "type": "integer" } },
+    });
+    json!({
+        "summary": what,
+        "requestBody": { "required": true, "content": { "application/json": { "schema": message } } },
+        "responses": {
+            "200": { "description": "They are on the disk", "content": { "application/json": { "schema": taken } } },
             "400": refusal(),
             "default": refusal(),
         },

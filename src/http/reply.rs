@@ -48,6 +48,11 @@ impl Refusal {
         refusal
     }
 
+    /// A body has more bytes than are taken.
+    pub(super) fn too_long(most: usize) -> Self {
+        Self::limit(StatusCode::PAYLOAD_TOO_LARGE, "body", format!("the body has more than {most} bytes"))
+    }
+
     /// Whether it is about this parameter.
     pub(super) fn is_about(&self, parameter: &str) -> bool {
         self.told.parameter.as_deref() == Some(parameter)

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{DefaultBodyLimit, RawPathParams};
+use axum::extract::{DefaultBodyLimit, Extension, RawPathParams};
 use axum::http::header::{CONTENT_TYPE, HeaderMap};
 use axum::http::{Request, Response, StatusCode, Uri};
 use axum::middleware::{Next, from_fn};
 use axum::routing::{get, post};
 
+use super::collect::{self, Peer};
 use super::reply::{JSON, Refusal};
 use super::{Server, guard, health, openapi, page, panels, sql};
+use crate::database::Call;
 use crate::database::panel::panels as all_panels;
 
 /// The routes, guarded.
@@ -29,6 +31,15 @@ pub(super) fn router(server: &Arc<Server>) -> Router {
         };
         router = router.route(panel.path, get(handler));
     }
+    for call in Call::ALL {
+        let server = Arc::clone(server);
+        let handler = move |peer: Option<Extension<Peer>>, headers: HeaderMap, body: Body| async move {
+            let peer = peer.map(|Extension(peer)| peer);
+            told(&server, collect::take(Arc::clone(&server), call, peer, headers, body).await)
+        };
+        let path = format!("/v1/{}", call.name());
+        router = router.route(&path, post(handler).options(|| async { collect::may_send() }));
+    }
     let (asked, healthy, counted, known) =
         (Arc::clone(server), Arc::clone(server), Arc::clone(server), Arc::clone(server));
     let guarded = Arc::clone(server);
@@ -41,6 +52,7 @@ pub(super) fn router(server: &Arc<Server>) -> Router {
         )
         .route("/", get(|| async { page::page() }))
         .route("/assets/{*path}", get(|path: RawPathParams| async move { page::asset(&path) }))
+        .route("/j.js", get(|| async { collect::snippet() }))
         .route("/healthz", get(move || health::healthz(healthy.clone())))
         .route("/metrics", get(move || async move { health::metrics(&counted) }))
         .route("/openapi.json", get(move || async move { json(openapi::document(&known)) }))

@@ -39,8 +39,7 @@ async fn text(headers: &HeaderMap, body: Body) -> Result<String, Refusal> {
         let refusal = Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "SQL comes as application/json or text/plain");
         return Err(refusal.hint("{\"sql\": \"SELECT * FROM stats\"}"));
     }
-    let slow = |_| Refusal::limit(StatusCode::REQUEST_TIMEOUT, "time", "the body came too slowly");
-    let bytes = timeout(limits::HTTP_BODY_TIME, whole(body)).await.map_err(slow)??;
+    let bytes = received(body, limits::HTTP_BODY_BYTES).await?;
     let wrong = |what: String| Refusal::new(StatusCode::BAD_REQUEST, what).hint("{\"sql\": \"SELECT * FROM stats\"}");
     if is_json {
         let posted: Result<Posted, _> = serde_json::from_slice(&bytes);
@@ -49,15 +48,19 @@ async fn text(headers: &HeaderMap, body: Body) -> Result<String, Refusal> {
     String::from_utf8(bytes).map_err(|_| wrong("the body is no UTF-8 text".to_owned()))
 }
 
-/// The bytes of a body that is not too long.
-async fn whole(body: Body) -> Result<Vec<u8>, Refusal> {
+/// The bytes of a body that is neither slow nor longer than `most`.
+pub(super) async fn received(body: Body, most: usize) -> Result<Vec<u8>, Refusal> {
+    let slow = |_| Refusal::limit(StatusCode::REQUEST_TIMEOUT, "time", "the body came too slowly");
+    timeout(limits::HTTP_BODY_TIME, whole(body, most)).await.map_err(slow)?
+}
+
+async fn whole(body: Body, most: usize) -> Result<Vec<u8>, Refusal> {
     let mut pieces = body.into_data_stream();
     let mut bytes = Vec::new();
     while let Some(piece) = pieces.next().await {
         bytes.extend(piece.map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the body did not come whole"))?);
-        if bytes.len() > limits::HTTP_BODY_BYTES {
-            let message = format!("the body has more than {} bytes", limits::HTTP_BODY_BYTES);
-            return Err(Refusal::limit(StatusCode::PAYLOAD_TOO_LARGE, "body", message));
+        if bytes.len() > most {
+            return Err(Refusal::too_long(most));
         }
     }
     Ok(bytes)

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod client;
+mod collect;
 mod guard;
 mod limits;
 mod routes;
