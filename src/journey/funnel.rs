@@ -20,7 +20,7 @@
 //! | both of the last two | anything lies between `ei` and `ei+1` |
 //! | step windows | `ts(ei+1) > ts(ei) +` the window of step `i` (equal is inside; [`Search`] only) |
 //! | excluded events | one lies between `e1` and `ek`; it fills no step ([`Search`] only) |
-//! | `unordered` | (no order: the most conditions met in one window) |
+//! | `unordered` | (no order: the most conditions met in one window; with `strict_once` by distinct events) |
 //!
 //! With [`Ties::Any`] a chain counts if *some* order of the events with equal time stamps admits it; without
 //! `strict_once` an event may be taken several times at its time stamp. With [`Ties::Order`] the order of the slice is
@@ -41,6 +41,7 @@ mod search;
 mod search_brute;
 mod stop;
 mod ties;
+mod unordered;
 
 pub use chain::Chains;
 pub use levels::Levels;

@@ -64,17 +64,22 @@ fn through(rules: &Rules, masks: &[u64], from: usize, in_time: bool) -> (HashSet
     (after, best)
 }
 
-/// The longest chain by trying every entry, every order of every tie, every choice.
-fn brute(rules: &Rules, ts: &[i64], masks: &[u64]) -> usize {
+/// The longest chain by trying every entry, every order of every tie, every choice; and the latest entry of an attempt
+/// that could go on.
+fn brute(rules: &Rules, ts: &[i64], masks: &[u64]) -> (usize, Option<i64>) {
     if rules.modes.has(Mode::Unordered) {
+        let last = ts.iter().zip(masks).rfind(|(_, mask)| **mask != 0).map(|(&t, _)| t);
+        if rules.modes.has(Mode::StrictOnce) {
+            return ((0..ts.len()).map(|from| any_order(rules, ts, masks, from).len()).max().unwrap_or(0), last);
+        }
         let distinct = |from: usize| {
             let inside = ts[from..].iter().take_while(|&&t| t - ts[from] <= rules.window).count();
             masks[from..from + inside].iter().fold(0, |all, mask| all | mask).count_ones() as usize
         };
-        return (0..ts.len()).map(distinct).max().unwrap_or(0);
+        return ((0..ts.len()).map(distinct).max().unwrap_or(0), last);
     }
     let groups = groups(ts, rules.ties);
-    let mut best = 0;
+    let (mut best, mut alive) = (0, None);
     for (at, first) in groups.iter().enumerate() {
         if !masks[first.clone()].iter().any(|mask| mask & 1 == 1) {
             continue;
@@ -91,11 +96,30 @@ fn brute(rules: &Rules, ts: &[i64], masks: &[u64]) -> usize {
             }
             levels = next;
         }
+        alive = alive.max(levels.iter().any(|level| (1..rules.steps).contains(level)).then_some(entry));
         if rules.entry == Entry::First {
             break;
         }
     }
-    best
+    (best, alive)
+}
+
+/// The times of the most events of the window from `from` on that fill a condition each, every way tried; of those the
+/// earliest.
+fn any_order(rules: &Rules, ts: &[i64], masks: &[u64], from: usize) -> Vec<i64> {
+    fn fill(ts: &[i64], masks: &[u64], free: u64) -> Vec<i64> {
+        let Some((mask, rest)) = masks.split_first() else { return Vec::new() };
+        let mut best = fill(&ts[1..], rest, free);
+        for step in (0..64).filter(|step| mask & free & 1 << step != 0) {
+            let with = [vec![ts[0]], fill(&ts[1..], rest, free & !(1 << step))].concat();
+            if with.len() > best.len() || (with.len() == best.len() && with < best) {
+                best = with;
+            }
+        }
+        best
+    }
+    let inside = ts[from..].iter().take_while(|&&t| t - ts[from] <= rules.window).count();
+    fill(&ts[from..from + inside], &masks[from..from + inside], rules.conditions())
 }
 
 /// Whether an event may stand at the end of a chain, apart from its condition.
@@ -166,6 +190,10 @@ fn brute_chain(rules: &Rules, ts: &[i64], masks: &[u64], length: usize) -> Vec<i
     if !rules.modes.has(Mode::Unordered) {
         return every_chain(rules, ts, masks, length).into_iter().min().unwrap_or_default();
     }
+    if rules.modes.has(Mode::StrictOnce) {
+        let windows = (0..ts.len()).map(|from| any_order(rules, ts, masks, from));
+        return windows.into_iter().find(|times| times.len() == length).unwrap_or_default();
+    }
     let firsts = |from: usize| {
         let first = |step: usize| {
             let inside = (from..ts.len()).take_while(|&at| ts[at] - ts[from] <= rules.window);
@@ -185,8 +213,8 @@ fn mode_sets() -> Vec<Modes> {
     let subsets = (0..32_u32).map(|set| {
         modes.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1).fold(Modes::default(), |all, (_, &m)| all.with(m))
     });
-    let alone = std::iter::once(Modes::default().with(Mode::Unordered));
-    subsets.chain(alone).filter(|&modes| Rules::new(1, 0, modes).is_ok()).collect()
+    let alone = Modes::default().with(Mode::Unordered);
+    subsets.chain([alone, alone.with(Mode::StrictOnce)]).filter(|&modes| Rules::new(1, 0, modes).is_ok()).collect()
 }
 
 fn person(steps: usize, most: usize) -> impl Strategy<Value = (Vec<i64>, Vec<u64>)> {
@@ -210,8 +238,16 @@ fn every_rule(steps: usize, window: i64) -> impl Iterator<Item = Rules> {
 
 fn assert_every_mode(steps: usize, window: i64, ts: &[i64], masks: &[u64]) {
     for rules in every_rule(steps, window) {
-        let found = Levels::new(rules.clone()).run(ts, masks);
-        assert_eq!(found, brute(&rules, ts, masks), "{rules:?} over {ts:?} {masks:?}");
+        let mut levels = Levels::new(rules.clone());
+        let found = levels.run(ts, masks);
+        let (longest, alive) = brute(&rules, ts, masks);
+        assert_eq!(found, longest, "{rules:?} over {ts:?} {masks:?}");
+        // What was over before now is told by whoever knows the watermark.
+        let open = |entry: &i64| ts.last().is_some_and(|&now| now - entry <= rules.window);
+        if found < steps {
+            let told = levels.latest_entry().filter(open);
+            assert_eq!(told, alive.filter(open), "{rules:?} over {ts:?} {masks:?}");
+        }
         let plain = !rules.modes.strict_between() && !rules.modes.has(Mode::Unordered);
         if plain && rules.entry == Entry::Any {
             assert_eq!(found, by_definition(&rules, ts, masks), "{rules:?}");

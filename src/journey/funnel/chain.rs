@@ -6,7 +6,8 @@
 //! each time stamp the levels that still come through, and only those are taken.
 
 use super::rules::{Entry, Mode, Rules, Ties};
-use super::ties::{Group, condense};
+use super::ties::{Group, Matching, condense};
+use super::unordered::Window;
 
 /// Finds chains of one person after the other, reusing its room.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ impl Chains {
     /// events with equal time stamps whose order does not count, the first that meets a step stands for it.
     pub fn find(&mut self, ts: &[i64], masks: &[u64], length: usize, out: &mut Vec<usize>) {
         if length == 0 {
+        } else if self.rules.modes.has(Mode::Unordered) && self.rules.modes.has(Mode::StrictOnce) {
+            self.unordered_once(ts, masks, length, out);
         } else if self.rules.modes.has(Mode::Unordered) {
             self.unordered(ts, masks, length, out);
         } else if let Some(start) = self.entry(ts, masks, length) {
@@ -135,6 +138,20 @@ impl Chains {
             out.extend(std::iter::repeat_n(at, (mask & !seen).count_ones() as usize));
             seen |= mask;
         }
+    }
+
+    /// The earliest events that fill so many conditions, in the earliest window that holds them: taken one by one, each
+    /// that fills one more beside those before it.
+    fn unordered_once(&self, ts: &[i64], masks: &[u64], length: usize, out: &mut Vec<usize>) {
+        let mut window = Window::new(self.rules.clone());
+        let last = ts.iter().zip(masks).position(|(&t, &mask)| {
+            window.add(t, mask);
+            mask != 0 && window.filled(length - 1) == length
+        });
+        let Some(last) = last else { return };
+        let first = ts.partition_point(|&t| ts[last].saturating_sub(t) > self.rules.window);
+        let mut matching = Matching::new(&masks[first..=last], self.rules.conditions());
+        out.extend((first..=last).filter(|at| matching.add(at - first)));
     }
 
     fn group_start(&self, ts: &[i64], at: usize) -> usize {

@@ -2,6 +2,7 @@
 
 use super::rules::{Entry, Mode, Rules, Ties};
 use super::ties::{Group, condense};
+use super::unordered::Window;
 
 /// No chain of that length is alive.
 const NEVER: i64 = i64::MIN;
@@ -21,6 +22,8 @@ enum Walk {
     Tied,
     /// The most conditions in one window.
     Unordered,
+    /// The most that distinct events fill.
+    UnorderedOnce,
 }
 
 /// Finds the longest chain of one person after the other, reusing its room.
@@ -40,6 +43,7 @@ impl Levels {
     pub fn new(rules: Rules) -> Self {
         let (modes, once) = (rules.modes, rules.modes.has(Mode::StrictOnce));
         let walk = match (rules.ties, once) {
+            _ if modes.has(Mode::Unordered) && once => Walk::UnorderedOnce,
             _ if modes.has(Mode::Unordered) => Walk::Unordered,
             _ if modes.strict_between() => Walk::Tied,
             _ if modes.has(Mode::StrictIncrease) => Walk::TieDown,
@@ -73,12 +77,13 @@ impl Levels {
             }
             Walk::Tied => self.ties(ts, masks, Self::tie),
             Walk::Unordered => self.unordered(ts, masks),
+            Walk::UnorderedOnce => self.unordered_once(ts, masks),
         }
         self.reached
     }
 
-    /// After [`Self::run`]: the latest entry among the attempts that have not reached the last step. Its window is the
-    /// last to close.
+    /// After [`Self::run`] that did not reach the last step: the latest entry among the attempts that are still alive.
+    /// Its window is the last to close.
     #[must_use]
     pub fn latest_entry(&self) -> Option<i64> {
         self.latest[..self.rules.steps].iter().copied().max().filter(|&entry| entry != NEVER)
@@ -179,6 +184,18 @@ impl Levels {
             self.reached = self.reached.max(distinct);
             if mask != 0 {
                 self.latest[0] = t;
+            }
+        }
+    }
+
+    /// The same where an event fills one step: the most conditions that distinct events of a window can fill.
+    fn unordered_once(&mut self, ts: &[i64], masks: &[u64]) {
+        let mut window = Window::new(self.rules.clone());
+        for (&t, &mask) in ts.iter().zip(masks) {
+            window.add(t, mask);
+            if mask != 0 {
+                self.latest[0] = t;
+                self.reached = window.filled(self.reached);
             }
         }
     }

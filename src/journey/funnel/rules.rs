@@ -117,8 +117,9 @@ impl Rules {
         if modes.has(Mode::AllowReentry) && !modes.has(Mode::StrictOrder) {
             return Err("mode 'allow_reentry' needs 'strict_order': otherwise nothing forbids a re-entry".to_owned());
         }
-        if modes.has(Mode::Unordered) && modes != Modes::default().with(Mode::Unordered) {
-            return Err("mode 'unordered' takes no other mode beside it".to_owned());
+        let unordered = Modes::default().with(Mode::Unordered);
+        if modes.has(Mode::Unordered) && modes != unordered && modes != unordered.with(Mode::StrictOnce) {
+            return Err("mode 'unordered' takes no other mode beside it but 'strict_once'".to_owned());
         }
         Ok(Self { steps, window, ties: Ties::Any, entry: Entry::Any, modes, step_windows: Vec::new(), exclude: 0 })
     }
@@ -152,8 +153,14 @@ impl Rules {
 
     /// Whether [`super::Levels`] can follow these rules: nothing is excluded and only the window limits the times.
     #[must_use]
+    pub fn is_of_levels(&self) -> bool {
+        self.step_windows.is_empty() && self.exclude == 0
+    }
+
+    /// Whether moreover nothing between two steps matters.
+    #[must_use]
     pub fn is_plain(&self) -> bool {
-        self.step_windows.is_empty() && self.exclude == 0 && !self.modes.strict_between()
+        self.is_of_levels() && !self.modes.strict_between()
     }
 
     /// The longest time from step `level` (from 1) to the next.
@@ -262,6 +269,7 @@ mod tests {
         assert!(Rules::new(65, 1, none).unwrap_err().contains("at most 64"));
         assert!(Rules::new(2, -1, none).is_err());
         assert!(Rules::new(2, 1, none.with(Mode::AllowReentry)).is_err());
-        assert!(Rules::new(2, 1, none.with(Mode::Unordered).with(Mode::StrictOnce)).is_err());
+        assert!(Rules::new(2, 1, none.with(Mode::Unordered).with(Mode::StrictOnce)).is_ok());
+        assert!(Rules::new(2, 1, none.with(Mode::Unordered).with(Mode::StrictOrder)).is_err());
     }
 }

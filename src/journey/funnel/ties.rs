@@ -88,7 +88,7 @@ pub(super) fn condense<'a>(masks: &'a [u64], steps: usize, scratch: &'a mut Vec<
 }
 
 /// A matching of events to steps that grows by augmenting paths.
-struct Matching<'a> {
+pub(super) struct Matching<'a> {
     masks: &'a [u64],
     /// The steps that may be filled.
     steps: u64,
@@ -99,12 +99,12 @@ struct Matching<'a> {
 }
 
 impl<'a> Matching<'a> {
-    fn new(masks: &'a [u64], steps: u64) -> Self {
+    pub(super) fn new(masks: &'a [u64], steps: u64) -> Self {
         Self { masks, steps, owner: [0; 64], filled: 0, size: 0 }
     }
 
     /// Uses `event` as well, if a matching with it and all events used so far exists.
-    fn add(&mut self, event: usize) -> bool {
+    pub(super) fn add(&mut self, event: usize) -> bool {
         if self.filled == self.steps {
             return false;
         }

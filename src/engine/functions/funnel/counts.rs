@@ -80,13 +80,19 @@ impl Report for Counts {
         for (key, tally) in parts.into_iter().flatten() {
             all.entry(key).or_insert_with(|| Tally::new(steps)).merge(tally);
         }
+        let names = spec.rows();
         let (mut rows, mut periods) = (Rows::default(), Vec::new());
         let (mut complete, mut values) = (Vec::new(), Vec::new());
         for ((period, unknown, value), tally) in all {
             let ended = self.period.is_some_and(|it| shared.watermark >= it.start(period + 1));
             let still = tally.open[..steps].iter().any(|&units| units > 0);
             complete.extend(std::iter::repeat_n(Some(ended && !still), steps));
-            rows.add(tally, &spec.names, |at| seen.warning(at, "this step"));
+            rows.add(tally, &names, |at| {
+                // A row in any order is no step: what is missing has to be named.
+                let step = &spec.names[at];
+                let what = if names[at] == *step { "this step".to_owned() } else { format!("'{step}'") };
+                seen.warning(at, &what)
+            });
             periods.extend(std::iter::repeat_n(period, steps));
             values.extend(std::iter::repeat_n((!unknown).then_some(value), steps));
         }

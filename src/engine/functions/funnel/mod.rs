@@ -27,9 +27,9 @@
 //! | `step_windows` | the longest time from a step to the next: one for all, or a list with one for each (NULL: none) | none |
 //! | `unit` | `'user'`, `'session'`, `'attempt'` | `'user'` |
 //! | `entry` | `'any'`: the longest chain of all entries; `'first'`: the unit's first entry only | `'any'` |
-//! | `ties` | `'order'`: file order decides equal time stamps; `'any'`: any order counts | `'order'` |
+//! | `ties` | `'order'`: file order decides equal time stamps; `'any'`: any order counts (not with `step_windows`, `exclude` or attempts) | `'order'` |
 //! | `ttc` | `'previous'`: durations run from the step before; `'entry'`: from the first step | `'previous'` |
-//! | `mode` | `'strict_increase'`, `'strict_order'`, `'strict_deduplication'`, `'allow_reentry'`, or a list of them | none |
+//! | `mode` | `'strict_increase'`, `'strict_order'`, `'strict_deduplication'`, `'allow_reentry'`, or a list of them; `'unordered'` alone: row `n` counts the units that filled any `n` steps in one window, in any order (without `step_windows`, `exclude` and attempts) | none |
 //! | `exclude` | a label, a condition or a list: such an event ends an attempt and fills no step | none |
 //! | `remove` | true: an excluded event inside the window of an entry takes out a unit that is not through | false |
 //! | `hold` | an expression whose value is the same in all events of a chain; NULL equals nothing | none |

@@ -55,6 +55,37 @@ fn an_excluded_event_ends_the_attempt_or_takes_the_unit_out() {
 }
 
 #[test]
+fn any_order_of_a_moment_beside_a_mode_that_looks_between() {
+    let hits = [(0, "A"), (1, "C"), (1, "B")].map(|(minute, page)| Hit::page("u", at(minute), page));
+    assert_eq!(units(&hits, "funnel('A', 'B', 'C', mode => 'strict_order')"), "1; 0; 0");
+    assert_eq!(units(&hits, "funnel('A', 'B', 'C', mode => 'strict_order', ties => 'any')"), "1; 1; 1");
+    let hold = "funnel('A', 'B', 'C', mode => 'strict_order', ties => 'any', hold => user_id, breakdown => user_id)";
+    assert_eq!(units(&hits, hold), "1; 1; 1");
+    let early = [(0, "A"), (1, "B"), (1, "D")].map(|(minute, page)| Hit::page("u", at(minute), page));
+    assert_eq!(units(&early, "funnel('A', 'B', 'C', mode => 'strict_order', ties => 'any')"), "1; 1; 0");
+    let open = "SELECT in_progress FROM funnel('A', 'B', 'C', mode => 'strict_order', ties => 'any')";
+    assert_eq!(rows(&hits[..1], &Settings::default(), open), "0; 1; 1");
+    assert_eq!(rows(&early, &Settings::default(), open), "0; 0; 0");
+}
+
+#[test]
+fn steps_in_any_order_each_filled_by_an_event_of_its_own() {
+    let hits = [visits("u", "BA"), visits("v", "C   A"), visits("w", "CBA"), visits("x", "X")].concat();
+    let call = "funnel('A', 'B', 'C', mode => 'unordered', window => '2 minutes')";
+    assert_eq!(units(&hits, call), "3; 2; 1");
+    let shown = format!("SELECT step, in_progress, total_median_s FROM {call}");
+    assert_eq!(rows(&hits, &Settings::default(), &shown), "any 1 of 3 0; any 2 of 3 1 60.0; any 3 of 3 1 120.0");
+    let once = "funnel(page IN ('A', 'B'), page IN ('A', 'C'), mode => 'unordered')";
+    assert_eq!(units(&visits("u", "A"), once), "1; 0");
+    assert_eq!(units(&visits("u", "AA"), once), "1; 1");
+    assert_eq!(units(&visits("u", "BB"), once), "1; 0");
+    let parted = "SELECT units, breakdown FROM funnel('A', 'B', mode => 'unordered', breakdown => user_id)";
+    assert_eq!(rows(&hits, &Settings::default(), &format!("{parted} ORDER BY 2, 1")), "1 u; 1 u; 0 v; 1 v; 1 w; 1 w");
+    let missing = "SELECT warning FROM funnel('A', 'Y', mode => 'unordered') WHERE step_no = 2";
+    assert_eq!(rows(&hits, &Settings::default(), missing), "no event meets 'Y'");
+}
+
+#[test]
 fn modes_that_look_between_the_steps() {
     let hits = [visits("u", "AABBC"), visits("v", "ADBC"), visits("w", "ABAC")].concat();
     assert_eq!(units(&hits, "funnel('A', 'B', 'C', mode => 'strict_order')"), "3; 2; 1");
@@ -187,7 +218,18 @@ fn what_is_refused_and_how() {
         ("funnel('A', 'B', remove => true)", "option 'remove' needs 'exclude'"),
         ("funnel('A', 'B', remove => 'x', exclude => 'X')", "option 'remove' is true or false, not 'x'"),
         ("funnel('A', 'B', ties => 'any', exclude => 'X')", "option 'ties' => 'any' goes neither"),
+        ("funnel('A', 'B', mode => 'unordered', exclude => 'X')", "do not go with mode 'unordered'"),
+        (
+            "funnel('A', 'B', mode => 'unordered', unit => 'attempt')",
+            "unit 'attempt' does not go with mode 'unordered'",
+        ),
+        ("funnel('A', 'B', mode => 'unordered', entry => 'first')", "entry 'first' has no meaning"),
+        ("explain_funnel('u', 'A', 'B', mode => 'unordered')", "explain_funnel does not go with mode 'unordered'"),
         ("funnel('A', 'B', ties => 'any', unit => 'attempt')", "option 'ties' => 'any' goes neither"),
+        (
+            "explain_funnel('u', 'A', 'B', ties => 'any', mode => 'strict_order')",
+            "of equal time stamps none is the event that stopped it",
+        ),
         ("funnel('A', 'B', unit => 'attempt', entry => 'first')", "option 'entry' has no meaning with unit 'attempt'"),
         ("funnel('A', 'B', hold => 'x')", "option 'hold' must be a column or an expression over columns"),
         ("funnel('A', 'B', attribution => 'all')", "option 'attribution' needs 'breakdown'"),

@@ -67,6 +67,8 @@ pub(super) struct Spec {
     /// What the steps ask of an event, then what is excluded.
     pub tests: Vec<Test>,
     pub rules: Rules,
+    /// Whether any order of events with equal time stamps counts.
+    pub any_order: bool,
     pub whose: Whose,
     pub since: Since,
     /// Whether an excluded event takes the unit out.
@@ -79,6 +81,15 @@ pub(super) struct Spec {
 }
 
 impl Spec {
+    /// The names of the rows: the steps, or in any order how many of them.
+    pub(super) fn rows(&self) -> Vec<String> {
+        if !self.rules.modes().has(Mode::Unordered) {
+            return self.names.clone();
+        }
+        let all = self.names.len();
+        (1..=all).map(|some| format!("any {some} of {all}")).collect()
+    }
+
     /// Reads the options of a call and takes `steps` as its steps.
     pub(super) fn read(
         call: &Call,
@@ -105,9 +116,11 @@ impl Spec {
         if remove && tests.len() == steps.len() {
             return plan_err!("{function}: option 'remove' needs 'exclude': it says what takes a unit out");
         }
+        let ties = call.choice("ties", &[("order", Ties::Order), ("any", Ties::Any)], planner)?;
         Ok(Self {
             function,
-            rules: rules(call, steps.len(), tests.len(), whose, planner)?,
+            rules: rules(call, steps.len(), tests.len(), (whose, ties), planner)?,
+            any_order: ties == Some(Ties::Any),
             names,
             tests,
             whose,
@@ -126,7 +139,7 @@ fn rules(
     call: &Call,
     steps: usize,
     tests: usize,
-    whose: Whose,
+    (whose, ties): (Whose, Option<Ties>),
     planner: &mut dyn RelationPlannerContext,
 ) -> Result<Rules> {
     let function = call.function;
@@ -136,7 +149,6 @@ fn rules(
         None if whose == Whose::Session => i64::MAX,
         None => WINDOW,
     };
-    let ties = call.choice("ties", &[("order", Ties::Order), ("any", Ties::Any)], planner)?;
     let rules = Rules::new(steps, window, modes(call, planner)?).map_err(wrong)?;
     let excluded = (steps..tests).fold(0, |bits, bit| bits | 1 << bit);
     let mut rules = rules.ties(ties.unwrap_or(Ties::Order)).exclude(excluded);
@@ -150,11 +162,28 @@ fn rules(
         let windows = windows.into_iter().map(|value| step_window(call, value, planner)).collect::<Result<_>>()?;
         rules = rules.step_windows(windows).map_err(|error| wrong(format!("option 'step_windows': {error}")))?;
     }
-    if ties == Some(Ties::Any) && (whose == Whose::Attempt || !rules.is_plain()) {
+    if ties == Some(Ties::Any) && (whose == Whose::Attempt || !rules.is_of_levels()) {
         return plan_err!(
-            "{function}: option 'ties' => 'any' goes neither with step_windows, exclude and unit 'attempt' nor with a \
-             mode that looks between the steps: there file order decides"
+            "{function}: option 'ties' => 'any' goes neither with step_windows nor exclude nor unit 'attempt': there \
+             file order decides"
         );
+    }
+    if ties == Some(Ties::Any) && function == "explain_funnel" && rules.modes().strict_between() {
+        return plan_err!(
+            "{function}: option 'ties' => 'any' does not go with a mode that looks between the steps: of equal time \
+             stamps none is the event that stopped it"
+        );
+    }
+    if rules.modes().has(Mode::Unordered) {
+        // What these say of an order has no meaning without one.
+        let refused = [
+            (whose == Whose::Attempt, "unit 'attempt' does"),
+            (!rules.is_of_levels(), "step_windows and exclude do"),
+            (function == "explain_funnel", "explain_funnel does"),
+        ];
+        if let Some((_, what)) = refused.into_iter().find(|(given, _)| *given) {
+            return plan_err!("{function}: {what} not go with mode 'unordered': no step is the next");
+        }
     }
     Ok(rules)
 }
@@ -178,11 +207,6 @@ fn modes(call: &Call, planner: &mut dyn RelationPlannerContext) -> Result<Modes>
         };
         let name = text_of(&value).unwrap_or_else(|| value.to_string());
         match Mode::parse(&name) {
-            Ok(Mode::Unordered) => {
-                return plan_err!(
-                    "{function}: mode '{name}' is not available here – the aggregate window_funnel has it"
-                );
-            }
             Ok(mode) => modes = modes.with(mode),
             Err(error) => return plan_err!("{function}: option 'mode': {error}"),
         }

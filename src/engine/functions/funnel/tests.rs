@@ -143,7 +143,7 @@ fn what_is_refused_and_how() {
         ("funnel('A', window => INTERVAL '1 month')", "no fixed length"),
         ("funnel('A', window => INTERVAL '-1 day')", "negative"),
         ("funnel('A', unit => 'visit')", "option 'unit' is 'user', 'session' or 'attempt', not 'visit'"),
-        ("funnel('A', mode => 'unordered')", "not available here"),
+        ("funnel('A', mode => ['unordered', 'strict_order'])", "no other mode beside it but 'strict_once'"),
         ("funnel('A', mode => 'strikt')", "unknown mode"),
         ("funnel('A', (SELECT 'B'))", "subquery"),
         ("funnel('A', page IN (SELECT 'B'))", "subquery"),

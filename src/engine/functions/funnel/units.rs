@@ -282,7 +282,7 @@ struct Found {
     removed: bool,
 }
 
-/// The algorithms: the fast one where only the window limits a chain, else the search.
+/// The algorithms: the fast one where only the window limits a chain or any order of a tie counts, else the search.
 #[derive(Debug)]
 struct Finder {
     plain: bool,
@@ -302,7 +302,7 @@ impl Finder {
     fn new(spec: &Spec, chained: bool) -> Self {
         let rules = &spec.rules;
         Self {
-            plain: rules.is_plain() && spec.whose != Whose::Attempt,
+            plain: (spec.any_order || rules.is_plain()) && spec.whose != Whose::Attempt,
             first: rules.enters() == Entry::First,
             chained,
             window: rules.window(),
