@@ -168,6 +168,14 @@ const AGGREGATES: &[&str] = &[
     "SELECT step, count(DISTINCT session_id) FROM steps GROUP BY step",
     "SELECT step FROM steps GROUP BY step HAVING count(*) > 1",
     "SELECT step, count(DISTINCT prev_step), stddev(dwell_s) FROM steps GROUP BY step",
+    "SELECT user_id, window_funnel(INTERVAL '1 hour', ts, step = '/a', step = '/b') AS a, window_funnel_events(INTERVAL '1 day', 'strict_order', ts, step = '/b', step <> '/b') AS b, avg(dwell_s) FROM steps GROUP BY user_id",
+    "SELECT sequence_match('(?1).*(?2)', ts, step = '/a', step LIKE '%b') AS a, sequence_count('(?1)(?2)', ts, page = '/a', page IS NULL), sequence_match_events('(?2)', ts, is_exit, is_entry), count(*) FROM steps WHERE step > '/' GROUP BY session_id",
+    "SELECT session_id, upper(step), max(step) FILTER (WHERE regexp_like(step, 'b$')), count(*) FILTER (WHERE is_exit OR page = '/a') FROM steps GROUP BY session_id, upper(step)",
+    "SELECT user_id, session_start, page, sum(repeats), min(ts), count(prev_page) FROM steps WHERE coalesce(prev_page, '') <> '/b' GROUP BY 1, 2, 3",
+    "SELECT user_id, state, count(*), sum(events) FROM sessions GROUP BY user_id, state",
+    "SELECT DISTINCT user_id FROM edges WHERE to_step = 'EXIT'",
+    "SELECT * FROM loops",
+    "SELECT * FROM abandoned_at_payment",
     "SELECT * FROM transitions",
     "SELECT * FROM top_paths",
     "SELECT * FROM drop_offs",
@@ -237,6 +245,9 @@ fn the_plan_says_what_runs_inside_the_pass() {
     };
     for sql in &AGGREGATES[..4] {
         assert!(plan(sql).contains("FusedAggregateExec"), "{}", plan(sql));
+    }
+    for sql in ["SELECT user_id, window_funnel(9, ts, step = '/') FROM steps GROUP BY 1", "SELECT * FROM loops"] {
+        assert!(plan(sql).contains("PersonAggregateExec"), "{}", plan(sql));
     }
     assert!(plan("SELECT path, count(*) FROM journeys GROUP BY path").contains("#path"));
     assert!(plan("SELECT count(DISTINCT prev_step) FROM steps").contains("AggregateExec: mode"));

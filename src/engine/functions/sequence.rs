@@ -184,8 +184,10 @@ impl Finder {
     }
 
     fn sort(&mut self, run: &mut [Event]) {
-        // Of masks, the one with the lower first condition comes first: the bits read from the first on.
-        run.sort_unstable_by_key(|&(ts, mask)| (ts, std::cmp::Reverse(mask.reverse_bits())));
+        if !run.is_sorted_by(|a, b| a.0 < b.0) {
+            // Of masks, the one with the lower first condition comes first: the bits read from the first on.
+            run.sort_unstable_by_key(|&(ts, mask)| (ts, std::cmp::Reverse(mask.reverse_bits())));
+        }
         self.ts.clear();
         self.masks.clear();
         self.ts.extend(run.iter().map(|event| event.0));

@@ -2,6 +2,7 @@
 //!
 //! Deliberately not here: what their columns are (`relations/`), the reading of parts (`scan/`).
 
+pub mod by_value;
 pub mod events_exec;
 pub mod fused;
 pub mod journey_exec;
@@ -9,6 +10,7 @@ pub mod leaf;
 pub mod stream;
 pub mod yielding;
 
+pub use by_value::FilterByValue;
 pub use events_exec::EventsExec;
 pub use fused::{FuseAggregates, KeepDistinct};
 pub use journey_exec::{JourneyExec, Legend, SharedPass};

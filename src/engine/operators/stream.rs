@@ -19,13 +19,19 @@ pub struct Sink {
 }
 
 impl Sink {
+    /// Whether somebody still listens.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        !self.to.is_closed()
+    }
+
     /// Sends a batch, in pieces if it is much larger than a batch should be. `false`: the reader is gone (the query was
     /// cancelled or has enough).
     #[must_use]
     pub fn send(&self, batch: &RecordBatch) -> bool {
         let rows = batch.num_rows();
         if rows == 0 {
-            return !self.to.is_closed();
+            return self.is_wanted();
         }
         if rows <= 2 * limits::BATCH_ROWS {
             return self.to.blocking_send(Ok(batch.clone())).is_ok();

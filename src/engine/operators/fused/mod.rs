@@ -6,6 +6,7 @@
 //!                                   ▼
 //! FusedAggregateExec   per reader, in its thread:  batch ─ stages ─► keys → codes → group ─► accumulators
 //!                      then:                       readers merged by the meaning of their codes ─► rows
+//! PersonAggregateExec  by person or session, where a group is whole in a batch: any aggregate, batch by batch
 //! ```
 //! What makes it fast: keys are dense codes and a group is a table lookup; rows of one session or person lie together,
 //! so that counting them distinct compares with the last one seen; a path is one number until the answer is spelled.
@@ -20,6 +21,7 @@ mod distinct;
 mod exec;
 mod groups;
 mod keys;
+mod person;
 mod rule;
 mod stages;
 mod values;

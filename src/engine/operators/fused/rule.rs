@@ -21,6 +21,7 @@ use crate::engine::settings::Settings;
 use super::accumulate::{Aggregate, Kind};
 use super::exec::{FusedAggregateExec, KeyExpr};
 use super::keys::KeyKind;
+use super::person::by_person;
 use super::stages::Stage;
 
 /// The rule. It runs before any other physical rule, on the plan as it was first made.
@@ -33,9 +34,7 @@ impl PhysicalOptimizerRule for FuseAggregates {
             return Ok(plan);
         }
         let moved = plan.transform_down(|node| match fuse(&node) {
-            Some(fused) => {
-                Ok(Transformed::new(Arc::new(fused) as Arc<dyn ExecutionPlan>, true, TreeNodeRecursion::Jump))
-            }
+            Some(fused) => Ok(Transformed::new(fused, true, TreeNodeRecursion::Jump)),
             None => Ok(Transformed::no(node)),
         })?;
         Ok(moved.data)
@@ -51,7 +50,7 @@ impl PhysicalOptimizerRule for FuseAggregates {
 }
 
 /// The aggregate inside its pass; `None` if anything about it is not recognised.
-fn fuse(node: &Arc<dyn ExecutionPlan>) -> Option<FusedAggregateExec> {
+fn fuse(node: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn ExecutionPlan>> {
     let last = node.downcast_ref::<AggregateExec>()?;
     let first = match last.mode() {
         AggregateMode::Single | AggregateMode::SinglePartitioned => last,
@@ -64,6 +63,9 @@ fn fuse(node: &Arc<dyn ExecutionPlan>) -> Option<FusedAggregateExec> {
     if !first.group_expr().is_single() || last.limit_options().is_some() {
         return None;
     }
+    if let Some(by_person) = by_person(first, last.schema()) {
+        return Some(Arc::new(by_person));
+    }
     let mut chain = Chain::of(first.input())?;
     let mut keys = Vec::new();
     for (expr, name) in first.group_expr().expr() {
@@ -74,7 +76,7 @@ fn fuse(node: &Arc<dyn ExecutionPlan>) -> Option<FusedAggregateExec> {
         aggregates.push(chain.aggregate(aggregate, filter.clone())?);
     }
     chain.code_what_is_bare(&mut keys, &mut aggregates)?;
-    Some(FusedAggregateExec::new(chain.pass, chain.stages, keys, aggregates, last.schema()))
+    Some(Arc::new(FusedAggregateExec::new(chain.pass, chain.stages, keys, aggregates, last.schema())))
 }
 
 /// The pass and what lies between it and the aggregate, from the pass upwards.
