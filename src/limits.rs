@@ -59,6 +59,12 @@ pub const FUNNEL_STEPS: usize = 64;
 pub const FOLLOWS_STEPS: usize = 1_000;
 /// Items of a sequence's pattern.
 pub const PATTERN_ITEMS: usize = 64;
+/// Steps of a row pattern with its repetitions spelled out.
+pub const ROW_PATTERN_STEPS: usize = 10_000;
+/// Ways between the places of a row pattern: what a search looks through.
+pub const ROW_PATTERN_WAYS: usize = 1_000_000;
+/// Tests of a row pattern from one row where they depend on the match so far: a few seconds.
+pub const ROW_PATTERN_TESTS: usize = 1_000_000;
 /// Rows of a histogram: nobody reads more, and a narrow bucket over a long time would ask for millions.
 pub const HISTOGRAM_BUCKETS: i64 = 10_000;
 /// Steps of a path that are spelled out; the rest is `…`.

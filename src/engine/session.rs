@@ -32,10 +32,10 @@ use crate::store::{Snapshot, Store};
 use super::answer::Answer;
 use super::catalog::{CATALOG, Catalog, Names, SCHEMA, SessionLink};
 use super::error::QueryError;
-use super::functions::TableFunctions;
+use super::functions::{RowPatterns, TableFunctions};
 use super::members::MembersTable;
 use super::notices::Notices;
-use super::operators::{FuseAggregates, JoinsYield, KeepDistinct};
+use super::operators::{FilterByValue, FuseAggregates, JoinsYield, KeepDistinct};
 use super::planning::{check_size, on_big_stack};
 use super::relations::{Relation, events};
 use super::scan::{Overlay, PartFile};
@@ -373,6 +373,7 @@ fn session_state(
         .with_config(session_config(threads, settings.clone()))
         .with_runtime_env(Arc::clone(runtime))
         .with_catalog_list(Arc::new(catalogs))
+        .with_query_planner(Arc::new(RowPatterns))
         .with_relation_planners(vec![Arc::new(TableFunctions::new(Arc::clone(source)))])
         .build();
     functions::register(&mut state).map_err(|error| internal(&error))?;
@@ -394,7 +395,8 @@ fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 
 /// Ours first: it recognises plans as they are first made.
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![Arc::new(FuseAggregates)];
+    let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> =
+        vec![Arc::new(FuseAggregates), Arc::new(FilterByValue)];
     rules.extend(PhysicalOptimizer::new().rules);
     rules.push(Arc::new(JoinsYield));
     rules

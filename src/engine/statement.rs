@@ -27,7 +27,7 @@ pub fn parse(sql: &str) -> Result<VecDeque<Statement>, QueryError> {
         .with_recursion_limit(limits::SQL_NESTING)
         .build()
         .and_then(|mut parser| parser.parse_statements())
-        .map_err(|error| QueryError::from_datafusion(&error, &[]))?;
+        .map_err(|error| row_pattern(sql, QueryError::from_datafusion(&error, &[])))?;
     for statement in &mut statements {
         allowed(statement)?;
         if is_show_segments(statement) {
@@ -50,6 +50,25 @@ pub fn parse_query(sql: &str) -> Result<Statement, QueryError> {
     match (statements.pop_front(), statements.is_empty()) {
         (Some(query), true) if is_query(&query) => Ok(query),
         _ => Err(QueryError::sql("one SELECT is expected")),
+    }
+}
+
+/// The refusal of a row pattern that the parser does not know, by the name of what it is.
+fn row_pattern(sql: &str, error: QueryError) -> QueryError {
+    if error.message.ends_with("found: MATCH_RECOGNIZE") {
+        return error.with_hint("it stands behind the name of a table, a view or a WITH query");
+    }
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else { return error };
+    let mut words = tokens.iter().filter_map(|token| match token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_ascii_uppercase()),
+        _ => None,
+    });
+    if !words.any(|word| word == "MATCH_RECOGNIZE") {
+        return error;
+    }
+    match words.find(|word| ["SUBSET", "FINAL", "RUNNING", "PERMUTE"].contains(&word.as_str())) {
+        Some(word) => QueryError { message: format!("MATCH_RECOGNIZE: {word} is not possible"), ..error },
+        None => error,
     }
 }
 

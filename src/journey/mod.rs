@@ -6,6 +6,7 @@
 //!                                                        └─► funnel (its own order over uncollapsed events)
 //! ts, masks of one person ─► sequence: patterns of conditions
 //! labels of one session ─► path_match: patterns of steps
+//! rows of one partition ─► row_pattern: patterns of conditions on rows, as MATCH_RECOGNIZE has them
 //! labels of one session ─► predict: what follows a path
 //! labels of all sessions ─► chain: the way to a goal as a Markov chain; markov: of which order; correlate: what goes with it
 //! borders of one person ─► explain_session: why sessions begin and end; tie_report: what equal times leave open
@@ -32,6 +33,7 @@ pub mod period;
 pub mod pieces;
 pub mod predict;
 pub mod retention;
+pub mod row_pattern;
 pub mod sequence;
 pub mod sessionize;
 pub mod sweep;

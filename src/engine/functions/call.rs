@@ -274,7 +274,7 @@ pub(super) fn condition(
 }
 
 /// DataFusion would drop a subquery in silence; an aggregate has no rows here.
-fn refuse_subqueries(expr: &Expr, what: &str) -> Result<()> {
+pub(super) fn refuse_subqueries(expr: &Expr, what: &str) -> Result<()> {
     use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
     expr.apply(|node| match node {
         Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) => {

@@ -116,6 +116,7 @@ pub(super) fn stage(events: Events, settings: Settings) -> Stage {
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_default_features()
+        .with_query_planner(Arc::new(super::RowPatterns))
         .with_relation_planners(vec![Arc::new(TableFunctions::new(Arc::new(source)))])
         .build();
     register(&mut state).unwrap();

@@ -26,6 +26,7 @@
 //! replay(user, last => 5)                      table       a person's last sessions, event by event
 //! retention_cohorts(start, return, …)          table       who comes back when                journey::retention
 //! lifecycle(condition), stickiness(condition)  table       new, returning, dormant; days there journey::lifecycle
+//! FROM … MATCH_RECOGNIZE (…)                   table       rows that meet a pattern             journey::row_pattern
 //! ```
 //! Each is described in `docs/NAME.md`, in the form that `docs.rs` shows; the list in `planner.rs` (table functions) or in
 //! `docs.rs` (the others) names the file.
@@ -59,6 +60,7 @@ mod length;
 mod lifecycle;
 mod markov;
 mod masked;
+mod match_recognize;
 mod path_agg;
 mod path_match;
 mod paths;
@@ -86,6 +88,7 @@ mod window_funnel;
 
 pub use docs::{ArgumentDoc, FunctionDoc, docs};
 pub(in crate::engine) use docs::{documentation, table as docs_table};
+pub use match_recognize::RowPatterns;
 pub use percentile_cont::percentile;
 pub use planner::TableFunctions;
 pub(in crate::engine) use planner::names as table_function_names;

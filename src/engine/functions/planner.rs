@@ -11,8 +11,8 @@ use datafusion::sql::sqlparser::ast::{FunctionArg, TableFactor};
 
 use super::docs::{DocFile, doc_files};
 use super::{
-    conversion, correlate, diff_transitions, drill, explain_session, follows, funnel, lifecycle, markov, paths,
-    predict_next, replay, retention_cohorts, segment, stickiness, tie_report, timeout_sweep,
+    conversion, correlate, diff_transitions, drill, explain_session, follows, funnel, lifecycle, markov,
+    match_recognize, paths, predict_next, replay, retention_cohorts, segment, stickiness, tie_report, timeout_sweep,
 };
 use crate::engine::source::Source;
 
@@ -84,6 +84,9 @@ impl RelationPlanner for TableFunctions {
         relation: TableFactor,
         planner: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
+        if let Some(planned) = match_recognize::plan(&relation, planner)? {
+            return Ok(RelationPlanning::Planned(Box::new(planned)));
+        }
         let (name, args, alias) = match &relation {
             TableFactor::Table { name, args: Some(args), alias, .. } => (name, &args.args, alias),
             TableFactor::Function { name, args, alias, .. } => (name, args, alias),
