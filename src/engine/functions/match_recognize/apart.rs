@@ -18,6 +18,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::super::call::refuse_subqueries;
 use super::syntax::NAME;
 use super::term::{Formula, Place, Term};
+use crate::engine::answer::type_name;
 
 /// Collects what is read of a row while expressions are taken apart.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ impl<'a> Reading<'a> {
         let what = format!("DEFINE {}", self.variables[usize::from(variable)]);
         let formula = self.formula(written, &what, Some(variable), planner)?;
         if formula.kind != DataType::Boolean && formula.kind != DataType::Null {
-            return plan_err!("{NAME}: {what}: '{written}' is no condition, is of type {}", formula.kind);
+            return plan_err!("{NAME}: {what}: '{written}' is no condition, is of type {}", type_name(&formula.kind));
         }
         Ok(formula)
     }

@@ -24,6 +24,7 @@ use super::define::{Condition, Conditions};
 use super::exec::{Measure, PatternExec, Ready};
 use super::syntax::NAME;
 use super::term::{Formula, Term, answer};
+use crate::engine::answer::type_name;
 use crate::engine::predicate::physical;
 use crate::journey::row_pattern::{Program, Skip};
 
@@ -221,7 +222,7 @@ fn terms(formula: &Formula, spec: &Spec, input: &SchemaRef) -> Result<Terms> {
             return plan_err!(
                 "{NAME}: '{}' is not possible for values of type {}",
                 field.name(),
-                input.field(at).data_type()
+                type_name(input.field(at).data_type())
             );
         }
         aggregates.push(Some(built));
