@@ -154,7 +154,7 @@ impl Variables {
     }
 
     fn skip(&self, skip: Option<&AfterMatchSkip>, planner: &dyn RelationPlannerContext) -> Result<Skip> {
-        let none = |name| plan_datafusion_err!("{NAME}: AFTER MATCH SKIP: PATTERN has no variable {name}");
+        let none = |name: &Ident| plan_datafusion_err!("{NAME}: AFTER MATCH SKIP: PATTERN has no variable {name}");
         let to = |name: &Ident| self.find(name, planner).ok_or_else(|| none(name));
         Ok(match skip {
             None | Some(AfterMatchSkip::PastLastRow) => Skip::PastLast,
