@@ -142,7 +142,7 @@ impl Collect {
     /// The address of whoever sends.
     fn sender(&self, peer: Option<Peer>, headers: &HeaderMap) -> Option<String> {
         // Only the last one is what our own proxy saw; the others are what it was told.
-        let told = headers.get_all("x-forwarded-for").iter().last().and_then(|list| list.to_str().ok());
+        let told = headers.get_all("x-forwarded-for").iter().next_back().and_then(|list| list.to_str().ok());
         let told = told.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse::<IpAddr>().ok());
         told.filter(|_| self.behind_proxy).or(peer.map(|peer| peer.0)).map(|address| address.to_string())
     }
