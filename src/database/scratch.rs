@@ -23,8 +23,10 @@ use crate::store::{Meter, Scratch, Snapshot};
 
 /// Rows are compared in so many groups.
 const BUCKETS: u128 = 1 << 12;
-/// What is no content: how the store came about, and saved questions, which may have no answer any more.
-const NO_CONTENT: [&str; 6] = ["audit", "corrections", "late_ledger", "segments", "segment_members", "segment_feed"];
+/// What is not compared: how the store came about, saved questions, which may have no answer any more, and what holds
+/// all of `journeys`, which are compared, in memory.
+const NO_CONTENT: [&str; 7] =
+    ["audit", "corrections", "late_ledger", "prediction_accuracy", "segments", "segment_members", "segment_feed"];
 
 /// A snapshot and an engine over it.
 struct Side {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
+use datafusion::common::TableReference;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result;
 use datafusion::logical_expr::LogicalPlanBuilder;
@@ -94,6 +95,8 @@ impl RelationPlanner for TableFunctions {
         };
         let name = name.to_string().to_ascii_lowercase();
         let (mut args, alias) = (args.clone(), alias.clone());
+        // Plans of scans are equal where their tables' names are: two calls must not be taken for one.
+        let call = format!("{name}({})", args.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
         let Some((known, plan)) = FUNCTIONS.iter().find(|(known, _)| *known == name) else {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
@@ -101,7 +104,9 @@ impl RelationPlanner for TableFunctions {
         let table = plan(known, args, Arc::clone(&self.source), planner)?;
         let segment = segment.map(|value| segment::read(&name, value, self.source.segments(), planner)).transpose()?;
         let table = segment::of(table, Arc::clone(&self.source), segment.flatten());
-        let plan = LogicalPlanBuilder::scan(name, provider_as_source(table), None)?.build()?;
+        let plan = LogicalPlanBuilder::scan(TableReference::bare(call), provider_as_source(table), None)?
+            .alias(name)?
+            .build()?;
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
     }
 }
