@@ -156,3 +156,17 @@ impl ScalarUDFImpl for PathMatch {
         super::docs::documentation(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_read_once() {
+        let (read, text) = (Read::default(), |no: usize| ScalarValue::from(format!("/a -> /b{no}")));
+        assert!(Arc::ptr_eq(&read.pattern(&text(0)).unwrap(), &read.pattern(&text(0)).unwrap()));
+        assert!((0..2 * KEPT).all(|no| read.pattern(&text(no)).is_ok()));
+        assert!(read.0.lock().unwrap().len() <= KEPT);
+        assert!(read.pattern(&ScalarValue::from("a b")).is_err() && read.pattern(&ScalarValue::from(5)).is_err());
+    }
+}
