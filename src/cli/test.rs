@@ -63,7 +63,7 @@ struct Tally {
 }
 
 pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, Failure> {
-    let inputs = if args.inputs.is_empty() { vec![context.store.join("queries")] } else { args.inputs };
+    let inputs = if args.inputs.is_empty() { vec![own_queries(context)?] } else { args.inputs };
     let mut paths = Vec::new();
     for input in &inputs {
         collect(input, &mut paths)?;
@@ -85,6 +85,16 @@ pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, F
         check(&file, &database, args.update, &mut tally, context).await?;
     }
     conclude(&tally, files, &inputs, context)
+}
+
+/// The folder of the store's own reports and views.
+fn own_queries(context: &Context) -> Result<PathBuf, Failure> {
+    let folder = context.store.join("queries");
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    let store = context.store.display();
+    Err(Failure::usage(&format!("{store} has no queries/ of its own – name files or folders: journeyql test queries/")))
 }
 
 fn conclude(tally: &Tally, files: usize, inputs: &[PathBuf], context: &Context) -> Result<Code, Failure> {

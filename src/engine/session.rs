@@ -285,6 +285,7 @@ impl Engine {
             let (kind, way) = (doc.kind, doc.signature.lines().next().unwrap_or_default());
             let way = if doc.is_table() { format!("SELECT … FROM {way}") } else { format!("SELECT {way} …") };
             let here = QueryError { message: format!("no function {name} here"), ..said };
+            let kind = if kind == "aggregate" { "an aggregate".to_owned() } else { format!("a {kind} function") };
             return here.with_hint(format!("it is {kind}: write {way}"));
         }
         match closest(name, self.function_names().iter().map(String::as_str)) {

@@ -250,9 +250,12 @@ fn too_many_and_too_few_arguments_are_counted() {
         ("SELECT path_match('a') FROM journeys".to_owned(), "path_match takes a pattern and a path"),
         ("SELECT sessionize(ts) OVER () FROM events".to_owned(), "sessionize takes a time stamp and a gap"),
         ("SELECT setting()".to_owned(), "'setting' does not support zero arguments"),
-        ("SELECT sessionize(ts, 5) FROM events".to_owned(), "it is window: write SELECT sessionize(ts, gap) OVER"),
-        ("SELECT funnel('/')".to_owned(), "it is table: write SELECT … FROM funnel("),
-        ("window_funnel(5)".to_owned(), "it is aggregate: write SELECT window_funnel("),
+        (
+            "SELECT sessionize(ts, 5) FROM events".to_owned(),
+            "it is a window function: write SELECT sessionize(ts, gap) OVER",
+        ),
+        ("SELECT funnel('/')".to_owned(), "it is a table function: write SELECT … FROM funnel("),
+        ("window_funnel(5)".to_owned(), "it is an aggregate: write SELECT window_funnel("),
     ];
     hold(&database, &cases.iter().map(|(call, what)| (call.as_str(), *what)).collect::<Vec<_>>());
 }

@@ -237,6 +237,7 @@ pub(super) fn quoted(value: &SqlExpr) -> Option<&str> {
             SqlValue::SingleQuotedString(text)
             | SqlValue::NationalStringLiteral(text)
             | SqlValue::EscapedStringLiteral(text) => Some(text),
+            SqlValue::DollarQuotedString(text) => Some(&text.value),
             _ => None,
         },
         _ => None,
