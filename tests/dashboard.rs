@@ -3,9 +3,9 @@
 //! Needs Chromium and a Python that can import `playwright`: the one that `JOURNEYQL_PYTHON` names, else `python3`.
 //! Without them the test says so and checks nothing.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use serde_json::json;
 
@@ -24,6 +24,40 @@ fn journeyql(dir: &Path, args: &[&str]) {
         .output()
         .unwrap();
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A server of the store, ended when it is dropped.
+struct Server {
+    child: Child,
+    address: String,
+    /// Held open: a server that cannot say anything any more may stumble over it.
+    _said: BufReader<ChildStderr>,
+}
+
+impl Server {
+    fn start(dir: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_journeyql"))
+            .current_dir(dir)
+            .args(["--store", "store", "serve", "--http", "127.0.0.1:0"])
+            .env_remove("JOURNEYQL_STORE")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut first = String::new();
+        said.read_line(&mut first).unwrap();
+        let address = first.strip_prefix("listening on ").and_then(|rest| rest.split(' ').next());
+        let address = format!("{}/", address.unwrap_or_else(|| panic!("{first}")));
+        Self { child, address, _said: said }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
 }
 
 /// Names that mean something to a browser, a spreadsheet, a terminal or a writing direction.
@@ -78,9 +112,11 @@ fn the_page_shows_what_sql_says_and_runs_nothing_of_a_log() {
     journeyql(dir.path(), &["sankey"]);
     journeyql(dir.path(), &["report", "hostile.ndjson", "-o", "hostile.html"]);
 
+    let server = Server::start(dir.path());
     let plan = json!({
         "journeyql": env!("CARGO_BIN_EXE_journeyql"), "store": at("store"), "report": at("report.html"),
         "sankey": at("sankey.html"), "hostile": at("hostile.html"), "out": at("."),
+        "server": server.address,
     });
     let python = std::env::var("JOURNEYQL_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dashboard.py");

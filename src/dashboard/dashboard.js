@@ -122,7 +122,7 @@ function drawTiles() {
 function drawStatus() {
   const rules = stats.journeyql ?? {};
   const failed = rules.failed_invariants ?? [];
-  const fresh = embedded ? `Report of ${clock(rules.refreshed_at)} UTC` : age === null ? "Live" : age < 1 ? "Up to date" : `${duration(age)} old`;
+  const fresh = embedded ? `Report of ${clock(rules.refreshed_at)} UTC` : age === null ? "Live" : age < 1 ? "Computed just now" : `Computed ${duration(age)} ago`;
   const item = (text, kind, title) => el("span", { class: kind, title }, text);
   byId("status").replaceChildren(
     item(fresh, "fresh", `snapshot ${rules.snapshot ?? stats.snapshot}, computed ${clock(rules.refreshed_at)} UTC`),
