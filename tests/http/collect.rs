@@ -162,7 +162,9 @@ fn kill_9_loses_nothing_that_was_answered_for() {
             .collect();
         std::thread::sleep(Duration::from_millis(150 + 170 * round as u64));
         server.child.kill().unwrap();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
     }
     let answered = answered.lock().unwrap();
     assert!(answered.len() > 20, "{}", answered.len());
