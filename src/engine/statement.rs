@@ -82,7 +82,8 @@ fn is_show_segments(statement: &Statement) -> bool {
 fn check_depth(sql: &str) -> Result<(), QueryError> {
     // What cannot be split into tokens is the parser's to explain.
     let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location() else { return Ok(()) };
-    let mut chain = 0;
+    // A chain of sets is as deep as an expression, and every SELECT of it begins a new one of those.
+    let (mut chain, mut sets) = (0, 0);
     for token in tokens {
         match &token.token {
             Token::Comma | Token::SemiColon => chain = 0,
@@ -91,7 +92,10 @@ fn check_depth(sql: &str) -> Result<(), QueryError> {
             {
                 chain = 0;
             }
-            Token::Word(word) if matches!(word.keyword, Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::UNION) => {
+            Token::Word(word) if matches!(word.keyword, Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT) => {
+                sets += 1;
+            }
+            Token::Word(word) if matches!(word.keyword, Keyword::AND | Keyword::OR | Keyword::NOT) => {
                 chain += 1;
             }
             Token::Plus
@@ -111,7 +115,7 @@ fn check_depth(sql: &str) -> Result<(), QueryError> {
             }
             _ => {}
         }
-        if chain > limits::SQL_OPERATORS {
+        if chain + sets > limits::SQL_OPERATORS {
             let at = Position { line: token.span.start.line, column: token.span.start.column };
             let most = limits::SQL_OPERATORS;
             return Err(QueryError::sql(format!("one expression has more than {most} operators"))

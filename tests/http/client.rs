@@ -180,6 +180,14 @@ impl Server {
         assert_eq!((answer.status, answer.body.as_str()), (200, "[\n{\"one\":1}\n]\n"));
     }
 
+    /// The figures of the page are computed: whatever it does from now on is for a question.
+    pub fn has_refreshed(&self) {
+        let began = Instant::now();
+        while self.get("/api/stats").status != 200 {
+            assert!(began.elapsed() < Duration::from_mins(2), "it never refreshes");
+        }
+    }
+
     /// CPU seconds so far; none where nobody tells.
     fn cpu(&self) -> Option<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;

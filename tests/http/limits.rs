@@ -14,6 +14,7 @@ const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 1000000) AS a(x),
 fn each_limit_is_named() {
     let shop = Shop::new();
     let mut server = shop.serve(&["--timeout", "2 seconds", "--max-rows", "1000", "--max-queries", "1"]);
+    server.has_refreshed();
     let many = server.post_sql("SELECT * FROM generate_series(1, 1001)");
     assert_eq!((many.status, many.error("limit").as_str()), (400, "rows"), "{}", many.body);
     assert_eq!(server.post_sql("SELECT * FROM generate_series(1, 1000)").status, 200);
@@ -49,7 +50,7 @@ fn who_comes_to_a_full_queue_is_told_to_come_again() {
 fn who_goes_away_is_not_computed_for() {
     let shop = Shop::new();
     let mut server = shop.serve(&["--timeout", "10 minutes"]);
-    server.is_alive();
+    server.has_refreshed();
     let mut stream = server.connect();
     let head = format!("POST /api/sql HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", ENDLESS.len());
     stream.write_all(format!("{head}{ENDLESS}").as_bytes()).unwrap();
