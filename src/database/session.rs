@@ -76,7 +76,9 @@ impl Session {
     pub async fn reader(&mut self) -> Result<Self, Error> {
         self.refresh().await?;
         let (snapshot, engine) = self.opened()?;
-        let open = Some((snapshot.clone(), engine.fork()?));
+        let engine = engine.fork()?;
+        engine.forbid_recursion()?;
+        let open = Some((snapshot.clone(), engine));
         Ok(Self { database: self.database.clone(), reads: true, open, settings: Vec::new() })
     }
 

@@ -221,6 +221,14 @@ impl Engine {
         on_big_stack(check).await?.map_err(|error| self.error(&error))
     }
 
+    /// Refuses WITH RECURSIVE from now on: nothing bounds how long it goes on, nor how long a text grows in it.
+    ///
+    /// # Errors
+    /// There is no such option.
+    pub fn forbid_recursion(&self) -> Result<(), QueryError> {
+        self.put("datafusion.execution.enable_recursive_ctes", "false")
+    }
+
     fn put(&self, name: &str, value: &str) -> Result<(), QueryError> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let set = state.config_mut().options_mut().set(name, value);
