@@ -35,7 +35,7 @@ use super::error::QueryError;
 use super::functions::{RowPatterns, TableFunctions};
 use super::members::MembersTable;
 use super::notices::Notices;
-use super::operators::{FilterByValue, FuseAggregates, JoinsYield, KeepDistinct};
+use super::operators::{FilterByValue, FuseAggregates, JoinsYield, KeepDistinct, KeepProjections};
 use super::planning::{check_size, on_big_stack};
 use super::relations::{Relation, events};
 use super::scan::{Overlay, PartFile};
@@ -395,11 +395,12 @@ fn session_state(
     Ok(state)
 }
 
-/// `DataFusion`'s rules, one of them with an exception.
+/// `DataFusion`'s rules, two of them with an exception.
 fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let keep: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(KeepDistinct::default());
+    let ours: [Arc<dyn OptimizerRule + Send + Sync>; 2] =
+        [Arc::new(KeepDistinct::default()), Arc::new(KeepProjections::default())];
     let rules = Optimizer::new().rules.into_iter();
-    rules.map(|rule| if rule.name() == keep.name() { Arc::clone(&keep) } else { rule }).collect()
+    rules.map(|rule| ours.iter().find(|keep| keep.name() == rule.name()).cloned().unwrap_or(rule)).collect()
 }
 
 /// Ours first: it recognises plans as they are first made.

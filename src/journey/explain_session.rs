@@ -5,7 +5,7 @@
 //! first event of the session ── since_first ──► event,  events: how many the session had before it
 //! ```
 //!
-//! Invariants: the sessions that these borders make are those of [`super::sessionize`], which a property test holds.
+//! Invariants: the sessions that these borders make are those of [`super::sessionize()`], which a property test holds.
 
 use std::ops::Range;
 

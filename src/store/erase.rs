@@ -102,7 +102,7 @@ fn is_sqlite(path: &Path) -> bool {
 
 impl Writer {
     /// Removes what was replaced, and leaves nothing of what was deleted in the catalog's log. Who still reads it is
-    /// waited for, but no longer than [`READERS`]: most queries are over by then.
+    /// waited for, but no longer than three seconds: most queries are over by then.
     ///
     /// # Errors
     /// A file cannot be removed, or the catalog cannot be written to.

@@ -7,6 +7,7 @@ pub mod events_exec;
 pub mod fused;
 pub mod journey_exec;
 pub mod leaf;
+pub mod projections;
 pub mod stream;
 pub mod yielding;
 
@@ -14,5 +15,6 @@ pub use by_value::FilterByValue;
 pub use events_exec::EventsExec;
 pub use fused::{FuseAggregates, KeepDistinct};
 pub use journey_exec::{JourneyExec, Legend, SharedPass};
+pub use projections::KeepProjections;
 pub use stream::{Sink, blocking_stream};
 pub use yielding::JoinsYield;
