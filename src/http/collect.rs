@@ -50,7 +50,9 @@ pub(super) fn is_open(path: &str) -> bool {
 
 /// Tells browsers that pages of other sites may use the answer.
 pub(super) fn open(response: &mut Response<Body>) {
-    response.headers_mut().extend(OPEN);
+    for (name, value) in OPEN {
+        response.headers_mut().insert(name, value);
+    }
 }
 
 /// Messages of `POST /v1/…`.
