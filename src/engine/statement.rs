@@ -1,9 +1,10 @@
 //! SQL text before it is planned: how long and deep it may be, and which statements there are at all.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParserBuilder, ResetStatement, Statement};
-use datafusion::sql::sqlparser::ast::Statement as Ast;
+use datafusion::sql::sqlparser::ast::{Query, Statement as Ast, Visit, Visitor, visit_relations};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
@@ -30,6 +31,7 @@ pub fn parse(sql: &str) -> Result<VecDeque<Statement>, QueryError> {
         .map_err(|error| row_pattern(sql, QueryError::from_datafusion(&error, &[])))?;
     for statement in &mut statements {
         allowed(statement)?;
+        check_expansion(statement)?;
         if is_show_segments(statement) {
             *statement = parse_query("SELECT name, sql, since FROM segments ORDER BY name")?;
         }
@@ -70,6 +72,53 @@ fn row_pattern(sql: &str, error: QueryError) -> QueryError {
         Some(word) => QueryError { message: format!("MATCH_RECOGNIZE: {word} is not possible"), ..error },
         None => error,
     }
+}
+
+/// Refuses WITH clauses whose queries name each other so often that what they stand for has no end: each of them is
+/// planned wherever it is named.
+fn check_expansion(statement: &Statement) -> Result<(), QueryError> {
+    let ast = match statement {
+        Statement::Statement(ast) => ast,
+        Statement::Explain(explain) => return check_expansion(&explain.statement),
+        _ => return Ok(()),
+    };
+    let mut widest = Widest(0);
+    let _ = ast.visit(&mut widest);
+    if widest.0 <= limits::PLAN_NODES {
+        return Ok(());
+    }
+    let most = limits::PLAN_NODES;
+    Err(QueryError::sql(format!("the WITH clauses of the statement stand for more than {most} queries"))
+        .with_hint("name each part of a WITH clause fewer times"))
+}
+
+/// How many relations the widest WITH clause stands for.
+struct Widest(usize);
+
+impl Visitor for Widest {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let mut sizes: HashMap<String, usize> = HashMap::new();
+        for part in query.with.iter().flat_map(|with| &with.cte_tables) {
+            let size = named(&*part.query, &sizes);
+            sizes.insert(part.alias.name.value.to_lowercase(), size);
+        }
+        if !sizes.is_empty() {
+            self.0 = self.0.max(named(&*query.body, &sizes));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// How many relations a part of a statement names, each as large as it is known to be.
+fn named(part: &impl Visit, sizes: &HashMap<String, usize>) -> usize {
+    let mut count: usize = 1;
+    let _ = visit_relations(part, |name| {
+        count = count.saturating_add(sizes.get(&name.to_string().to_lowercase()).copied().unwrap_or(1));
+        ControlFlow::<()>::Continue(())
+    });
+    count
 }
 
 /// `SHOW SEGMENTS`, which the parser takes for the name of a setting.

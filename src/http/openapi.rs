@@ -132,7 +132,7 @@ fn of_call(call: Call) -> Value {
     let message = if call == Call::Batch {
         json!({ "type": "object", "required": ["batch"], "properties": { "batch": { "type": "array" } } })
     } else {
-        json!({ "type": "object", "properties": { "messageId": { "type": "string" } } })
+        json!({ "type": "object" })
     };
     let taken = json!({
         "type": "object",

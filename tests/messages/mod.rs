@@ -125,7 +125,6 @@ fn unknown_words_are_named_with_those_there_are() {
                 "funnel: option 'mode': unknown mode 'strict_ordr' – did you mean 'strict_order'?",
             ),
             ("funnel('/', '/cart', mode => 5)", "funnel: option 'mode': unknown mode '5'"),
-            ("funnel('/', '/cart', mode => 'unordered')", "not available here"),
             (
                 "funnel('/', '/cart', unit => 'usr')",
                 "funnel: option 'unit' is 'user', 'session' or 'attempt', not 'usr' – did you mean 'user'?",
