@@ -9,13 +9,14 @@
 //! names, which the next writer may sweep.
 
 use std::fs::{File, TryLockError};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::StoreError;
 use super::disk::Disk;
 use super::layout::{Layout, PartPath};
+use crate::time::Stopwatch;
 
 /// Held for as long as a writer lives.
 #[derive(Debug)]
@@ -31,9 +32,13 @@ impl WriterLock {
         let path = layout.writer_lock();
         let fail = |error| StoreError::io("locking", &path, error);
         let mut file = disk.open_or_create(&path).map_err(fail)?;
-        let locked = try_lock(&file).map_err(fail)?;
-        let mut text = String::new();
-        file.read_to_string(&mut text).map_err(fail)?;
+        let mut locked = try_lock(&file).map_err(fail)?;
+        let mut text = read(&mut file).map_err(fail)?;
+        let since = Stopwatch::start();
+        while !locked && is_soon_over(&text) && since.seconds() < PATIENCE {
+            locked = try_lock(&file).map_err(fail)?;
+            text = read(&mut file).map_err(fail)?;
+        }
         if !locked {
             let holder = text.lines().next().map_or_else(|| "another journeyql".to_owned(), describe);
             return Err(StoreError::InUse { dir: layout.root().to_owned(), holder });
@@ -59,6 +64,21 @@ impl WriterLock {
             .rewrite(&self.file, &self.path, &identity())
             .map_err(|error| StoreError::io("writing", &self.path, error))
     }
+}
+
+/// Seconds that a writer waits for a server, which commits what it has collected and lets go.
+const PATIENCE: f64 = 30.0;
+
+/// Whether whoever holds the lock by this text holds it for one commit, or has not said yet who it is.
+fn is_soon_over(text: &str) -> bool {
+    text.lines().next().is_none_or(|who| who.ends_with(" serve"))
+}
+
+fn read(file: &mut File) -> io::Result<String> {
+    let mut text = String::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// `false`: another holds it. Asks again for a moment, since [`look`] of another process holds it for an instant.
@@ -101,6 +121,11 @@ fn identity() -> String {
     let program = words.next().unwrap_or_default();
     let program = program.rsplit('/').next().unwrap_or_default();
     let verb = words.next().filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'));
+    // Options may stand before it. A server is told apart: it holds the lock for one commit.
+    let verb = verb.filter(|verb| !verb.starts_with('-')).or_else(|| {
+        let serves = std::env::args_os().any(|word| word == "serve");
+        serves.then(|| "serve".to_owned())
+    });
     let command = verb.map_or_else(|| program.to_owned(), |verb| format!("{program} {verb}"));
     format!("{} {}\n", std::process::id(), command.replace(char::is_control, " "))
 }
