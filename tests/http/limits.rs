@@ -32,6 +32,7 @@ fn each_limit_is_named() {
 fn who_comes_to_a_full_queue_is_told_to_come_again() {
     let shop = Shop::new();
     let mut server = shop.serve(&["--timeout", "8 seconds", "--max-queries", "1"]);
+    server.has_refreshed();
     server.is_alive();
     let server_ref = &server;
     let statuses: Vec<_> = std::thread::scope(|scope| {
