@@ -39,22 +39,19 @@ use arrow::array::{
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{exec_err, internal_err};
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::sql::sqlparser::ast::FunctionArg;
-use futures::FutureExt;
-use futures::future::BoxFuture;
 
 use super::call::Call;
 use super::conditions::Conditions;
 use super::goal::{Goal, Reaching, seen};
-use super::leaf::{Answer, Stop, joined};
+use super::leaf::{Answer, Stop};
 use super::seen::Seen;
-use super::table::{TableFunction, read, readers, table};
+use super::table::{InPass, TableFunction, all_named, readers, table};
 use super::walked::walk;
 use crate::engine::relations::Relation;
 use crate::engine::relations::sessions::closed;
@@ -174,33 +171,22 @@ impl Visits {
     }
 }
 
-impl Answer for Pass {
+impl InPass for Pass {
+    type Part = (Names, Moves, Visits);
+
     fn name(&self) -> &'static str {
         if self.wanted.sessions { "ConversionScoreExec" } else { "RemovalEffectExec" }
     }
 
-    fn shown(&self) -> String {
-        format!("parts={}", self.plan.parts().len())
+    fn pass(&self) -> (&ScanPlan, usize) {
+        (&self.plan, self.readers)
     }
 
-    fn rows(&self, context: Arc<TaskContext>, stop: Stop) -> BoxFuture<'static, Result<RecordBatch>> {
-        let this = self.clone();
-        async move {
-            let (plan, readers, reader) = (this.plan.clone(), this.readers, this.clone());
-            let (task, stopped) = (Arc::clone(&context), stop.clone());
-            let found = read(plan, readers, move |runs| reader.read(runs, &task, &stopped)).await?;
-            joined(SpawnedTask::spawn_blocking(move || this.solve(found, &context, &stop))).await
-        }
-        .boxed()
-    }
-}
-
-impl Pass {
-    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<(Names, Moves, Visits)> {
+    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Self::Part> {
         let (mut reaching, mut moves, mut visits) =
             (Reaching::new(&self.conditions), Moves::default(), Visits::default());
         let (terminal, mut paths) = (CodeSet::new(&[]), Paths::default());
-        let names = walk(self.name(), runs, &self.facts, (context, stop), |block, names, walk| {
+        let names = walk(InPass::name(self), runs, &self.facts, (context, stop), |block, names, walk| {
             reaching.look(block, names, walk)?;
             let label = |step: usize| block.labels()[walk.steps[step] as usize];
             for visit in &walk.sessions {
@@ -231,8 +217,7 @@ impl Pass {
         Ok((names, moves, visits))
     }
 
-    /// Fits the chain and makes the rows.
-    fn solve(&self, found: Vec<(Names, Moves, Visits)>, context: &TaskContext, stop: &Stop) -> Result<RecordBatch> {
+    fn rows(&self, found: Vec<Self::Part>, context: &TaskContext, stop: &Stop) -> Result<RecordBatch> {
         let (mut names, mut moves, mut visits) = (Names::default(), Moves::default(), Vec::new());
         let mut met = Seen::default();
         for (theirs, counted, mut kept) in found {
@@ -243,10 +228,8 @@ impl Pass {
             visits.push(kept);
         }
         met.tell(if self.wanted.sessions { SCORE } else { REMOVAL }, self.conditions.labels(), context);
-        if names.is_full() {
-            return exec_err!("the names of these steps have more than 2 GiB of text");
-        }
-        let memory = MemoryConsumer::new(self.name()).register(context.memory_pool());
+        let names = all_named(names)?;
+        let memory = MemoryConsumer::new(InPass::name(self)).register(context.memory_pool());
         // Twice: the columns are made of what is kept.
         memory.try_grow(moves.size() + 2 * visits.iter().map(Visits::size).sum::<usize>())?;
         let chain = Chain::new(&moves);

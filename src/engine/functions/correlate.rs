@@ -26,13 +26,10 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Ar
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::exec_err;
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::sql::sqlparser::ast::FunctionArg;
-use futures::FutureExt;
-use futures::future::BoxFuture;
 
 use super::call::Call;
 use super::conditions::Conditions;
@@ -40,7 +37,7 @@ use super::figures::{Odds, odds_ratio, share};
 use super::goal::{Goal, Reaching, seen};
 use super::leaf::{Answer, Stop};
 use super::seen::Seen;
-use super::table::{TableFunction, read, readers, table};
+use super::table::{InPass, TableFunction, all_named, readers, table};
 use super::walked::walk;
 use crate::engine::relations::tape::Facts;
 use crate::engine::scan::{Block, NONE, Names, PersonRuns, ScanPlan};
@@ -116,38 +113,18 @@ struct Pass {
     projection: Vec<usize>,
 }
 
-impl Answer for Pass {
+impl InPass for Pass {
+    type Part = (Names, Correlate);
+
     fn name(&self) -> &'static str {
         "CorrelateExec"
     }
 
-    fn shown(&self) -> String {
-        format!("parts={}", self.plan.parts().len())
+    fn pass(&self) -> (&ScanPlan, usize) {
+        (&self.plan, self.readers)
     }
 
-    fn rows(&self, context: Arc<TaskContext>, stop: Stop) -> BoxFuture<'static, Result<RecordBatch>> {
-        let this = self.clone();
-        async move {
-            let (plan, readers, reader) = (this.plan.clone(), this.readers, this.clone());
-            let listener = Arc::clone(&context);
-            let found = read(plan, readers, move |runs| reader.read(runs, &context, &stop)).await?;
-            let (mut names, mut all, mut met) = (Names::default(), Correlate::default(), Seen::default());
-            for (theirs, counts) in found {
-                met.merge(seen(&this.conditions, &theirs));
-                all.merge(&counts, |code| if code == NONE { NONE } else { names.code(theirs.text(code)) });
-            }
-            met.tell("correlate", this.conditions.labels(), &listener);
-            if names.is_full() {
-                return exec_err!("the names of these steps have more than 2 GiB of text");
-            }
-            Ok(rows(&all, &names)?.project(&this.projection)?)
-        }
-        .boxed()
-    }
-}
-
-impl Pass {
-    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<(Names, Correlate)> {
+    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Self::Part> {
         let (mut reaching, mut counts) = (Reaching::new(&self.conditions), Correlate::default());
         let mut labels = Vec::new();
         let names = walk("CorrelateExec", runs, &self.facts, (context, stop), |block, names, walk| {
@@ -162,6 +139,16 @@ impl Pass {
             Ok(counts.size())
         })?;
         Ok((names, counts))
+    }
+
+    fn rows(&self, parts: Vec<Self::Part>, context: &TaskContext, _: &Stop) -> Result<RecordBatch> {
+        let (mut names, mut all, mut met) = (Names::default(), Correlate::default(), Seen::default());
+        for (theirs, counts) in parts {
+            met.merge(seen(&self.conditions, &theirs));
+            all.merge(&counts, |code| if code == NONE { NONE } else { names.code(theirs.text(code)) });
+        }
+        met.tell("correlate", self.conditions.labels(), context);
+        Ok(rows(&all, &all_named(names)?)?.project(&self.projection)?)
     }
 }
 

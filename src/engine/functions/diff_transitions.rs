@@ -21,22 +21,20 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DFSchema, exec_err, plan_err};
+use datafusion::common::{DFSchema, plan_err};
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::sql::sqlparser::ast::FunctionArg;
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use hashbrown::HashMap;
 
 use super::call::{Call, condition};
 use super::conditions::unqualified;
 use super::figures::{newcombe, share};
 use super::leaf::{Answer, Stop};
-use super::table::{TableFunction, read, readers, table};
+use super::table::{InPass, TableFunction, all_named, readers, table};
 use super::walked::{self, walk};
 use crate::engine::predicate::physical;
 use crate::engine::relations::Relation;
@@ -135,40 +133,23 @@ struct Diff {
 /// Transitions of each segment.
 type Moves = HashMap<(u32, u32), [u64; 2]>;
 
-impl Answer for Diff {
+impl InPass for Diff {
+    type Part = (Names, Moves);
+
     fn name(&self) -> &'static str {
         "DiffTransitionsExec"
     }
 
-    fn shown(&self) -> String {
+    fn shown(&self) -> Option<String> {
         let segments: Vec<String> = self.segments.iter().map(ToString::to_string).collect();
-        format!("segments=[{}], parts={}", segments.join(", "), self.plan.parts().len())
+        Some(format!("segments=[{}]", segments.join(", ")))
     }
 
-    fn rows(&self, context: Arc<TaskContext>, stop: Stop) -> BoxFuture<'static, Result<RecordBatch>> {
-        let this = self.clone();
-        async move {
-            let (plan, readers, reader) = (this.plan.clone(), this.readers, this.clone());
-            let found = read(plan, readers, move |runs| reader.read(runs, &context, &stop)).await?;
-            let (mut names, mut all) = (Names::default(), Moves::default());
-            for (theirs, moves) in found {
-                let mut known = |code| if code == NONE { NONE } else { names.code(theirs.text(code)) };
-                for ((from, to), [a, b]) in moves {
-                    let sum = all.entry((known(from), known(to))).or_default();
-                    *sum = [sum[0] + a, sum[1] + b];
-                }
-            }
-            if names.is_full() {
-                return exec_err!("the names of these steps have more than 2 GiB of text");
-            }
-            Ok(rows(all, &names)?.project(&this.projection)?)
-        }
-        .boxed()
+    fn pass(&self) -> (&ScanPlan, usize) {
+        (&self.plan, self.readers)
     }
-}
 
-impl Diff {
-    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<(Names, Moves)> {
+    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Self::Part> {
         let mut moves = Moves::default();
         let names = walk("DiffTransitionsExec", runs, &self.facts, (context, stop), |block, names, walk| {
             let (start, exit) = (names.code(START), names.code(EXIT));
@@ -190,6 +171,20 @@ impl Diff {
         Ok((names, moves))
     }
 
+    fn rows(&self, parts: Vec<Self::Part>, _: &TaskContext, _: &Stop) -> Result<RecordBatch> {
+        let (mut names, mut all) = (Names::default(), Moves::default());
+        for (theirs, moves) in parts {
+            let mut known = |code| if code == NONE { NONE } else { names.code(theirs.text(code)) };
+            for ((from, to), [a, b]) in moves {
+                let sum = all.entry((known(from), known(to))).or_default();
+                *sum = [sum[0] + a, sum[1] + b];
+            }
+        }
+        Ok(rows(all, &all_named(names)?)?.project(&self.projection)?)
+    }
+}
+
+impl Diff {
     /// Which sessions of a block are in each segment.
     fn members(&self, block: &Block, names: &mut Names, walk: &Walk) -> Result<[Vec<bool>; 2]> {
         let mut terminal = CodeSet::new(&self.facts.settings.terminal_pages);

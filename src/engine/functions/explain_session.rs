@@ -32,13 +32,11 @@ use datafusion::error::Result;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::sql::sqlparser::ast::FunctionArg;
-use futures::FutureExt;
-use futures::future::BoxFuture;
 
 use super::call::{Call, constant, shown, text_of};
 use super::leaf::{Answer, Stop};
 use super::sessions::Sessions;
-use super::table::{TableFunction, read, readers, table};
+use super::table::{InPass, TableFunction, readers, table};
 use super::walked::walk;
 use crate::engine::relations::Relation;
 use crate::engine::relations::sessions::closed;
@@ -127,23 +125,38 @@ struct Pass {
     projection: Vec<usize>,
 }
 
-impl Answer for Pass {
+impl InPass for Pass {
+    type Part = Vec<Line>;
+
     fn name(&self) -> &'static str {
         "ExplainSessionExec"
     }
 
-    fn shown(&self) -> String {
-        format!("id={}, parts={}", self.id, self.plan.parts().len())
+    fn shown(&self) -> Option<String> {
+        Some(format!("id={}", self.id))
     }
 
-    fn rows(&self, context: Arc<TaskContext>, stop: Stop) -> BoxFuture<'static, Result<RecordBatch>> {
-        let this = self.clone();
-        async move {
-            let (plan, readers, reader) = (this.plan.clone(), this.readers, this.clone());
-            let found = read(plan, readers, move |runs| reader.read(runs, &context, &stop)).await?;
-            Ok(rows(&found.concat(), this.facts.settings.rules.gap)?.project(&this.projection)?)
-        }
-        .boxed()
+    fn pass(&self) -> (&ScanPlan, usize) {
+        (&self.plan, self.readers)
+    }
+
+    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Self::Part> {
+        let mut lines = Vec::new();
+        let (terminal, mut paths) = (CodeSet::new(&[]), Paths::default());
+        walk("ExplainSessionExec", runs, &self.facts, (context, stop), |block, names, walk| {
+            let mut tape = Tape::new(block, names, walk, &self.facts, &terminal, &mut paths, (0, 0));
+            let ids = tape.session_ids()?;
+            if let Some(asked) = (0..ids.len()).find(|&at| ids.value(at) == self.id) {
+                let ends = self.sessions.ends(block, tape.names);
+                Around { pass: self, tape: &tape, ids: &ids, asked, ends: &ends }.lines(&mut lines)?;
+            }
+            Ok(0)
+        })?;
+        Ok(lines)
+    }
+
+    fn rows(&self, parts: Vec<Self::Part>, _: &TaskContext, _: &Stop) -> Result<RecordBatch> {
+        Ok(rows(&parts.concat(), self.facts.settings.rules.gap)?.project(&self.projection)?)
     }
 }
 
@@ -161,23 +174,6 @@ struct Line {
     opened: Option<&'static str>,
     closed: Option<&'static str>,
     reason: String,
-}
-
-impl Pass {
-    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Vec<Line>> {
-        let mut lines = Vec::new();
-        let (terminal, mut paths) = (CodeSet::new(&[]), Paths::default());
-        walk("ExplainSessionExec", runs, &self.facts, (context, stop), |block, names, walk| {
-            let mut tape = Tape::new(block, names, walk, &self.facts, &terminal, &mut paths, (0, 0));
-            let ids = tape.session_ids()?;
-            if let Some(asked) = (0..ids.len()).find(|&at| ids.value(at) == self.id) {
-                let ends = self.sessions.ends(block, tape.names);
-                Around { pass: self, tape: &tape, ids: &ids, asked, ends: &ends }.lines(&mut lines)?;
-            }
-            Ok(0)
-        })?;
-        Ok(lines)
-    }
 }
 
 /// A session that was found, among its block.

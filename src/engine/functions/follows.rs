@@ -20,14 +20,12 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::sql::sqlparser::ast::FunctionArg;
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use hashbrown::HashMap;
 
 use super::call::Call;
 use super::figures::{quantile, share};
 use super::leaf::{Answer, Stop};
-use super::table::{TableFunction, read, readers, table};
+use super::table::{InPass, TableFunction, all_named, readers, table};
 use super::walked::{self, walk};
 use crate::engine::relations::tape::Facts;
 use crate::engine::scan::{NONE, Names, PersonRuns, ScanPlan};
@@ -108,35 +106,18 @@ struct Pairs {
     visits: HashMap<u32, u64>,
 }
 
-impl Answer for Pass {
+impl InPass for Pass {
+    type Part = (Names, Pairs);
+
     fn name(&self) -> &'static str {
         "FollowsExec"
     }
 
-    fn shown(&self) -> String {
-        format!("parts={}", self.plan.parts().len())
+    fn pass(&self) -> (&ScanPlan, usize) {
+        (&self.plan, self.readers)
     }
 
-    fn rows(&self, context: Arc<TaskContext>, stop: Stop) -> BoxFuture<'static, Result<RecordBatch>> {
-        let this = self.clone();
-        async move {
-            let (plan, readers, reader) = (this.plan.clone(), this.readers, this.clone());
-            let found = read(plan, readers, move |runs| reader.read(runs, &context, &stop)).await?;
-            let (mut names, mut all) = (Names::default(), Pairs::default());
-            for reader in found {
-                all.merge(&mut names, reader);
-            }
-            if names.is_full() {
-                return exec_err!("the names of these steps have more than 2 GiB of text");
-            }
-            Ok(all.table(&names)?.project(&this.projection)?)
-        }
-        .boxed()
-    }
-}
-
-impl Pass {
-    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<(Names, Pairs)> {
+    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Self::Part> {
         // One long session of many pages can have more pairs than all the others.
         let memory = MemoryConsumer::new("pairs of steps").register(context.memory_pool());
         let (mut follows, mut found, mut labels) = (Follows::default(), Pairs::default(), Vec::new());
@@ -174,6 +155,14 @@ impl Pass {
             Ok::<usize, DataFusionError>(0)
         })?;
         Ok((names, found))
+    }
+
+    fn rows(&self, parts: Vec<Self::Part>, _: &TaskContext, _: &Stop) -> Result<RecordBatch> {
+        let (mut names, mut all) = (Names::default(), Pairs::default());
+        for part in parts {
+            all.merge(&mut names, part);
+        }
+        Ok(all.table(&all_named(names)?)?.project(&self.projection)?)
     }
 }
 

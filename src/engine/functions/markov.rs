@@ -39,21 +39,18 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Ar
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{exec_err, internal_err, plan_err};
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::sql::sqlparser::ast::FunctionArg;
-use futures::FutureExt;
-use futures::future::BoxFuture;
 
 use super::call::{Call, whole};
 use super::figures::share;
-use super::leaf::{Answer, Stop, joined};
+use super::leaf::{Answer, Stop};
 use super::people::MOST_ROWS;
-use super::table::{TableFunction, read, readers, table};
+use super::table::{InPass, TableFunction, readers, table};
 use super::walked::{self, walk};
 use crate::engine::relations::tape::Facts;
 use crate::engine::scan::{Block, NONE, Names, PersonRuns, ScanPlan};
@@ -176,29 +173,22 @@ impl Sessions {
     }
 }
 
-impl Answer for Pass {
+impl InPass for Pass {
+    type Part = (Names, Sessions);
+
     fn name(&self) -> &'static str {
         "MarkovExec"
     }
 
-    fn shown(&self) -> String {
-        format!("function={}, orders={}, parts={}", self.function, self.orders, self.plan.parts().len())
+    fn shown(&self) -> Option<String> {
+        Some(format!("function={}, orders={}", self.function, self.orders))
     }
 
-    fn rows(&self, context: Arc<TaskContext>, stop: Stop) -> BoxFuture<'static, Result<RecordBatch>> {
-        let this = self.clone();
-        async move {
-            let (plan, readers, reader) = (this.plan.clone(), this.readers, this.clone());
-            let (task, stopped) = (Arc::clone(&context), stop.clone());
-            let found = read(plan, readers, move |runs| reader.read(runs, &task, &stopped)).await?;
-            joined(SpawnedTask::spawn_blocking(move || this.told(found, &context, &stop))).await
-        }
-        .boxed()
+    fn pass(&self) -> (&ScanPlan, usize) {
+        (&self.plan, self.readers)
     }
-}
 
-impl Pass {
-    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<(Names, Sessions)> {
+    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Self::Part> {
         let mut sessions = Sessions::default();
         let names = walk("MarkovExec", runs, &self.facts, (context, stop), |block, _, walk| {
             for visit in &walk.sessions {
@@ -214,7 +204,7 @@ impl Pass {
         Ok((names, sessions))
     }
 
-    fn told(&self, found: Vec<(Names, Sessions)>, context: &TaskContext, stop: &Stop) -> Result<RecordBatch> {
+    fn rows(&self, found: Vec<Self::Part>, context: &TaskContext, stop: &Stop) -> Result<RecordBatch> {
         let memory = MemoryConsumer::new("MarkovExec").register(context.memory_pool());
         let (names, mut sessions) = joined_sessions(found, &memory)?;
         let base = memory.size();

@@ -25,14 +25,12 @@ use datafusion::error::Result;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::sql::sqlparser::ast::FunctionArg;
-use futures::FutureExt;
-use futures::future::BoxFuture;
 
 use super::call::{Call, constant, shown, text_of};
 use super::figures::share;
 use super::leaf::{Answer, Stop};
 use super::seen::Seen;
-use super::table::{TableFunction, read, readers, table};
+use super::table::{InPass, TableFunction, all_named, readers, table};
 use super::walked::{self, walk};
 use crate::engine::relations::edges::START;
 use crate::engine::relations::tape::Facts;
@@ -124,41 +122,22 @@ struct Pass {
     projection: Vec<usize>,
 }
 
-impl Answer for Pass {
+impl InPass for Pass {
+    type Part = (Names, Next);
+
     fn name(&self) -> &'static str {
         "PredictNextExec"
     }
 
-    fn shown(&self) -> String {
-        format!("parts={}, steps={}", self.plan.parts().len(), self.path.len())
+    fn shown(&self) -> Option<String> {
+        Some(format!("steps={}", self.path.len()))
     }
 
-    fn rows(&self, context: Arc<TaskContext>, stop: Stop) -> BoxFuture<'static, Result<RecordBatch>> {
-        let this = self.clone();
-        async move {
-            let (plan, readers, reader) = (this.plan.clone(), this.readers, this.clone());
-            let (listener, mut seen) = (Arc::clone(&context), Seen::default());
-            let found = read(plan, readers, move |runs| reader.read(runs, &context, &stop)).await?;
-            let (mut names, mut next) = (Names::default(), Next::new(vec![NONE; this.path.len()]));
-            for (theirs, counted) in found {
-                let met = this.labels().filter(|(_, step)| theirs.find(step).is_some());
-                seen.merge(Seen::new(this.labels(), met.fold(0, |met, (no, _)| met | 1 << no), &theirs));
-                next.merge(counted, |code| if code == NONE { NONE } else { names.code(theirs.text(code)) });
-            }
-            seen.tell("predict_next", this.labels(), &listener);
-            Ok(rows(&next, &names, this.count)?.project(&this.projection)?)
-        }
-        .boxed()
-    }
-}
-
-impl Pass {
-    /// The steps, each with a number.
-    fn labels(&self) -> impl Iterator<Item = (u32, &str)> {
-        (0..).zip(self.path.iter().map(String::as_str))
+    fn pass(&self) -> (&ScanPlan, usize) {
+        (&self.plan, self.readers)
     }
 
-    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<(Names, Next)> {
+    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Self::Part> {
         let (mut next, mut labels) = (Next::new(vec![UNMET; self.path.len()]), Vec::new());
         let names = walk("PredictNextExec", runs, &self.facts, (context, stop), |block, names, walk| {
             let start = names.code(START);
@@ -173,6 +152,25 @@ impl Pass {
             Ok(next.size())
         })?;
         Ok((names, next))
+    }
+
+    fn rows(&self, parts: Vec<Self::Part>, context: &TaskContext, _: &Stop) -> Result<RecordBatch> {
+        let (mut names, mut next) = (Names::default(), Next::new(vec![NONE; self.path.len()]));
+        let mut seen = Seen::default();
+        for (theirs, counted) in parts {
+            let met = self.labels().filter(|(_, step)| theirs.find(step).is_some());
+            seen.merge(Seen::new(self.labels(), met.fold(0, |met, (no, _)| met | 1 << no), &theirs));
+            next.merge(counted, |code| if code == NONE { NONE } else { names.code(theirs.text(code)) });
+        }
+        seen.tell("predict_next", self.labels(), context);
+        Ok(rows(&next, &all_named(names)?, self.count)?.project(&self.projection)?)
+    }
+}
+
+impl Pass {
+    /// The steps, each with a number.
+    fn labels(&self) -> impl Iterator<Item = (u32, &str)> {
+        (0..).zip(self.path.iter().map(String::as_str))
     }
 }
 

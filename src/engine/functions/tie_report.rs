@@ -22,12 +22,10 @@ use datafusion::common::plan_err;
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
 use datafusion::sql::sqlparser::ast::FunctionArg;
-use futures::FutureExt;
-use futures::future::BoxFuture;
 
 use super::call::Call;
 use super::leaf::{Answer, Stop};
-use super::table::{TableFunction, read, readers, table};
+use super::table::{InPass, TableFunction, readers, table};
 use super::walked::{self, walk};
 use crate::engine::relations::Relation;
 use crate::engine::relations::tape::{CodeSet, Facts, Tape};
@@ -99,28 +97,18 @@ struct Tied {
     changed: Changed,
 }
 
-impl Answer for Pass {
+impl InPass for Pass {
+    type Part = Vec<Tied>;
+
     fn name(&self) -> &'static str {
         "TieReportExec"
     }
 
-    fn shown(&self) -> String {
-        format!("parts={}", self.plan.parts().len())
+    fn pass(&self) -> (&ScanPlan, usize) {
+        (&self.plan, self.readers)
     }
 
-    fn rows(&self, context: Arc<TaskContext>, stop: Stop) -> BoxFuture<'static, Result<RecordBatch>> {
-        let this = self.clone();
-        async move {
-            let (plan, readers, reader) = (this.plan.clone(), this.readers, this.clone());
-            let found = read(plan, readers, move |runs| reader.read(runs, &context, &stop)).await?;
-            Ok(rows(&found.concat())?.project(&this.projection)?)
-        }
-        .boxed()
-    }
-}
-
-impl Pass {
-    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Vec<Tied>> {
+    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Self::Part> {
         let (mut found, mut compare) = (Vec::<Tied>::new(), Compare::default());
         let (terminal, mut paths) = (CodeSet::new(&[]), Paths::default());
         let collapsed = self.facts.settings.collapse;
@@ -145,6 +133,10 @@ impl Pass {
             Ok(found.capacity() * (size_of::<Tied>() + 40))
         })?;
         Ok(found)
+    }
+
+    fn rows(&self, parts: Vec<Self::Part>, _: &TaskContext, _: &Stop) -> Result<RecordBatch> {
+        Ok(rows(&parts.concat())?.project(&self.projection)?)
     }
 }
 

@@ -27,14 +27,12 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::sql::sqlparser::ast::FunctionArg;
-use futures::FutureExt;
-use futures::future::BoxFuture;
 
 use super::call::{Call, constant, shown};
 use super::leaf::{Answer, Stop};
 use super::length::Clock;
 use super::sessions::Sessions;
-use super::table::{TableFunction, read, readers, table};
+use super::table::{InPass, TableFunction, readers, table};
 use crate::engine::scan::{PersonRuns, ScanPlan};
 use crate::engine::settings::Settings;
 use crate::engine::source::Source;
@@ -134,31 +132,18 @@ struct Pass {
     projection: Vec<usize>,
 }
 
-impl Answer for Pass {
+impl InPass for Pass {
+    type Part = Sweep;
+
     fn name(&self) -> &'static str {
         "TimeoutSweepExec"
     }
 
-    fn shown(&self) -> String {
-        format!("parts={}", self.plan.parts().len())
+    fn pass(&self) -> (&ScanPlan, usize) {
+        (&self.plan, self.readers)
     }
 
-    fn rows(&self, context: Arc<TaskContext>, stop: Stop) -> BoxFuture<'static, Result<RecordBatch>> {
-        let this = self.clone();
-        async move {
-            let (plan, readers, reader) = (this.plan.clone(), this.readers, this.clone());
-            let mut sweep = this.sweep;
-            for part in read(plan, readers, move |runs| reader.read(runs, &context, &stop)).await? {
-                sweep.merge(&part);
-            }
-            Ok(rows(&sweep.rows(), this.gap)?.project(&this.projection)?)
-        }
-        .boxed()
-    }
-}
-
-impl Pass {
-    fn read(&self, mut runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Sweep> {
+    fn read(&self, mut runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Self::Part> {
         let memory = MemoryConsumer::new("TimeoutSweepExec").register(context.memory_pool());
         let mut sweep = self.sweep.clone();
         while !stop.is_raised() && runs.next_block()? {
@@ -171,6 +156,14 @@ impl Pass {
             memory.try_resize(runs.size())?;
         }
         Ok(sweep)
+    }
+
+    fn rows(&self, parts: Vec<Self::Part>, _: &TaskContext, _: &Stop) -> Result<RecordBatch> {
+        let mut sweep = self.sweep.clone();
+        for part in &parts {
+            sweep.merge(part);
+        }
+        Ok(rows(&sweep.rows(), self.gap)?.project(&self.projection)?)
     }
 }
 

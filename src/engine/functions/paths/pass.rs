@@ -5,14 +5,12 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
-use futures::FutureExt;
-use futures::future::BoxFuture;
 
 use super::tally::{Counted, Tally, table};
 use crate::engine::functions::conditions::{Conditions, Masks};
-use crate::engine::functions::leaf::{Answer, Stop};
+use crate::engine::functions::leaf::Stop;
 use crate::engine::functions::seen::Seen;
-use crate::engine::functions::table::read;
+use crate::engine::functions::table::InPass;
 use crate::engine::functions::walked::walk;
 use crate::engine::relations::edges::{EXIT, START};
 use crate::engine::relations::tape::Facts;
@@ -57,36 +55,23 @@ pub(super) struct Pass {
     pub timed: bool,
 }
 
-impl Answer for Pass {
+impl InPass for Pass {
+    type Part = (Counted, Seen);
+
     fn name(&self) -> &'static str {
         "PathsExec"
     }
 
-    fn shown(&self) -> String {
+    fn shown(&self) -> Option<String> {
         let Asked { function, every, .. } = *self.asked;
-        format!("function={function}, every={every}, parts={}", self.plan.parts().len())
+        Some(format!("function={function}, every={every}"))
     }
 
-    fn rows(&self, context: Arc<TaskContext>, stop: Stop) -> BoxFuture<'static, Result<RecordBatch>> {
-        let this = self.clone();
-        async move {
-            let (plan, readers, reader) = (this.plan.clone(), this.readers, this.clone());
-            let listener = Arc::clone(&context);
-            let found = read(plan, readers, move |runs| reader.read(runs, &context, &stop)).await?;
-            let (mut counted, mut seen) = (Vec::with_capacity(found.len()), Seen::default());
-            for (part, met) in found {
-                counted.push(part);
-                seen.merge(met);
-            }
-            seen.tell(this.asked.function, this.asked.labels(), &listener);
-            Ok(table(counted)?.project(&this.projection)?)
-        }
-        .boxed()
+    fn pass(&self) -> (&ScanPlan, usize) {
+        (&self.plan, self.readers)
     }
-}
 
-impl Pass {
-    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<(Counted, Seen)> {
+    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Self::Part> {
         let mut look = Look::new(&self.asked);
         let mut tally = Tally::new(self.timed);
         let names = walk("PathsExec", runs, &self.facts, (context, stop), |block, names, walk| {
@@ -108,6 +93,16 @@ impl Pass {
         })?;
         let seen = Seen::new(self.asked.labels(), self.asked.bits(look.met), &names);
         Ok(((names, tally), seen))
+    }
+
+    fn rows(&self, parts: Vec<Self::Part>, context: &TaskContext, _: &Stop) -> Result<RecordBatch> {
+        let (mut counted, mut seen) = (Vec::with_capacity(parts.len()), Seen::default());
+        for (part, met) in parts {
+            counted.push(part);
+            seen.merge(met);
+        }
+        seen.tell(self.asked.function, self.asked.labels(), context);
+        Ok(table(counted)?.project(&self.projection)?)
     }
 }
 
