@@ -1,9 +1,12 @@
 //! Collecting: answered is durable, once, and what is no event is in the quarantine.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use journeyql::config::Config;
 use journeyql::database::{Call, CollectError, Collector, Database, Options, Receipt};
+use journeyql::store::Refused;
 use serde_json::{Value, json};
 
 use crate::stage::wait;
@@ -15,8 +18,13 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
+        Self::with("")
+    }
+
+    fn with(rules: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let database = Database::create(&dir.path().join("store"), Options::default()).unwrap();
+        let config = Some(Arc::new(Config::parse(rules).unwrap()));
+        let database = Database::create(&dir.path().join("store"), Options { config, ..Options::default() }).unwrap();
         Self { dir, database }
     }
 
@@ -72,7 +80,7 @@ fn messages_are_events_with_pages_people_and_properties() {
     let said = place.rows("SELECT step_index, CAST(step AS VARCHAR) AS step FROM steps WHERE user_id = 'u' ORDER BY 1");
     assert_eq!(said, [json!({"step_index": 1, "step": "/cart"}), json!({"step_index": 2, "step": "buy"})]);
     let refused = place.rows("SELECT reason, raw FROM quarantine");
-    assert_eq!(refused, [json!({"reason": "json", "raw": "\"7\""})]);
+    assert_eq!(refused, [json!({"reason": "no_message", "raw": "\"no_message: 7\""})]);
     let visitors = place.rows("SELECT count(*) AS n FROM events WHERE event = 'nobody' AND user_id <> 'u'");
     assert_eq!(visitors, [json!({"n": 1})], "who gives no id is known by address and user agent");
     let sums =
@@ -92,13 +100,68 @@ fn a_message_that_is_sent_twice_counts_once_for_ever() {
             &collector,
             Call::Batch,
             &json!({"batch": [{"type": "track", "userId": "u", "event": "e", "messageId": "1",
-            "timestamp": AT, "sentAt": "2026-01-05T11:00:00Z"}]}),
+            "timestamp": AT, "sentAt": "2026-01-05T09:59:30Z"}]}),
         );
         collector.stop().unwrap();
     }
     assert_eq!(place.rows("SELECT count(*) AS n FROM events"), [json!({"n": 1})]);
     let sums = "SELECT sum(lines) AS lines, sum(stored) AS stored, sum(quarantined) AS refused FROM sources";
     assert_eq!(place.rows(sums)[0]["refused"], json!(0));
+}
+
+#[test]
+fn what_is_no_message_is_refused_for_what_it_is() {
+    let place = Place::new();
+    let collector = place.collector();
+    let long = json!({"type": "track", "event": "x".repeat(40 << 10)});
+    let odd = json!({"type": "odd", "userId": "u"});
+    let batch = json!({"batch": [5, odd, {"type": "track", "userId": "u"}, long, {"type": "page", "userId": "u"}]});
+    assert_eq!(take(&collector, Call::Batch, &batch), (5, 4));
+    assert_eq!(take(&collector, Call::Track, &json!({"userId": "u"})), (1, 1));
+    collector.stop().unwrap();
+    let reasons = "SELECT reason, count(*) AS n FROM quarantine GROUP BY reason ORDER BY reason";
+    let row = |reason: &str, n: u32| json!({"reason": reason, "n": n});
+    assert_eq!(place.rows(reasons), [row("message_too_long", 1), row("no_event", 2), row("no_message", 2)]);
+    let again = place.database.retry_refused(&Refused::default(), false).unwrap();
+    assert_eq!((again.lines, again.refused, again.reasons_changed, again.not_retried.len()), (5, 4, 0, 1));
+}
+
+#[test]
+fn a_schema_holds_for_messages() {
+    let rules = "[schema.buy]\nadditional = false\nrequired = [\"total\"]\nproperties = { total = \"number\" }";
+    let place = Place::with(rules);
+    let collector = place.collector();
+    let buy = |properties: Value| {
+        json!({"type": "track", "userId": "u", "event": "buy", "timestamp": AT,
+        "context": {"locale": "de"}, "properties": properties})
+    };
+    let none = json!({"type": "track", "userId": "u", "event": "buy", "timestamp": AT, "context": {"locale": "de"}});
+    let batch = json!({"batch": [buy(json!({"total": 1})), buy(json!({"total": "1"})), buy(json!({"n": 1})), none]});
+    // What a message must be is known when it is taken, what an event must be when it is ingested.
+    assert_eq!(take(&collector, Call::Batch, &batch), (4, 0));
+    collector.stop().unwrap();
+    let said = place.rows("SELECT reason, count(*) AS n FROM quarantine GROUP BY reason ORDER BY n");
+    let row =
+        |found: &str, n: u32| json!({"reason": format!("schema: buy: total: number expected, {found} found"), "n": n});
+    assert_eq!(said, [row("text", 1), row("nothing", 2)]);
+    assert_eq!(place.rows("SELECT count(*) AS n FROM events"), [json!({"n": 1})]);
+}
+
+#[test]
+fn a_clock_that_is_wrong_is_set_right_and_the_message_still_counts_once() {
+    let place = Place::new();
+    let collector = place.collector();
+    let sent = |at: &str| {
+        json!({"sentAt": at, "batch": [{"type": "track", "userId": "u", "event": "e", "messageId": "1",
+        "timestamp": "2026-01-02T09:00:00Z"}]})
+    };
+    // Three days behind; the second try takes longer.
+    take(&collector, Call::Batch, &sent("2026-01-02T09:59:58Z"));
+    take(&collector, Call::Batch, &sent("2026-01-02T09:59:31Z"));
+    collector.stop().unwrap();
+    let times = place.rows("SELECT CAST(ts AS VARCHAR) AS ts FROM events");
+    assert_eq!(times, [json!({"ts": "2026-01-05T09:00:00Z"})]);
+    assert_eq!(place.rows("SELECT count(*) AS n FROM quarantine"), [json!({"n": 0})]);
 }
 
 #[test]

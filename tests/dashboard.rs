@@ -11,8 +11,30 @@ use serde_json::json;
 
 /// A check that did not happen must be seen.
 #[expect(clippy::explicit_write, reason = "eprintln! would be captured by the test harness")]
-fn not_run(why: &str) {
-    writeln!(std::io::stderr(), "\nNOT RUN: the browser's check of the page: {why}").unwrap();
+pub fn not_run(what: &str, why: &str) {
+    writeln!(std::io::stderr(), "\nNOT RUN: {what}: {why}").unwrap();
+}
+
+/// Runs a script that drives a browser by a plan; what fails in it fails here.
+pub fn browser(script: &str, what: &str, plan: &serde_json::Value) {
+    let python = std::env::var("JOURNEYQL_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let child = Command::new(&python)
+        .arg("-B")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(script))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = child else {
+        return not_run(what, &format!("'{python}' cannot be started; set JOURNEYQL_PYTHON"));
+    };
+    child.stdin.take().unwrap().write_all(plan.to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.code() == Some(3) {
+        return not_run(what, &format!("{python}: {}", said.trim()));
+    }
+    assert!(output.status.success(), "{said}");
 }
 
 fn journeyql(dir: &Path, args: &[&str]) {
@@ -118,23 +140,7 @@ fn the_page_shows_what_sql_says_and_runs_nothing_of_a_log() {
         "sankey": at("sankey.html"), "hostile": at("hostile.html"), "out": at("."),
         "server": server.address,
     });
-    let python = std::env::var("JOURNEYQL_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dashboard.py");
-    let child = Command::new(&python)
-        .arg("-B")
-        .arg(script)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let Ok(mut child) = child else { return not_run(&format!("'{python}' cannot be started; set JOURNEYQL_PYTHON")) };
-    child.stdin.take().unwrap().write_all(plan.to_string().as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    if output.status.code() == Some(3) {
-        return not_run(&format!("{python}: {}", said.trim()));
-    }
-    assert!(output.status.success(), "{said}");
+    browser("tests/dashboard.py", "the browser's check of the page", &plan);
 }
 
 #[test]

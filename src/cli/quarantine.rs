@@ -64,7 +64,7 @@ pub(in crate::cli) struct Filter {
     /// Only of sources whose name or id contains this
     #[arg(long, value_name = "TEXT")]
     source: Option<String>,
-    /// Only with this reason
+    /// Only with this reason, or one that begins with it and a colon: schema, 'schema: signup'
     #[arg(long)]
     reason: Option<String>,
     /// Only received at this time or later, ISO-8601
@@ -90,7 +90,8 @@ impl Filter {
             wanted.push(format!("(strpos(source, {text}) > 0 OR strpos(source_id, {text}) > 0)"));
         }
         if let Some(reason) = &self.reason {
-            wanted.push(format!("reason = {}", literal(reason)));
+            let (whole, begins) = (literal(reason), literal(&format!("{reason}: ")));
+            wanted.push(format!("(reason = {whole} OR starts_with(reason, {begins}))"));
         }
         for (at, sign) in [(self.since, ">="), (self.until, "<")] {
             wanted.extend(at.map(|at| format!("received_at {sign} to_timestamp_micros({at})")));

@@ -1,8 +1,8 @@
 //! `journeyql.toml`: the rules that turn lines into journeys. Every key is optional, an unknown key is an error.
 //!
 //! ```text
-//! read at ingest     [parse] [fields] [pages] [identity] [privacy] [format.*] [steps] but where      the stored row
-//! read at query      [session] [journey] [narratives] [steps] where                                  what SQL shows
+//! read at ingest     [parse] [fields] [pages] [identity] [privacy] [format.*] [schema.*] [steps] but where   the stored row
+//! read at query      [session] [journey] [narratives] [steps] where                                          what SQL shows
 //! ```
 //!
 //! Invariants: a `Config` that exists is valid; [`Config::rules_fingerprint`] changes exactly when a rule that is
@@ -13,6 +13,7 @@
 mod condition;
 mod narratives;
 mod privacy;
+mod schema;
 mod section;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub use condition::{Condition, Field, Literal, Plain};
 pub use narratives::Narratives;
 pub use privacy::{IdMask, IpMask, Privacy, Scrub};
+pub use schema::{Declared, Kind, Schema};
 pub use section::{
     Assets, Fields, Format, Identity, Journey, Label, PageRule, Pages, Parse, Query, Session, SourceIds, Steps, Visitor,
 };
@@ -44,6 +46,8 @@ pub struct Config {
     pub privacy: Privacy,
     /// `[format.NAME]`: the user's own line formats.
     pub format: BTreeMap<String, Format>,
+    /// `[schema.EVENT]`: what the properties of events must be.
+    pub schema: BTreeMap<String, Schema>,
 }
 
 /// Digits of a fingerprint that stand for the rules that read a line.
@@ -114,7 +118,7 @@ impl Config {
         for (name, format) in &self.format {
             regex::bytes::Regex::new(&format.regex).map_err(|error| format!("[format.{name}] regex: {error}"))?;
         }
-        Ok(())
+        self.schema.iter().try_for_each(|(event, schema)| schema.check(event))
     }
 
     /// A fingerprint of every rule that shapes a stored row: 16 hex digits of those that read a line, then 16 of those
@@ -123,7 +127,9 @@ impl Config {
     pub fn rules_fingerprint(&self) -> String {
         let who = (self.identity.visitor, self.session.source_ids);
         let masks = self.privacy.is_on().then_some(&self.privacy);
-        let reading = fingerprint(&(&self.parse, &self.fields, who, &self.format, masks));
+        let reading = (&self.parse, &self.fields, who, &self.format, masks);
+        let reading =
+            if self.schema.is_empty() { fingerprint(&reading) } else { fingerprint(&(reading, &self.schema)) };
         reading + &self.derived_fingerprint()
     }
 
@@ -147,6 +153,7 @@ impl Config {
             identity: Identity { visitor: other.identity.visitor, ..self.identity.clone() },
             privacy: other.privacy.clone(),
             format: other.format.clone(),
+            schema: other.schema.clone(),
         }
     }
 

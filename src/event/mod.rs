@@ -16,5 +16,5 @@ mod raw;
 mod schema;
 
 pub use junk::is_junk;
-pub use raw::{RawEvent, Reject, RejectReason};
+pub use raw::{RawEvent, Refused, Reject, RejectReason};
 pub use schema::{Column, events, quarantine, utc_micros};

@@ -1,5 +1,7 @@
 //! One parsed line before any decision: slices of the input, absent where the input says nothing.
 
+use std::borrow::Cow;
+
 /// What a parser read from one record. All text is raw bytes of the input (or of the parser's scratch where an
 /// escape had to be undone); it may be invalid UTF-8, which becomes U+FFFD when it is stored.
 ///
@@ -29,6 +31,10 @@ pub struct RawEvent<'a> {
     pub ip: Option<&'a [u8]>,
     /// A JSON object with what no other column holds.
     pub properties: Option<&'a [u8]>,
+    /// The object that the line itself calls `properties`, where it has one; `properties` may hold more.
+    pub own_properties: Option<&'a [u8]>,
+    /// The format knows texts alone, so that a number or a boolean is known by how it is written.
+    pub is_untyped: bool,
 }
 
 impl RawEvent<'_> {
@@ -48,7 +54,7 @@ pub struct Reject {
     pub matched: u32,
 }
 
-/// The reasons a line is quarantined; [`RejectReason::name`] is the text of the `reason` column.
+/// The reasons a line is quarantined; [`RejectReason::name`] begins the text of the `reason` column ([`Refused::text`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RejectReason {
     /// The line is not of the format.
@@ -69,11 +75,43 @@ pub enum RejectReason {
     TooLong,
     /// The same event id with different content (SEMANTICS §1).
     ConflictingDuplicate,
+    /// The properties are not those of `[schema.EVENT]`; what is wrong with them follows the name.
+    Schema,
+    /// A member of a batch that is no message: no object, or of an unknown type.
+    NoMessage,
+    /// A `track` message that names no event.
+    NoEvent,
+    /// A message of a batch that is longer than the limit.
+    MessageTooLong,
+}
+
+/// A refused event: the reason, and what exactly where the reason alone does not say it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub reason: RejectReason,
+    pub detail: Option<String>,
+}
+
+impl From<RejectReason> for Refused {
+    fn from(reason: RejectReason) -> Self {
+        Self { reason, detail: None }
+    }
+}
+
+impl Refused {
+    /// The text of the `reason` column: the reason's name, a colon and the detail where there is one.
+    #[must_use]
+    pub fn text(&self) -> Cow<'static, str> {
+        match &self.detail {
+            None => Cow::Borrowed(self.reason.name()),
+            Some(detail) => Cow::Owned(format!("{}: {detail}", self.reason.name())),
+        }
+    }
 }
 
 impl RejectReason {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Malformed,
         Self::UnclosedQuote,
         Self::Time,
@@ -83,11 +121,16 @@ impl RejectReason {
         Self::Json,
         Self::TooLong,
         Self::ConflictingDuplicate,
+        Self::Schema,
+        Self::NoMessage,
+        Self::NoEvent,
+        Self::MessageTooLong,
     ];
 
-    /// The reason of this name.
+    /// The reason that the text of a `reason` column begins with.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn of_text(text: &str) -> Option<Self> {
+        let name = text.split(':').next().unwrap_or(text);
         Self::ALL.into_iter().find(|reason| reason.name() == name)
     }
 
@@ -104,6 +147,10 @@ impl RejectReason {
             Self::Json => "json",
             Self::TooLong => "too_long",
             Self::ConflictingDuplicate => "conflicting_duplicate",
+            Self::Schema => "schema",
+            Self::NoMessage => "no_message",
+            Self::NoEvent => "no_event",
+            Self::MessageTooLong => "message_too_long",
         }
     }
 }

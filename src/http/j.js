@@ -40,9 +40,9 @@
     busy = false
     if (queue.length) later(wait)
   }
-  // What is sent twice counts once: each message has its id.
+  // Nobody hears whether a beacon came; sent twice counts once.
   const leave = () => {
-    for (let batch; queue.length && allowed() && navigator.sendBeacon(url, body(batch = take())); ) sent(batch)
+    for (let batch; queue.length && allowed() && navigator.sendBeacon(url, body(batch = take())) && wait < 2e3; ) sent(batch)
   }
 
   let referrer = document.referrer, shown, depth = 0

@@ -17,7 +17,7 @@ use arrow::error::ArrowError;
 
 use super::rows::buffer::RowBuffer;
 use super::rows::interner::Code;
-use super::rows::refusals::Refusal;
+use super::rows::refusals::{Refusal, Refusals};
 use super::rows::row::{NO_BYTES, NO_STATUS, Row};
 use super::rows::rules::Rules;
 use super::rows::who::Who;
@@ -162,12 +162,12 @@ fn valid<T>(items: &[T], has_value: impl Fn(&T) -> bool) -> Option<NullBuffer> {
     Some(NullBuffer::new(valid)).filter(|valid| valid.null_count() > 0)
 }
 
-/// A refused line as the quarantine shows it; `raw` stands beside it.
+/// A refused line as the quarantine shows it.
 #[derive(Debug, Clone, Copy)]
 pub struct QuarantineRow<'a> {
     pub source_id: &'a str,
     pub refusal: &'a Refusal,
-    pub raw: &'a [u8],
+    pub refusals: &'a Refusals,
 }
 
 /// The batch of quarantine rows, already in order of `(source_id, source_offset)`, received at `now` (µs).
@@ -177,7 +177,7 @@ pub struct QuarantineRow<'a> {
 pub fn quarantine(rows: &[QuarantineRow<'_>], now: i64) -> Result<RecordBatch, ArrowError> {
     let mut raw = BinaryBuilder::new();
     for row in rows {
-        raw.append_value(row.raw);
+        raw.append_value(row.refusals.raw(row.refusal));
     }
     let refusals = || rows.iter().map(|row| row.refusal);
     let columns: Vec<ArrayRef> = vec![
@@ -185,7 +185,7 @@ pub fn quarantine(rows: &[QuarantineRow<'_>], now: i64) -> Result<RecordBatch, A
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.source_id))),
         Arc::new(Int64Array::from_iter_values(refusals().map(|refusal| refusal.offset.cast_signed()))),
         Arc::new(Int64Array::from_iter_values(refusals().map(|refusal| refusal.line_no.cast_signed()))),
-        Arc::new(StringArray::from_iter_values(refusals().map(|refusal| refusal.reason.name()))),
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.refusals.reason(row.refusal)))),
         Arc::new(Int64Array::from_iter_values(refusals().map(|refusal| i64::from(refusal.matched)))),
         Arc::new(raw.finish()),
         Arc::new(TimestampMicrosecondArray::from_value(now, rows.len()).with_timezone("UTC")),

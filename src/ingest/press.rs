@@ -67,11 +67,7 @@ impl Press<'_> {
         let mut rows: Vec<QuarantineRow<'_>> = refusals
             .items
             .iter()
-            .map(|refusal| QuarantineRow {
-                source_id: &sources[refusal.source as usize],
-                refusal,
-                raw: refusals.raw(refusal),
-            })
+            .map(|refusal| QuarantineRow { source_id: &sources[refusal.source as usize], refusal, refusals })
             .collect();
         rows.sort_unstable_by_key(|row| (row.source_id, row.refusal.offset));
         let mut part = PartWriter::new(self.writer.part(Table::Quarantine, Day::of(self.now))?, self.fingerprint)?;
@@ -79,7 +75,7 @@ impl Press<'_> {
         while !rest.is_empty() {
             let mut bytes = 0;
             let fits = |row: &QuarantineRow<'_>| {
-                bytes += row.raw.len();
+                bytes += row.refusals.raw(row.refusal).len();
                 bytes <= REFUSED_BYTES
             };
             let take = rest.iter().take(limits::BATCH_ROWS).copied().take_while(fits).count().max(1);

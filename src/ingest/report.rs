@@ -1,10 +1,11 @@
 //! What an ingest tells: counts per source, what was chosen and why, the first problems; and the progress on the way.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::event::RejectReason;
+use crate::event::Refused;
 
 /// Refused lines that are shown per source.
 const PROBLEMS: usize = 5;
@@ -131,7 +132,7 @@ impl Counts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     pub line_no: u64,
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// Bytes of the line that were understood.
     pub matched: u32,
     /// The line, cut.
@@ -146,10 +147,10 @@ impl SourceReport {
     }
 
     /// Keeps a refused line if it is among the first.
-    pub fn problem(&mut self, line_no: u64, reason: RejectReason, matched: u32, raw: &[u8]) {
+    pub fn problem(&mut self, line_no: u64, reason: &Refused, matched: u32, raw: &[u8]) {
         if self.problems.len() < PROBLEMS {
             let text = String::from_utf8_lossy(&raw[..raw.len().min(SNIPPET_BYTES)]).into_owned();
-            self.problems.push(Problem { line_no, reason: reason.name(), matched, text });
+            self.problems.push(Problem { line_no, reason: reason.text(), matched, text });
         }
     }
 }

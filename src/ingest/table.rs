@@ -27,7 +27,7 @@ use super::report::SourceReport;
 use super::rows::buffer::Taken;
 use super::source::again;
 use super::source::identify::PARQUET;
-use crate::event::{Reject, RejectReason};
+use crate::event::Refused;
 use crate::limits;
 use crate::parse::{ColumnParser, Outcome};
 use crate::privacy::ERASED;
@@ -154,7 +154,7 @@ impl Reading<'_, '_, '_> {
         tally.lines += 1;
         #[expect(clippy::cast_possible_truncation, reason = "a group has fewer sources than 2^16")]
         let source = number as u16;
-        let reject = match outcome {
+        let refused = match outcome {
             Outcome::Event(raw) => match self.buffer.push(&raw, source, row, &self.run.rules) {
                 Ok(Taken::Stored) => {
                     tally.stored += 1;
@@ -164,20 +164,20 @@ impl Reading<'_, '_, '_> {
                     tally.drop_by(rule);
                     return Ok(());
                 }
-                Err(reason) => Reject { reason, matched: 0 },
+                Err(refused) => refused,
             },
-            Outcome::Reject(reject) => reject,
+            Outcome::Reject(reject) => reject.reason.into(),
             Outcome::Drop(rule) => {
                 tally.drop_by(rule);
                 return Ok(());
             }
         };
-        self.refuse_row(number, row, reject.reason, &json(&batch.slice(at, 1))?);
+        self.refuse_row(number, row, &refused, &json(&batch.slice(at, 1))?);
         Ok(())
     }
 
     #[cold]
-    fn refuse_row(&mut self, number: usize, row: u64, reason: RejectReason, raw: &[u8]) {
+    fn refuse_row(&mut self, number: usize, row: u64, reason: &Refused, raw: &[u8]) {
         let source = u32::try_from(number).unwrap_or(u32::MAX);
         if self.run.rules.is_forgotten(raw) {
             self.group.pending[number].tally.drop_by(ERASED);

@@ -20,7 +20,7 @@ use super::json::Names;
 use super::row::{Properties, Records, Role, Row, fits, json_key};
 use super::span::Span;
 use super::{LineParser, Outcome, refuse, scan};
-use crate::event::{Reject, RejectReason};
+use crate::event::{RawEvent, Reject, RejectReason};
 
 /// The parser of one header.
 #[derive(Debug, Clone)]
@@ -180,7 +180,8 @@ impl Csv {
             scratch.extend_from_slice(others);
             Span::Scratch(from, scratch.len())
         });
-        Ok(Outcome::Event(row.event(Records::Events, ts, properties, scratch)))
+        let event = row.event(Records::Events, ts, properties, scratch);
+        Ok(Outcome::Event(RawEvent { is_untyped: true, ..event }))
     }
 }
 
@@ -256,7 +257,6 @@ impl<'a> Values<'a> {
 mod tests {
     use super::*;
     use crate::config::Fields;
-    use crate::event::RawEvent;
     use crate::parse::json;
     use crate::time;
 
@@ -277,6 +277,7 @@ mod tests {
                 session_id: Some(b"s1"),
                 event: Some(b"home"),
                 properties: Some(br#"{"platform":"desktop"}"#),
+                is_untyped: true,
                 ..RawEvent::default()
             })
         );

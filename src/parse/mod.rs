@@ -69,6 +69,10 @@ pub trait LineParser: Send + fmt::Debug {
 }
 
 /// What became of one record.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives on the stack for one line; a box would be an allocation a line"
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome<'a> {
     Event(RawEvent<'a>),

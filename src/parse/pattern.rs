@@ -23,7 +23,7 @@ use super::reach::Reach;
 use super::row::{Properties, Records, Role, Row, json_key};
 use super::span::Span;
 use super::{LineParser, Outcome, refuse};
-use crate::event::{Reject, RejectReason};
+use crate::event::{RawEvent, Reject, RejectReason};
 
 /// What a format needs besides its expression.
 #[derive(Debug, Clone)]
@@ -138,7 +138,8 @@ impl Pattern {
             }
         }
         let properties = properties.end(scratch);
-        Ok(Outcome::Event(row.event(self.groups.records, ts, properties, scratch)))
+        let event = row.event(self.groups.records, ts, properties, scratch);
+        Ok(Outcome::Event(RawEvent { is_untyped: true, ..event }))
     }
 }
 
@@ -190,7 +191,6 @@ fn role(group: &str) -> Option<Role> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::RawEvent;
     use crate::time;
 
     fn pattern(expression: &str, time: Option<&str>, strict: bool) -> Result<Pattern, String> {
@@ -212,6 +212,7 @@ mod tests {
                 event: Some(b"view"),
                 target: Some(b"/a"),
                 properties: Some(br#"{"plan":"pro \"x\""}"#),
+                is_untyped: true,
                 ..RawEvent::default()
             })
         );

@@ -109,6 +109,8 @@ impl<'a> Row<'a> {
             user_agent: text(Role::UserAgent),
             ip: text(Role::Ip),
             properties: properties.map(|span| span.read(scratch)),
+            own_properties: None,
+            is_untyped: false,
         };
         if let Some(request) = text(Role::Request)
             && is_log

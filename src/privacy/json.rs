@@ -60,7 +60,8 @@ pub(super) fn after_colon(text: &[u8], at: usize) -> Option<usize> {
 }
 
 /// What a string token says, quotes and escapes undone.
-pub(super) fn unquote(token: &[u8]) -> Cow<'_, [u8]> {
+#[must_use]
+pub fn unquote(token: &[u8]) -> Cow<'_, [u8]> {
     let inside = token.strip_prefix(b"\"").unwrap_or(token);
     let inside = inside.strip_suffix(b"\"").unwrap_or(inside);
     if memchr::memchr(b'\\', inside).is_none() {
@@ -79,31 +80,39 @@ pub(super) fn push_quoted(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(quoted.as_bytes());
 }
 
-/// The value of a member of the object, as its token; of equal keys the last one's.
-pub(super) fn member<'a>(object: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let mut found = None;
+/// The members of an object, keys as they say and values as their tokens; none of anything else.
+pub fn members(object: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, &[u8])> {
     let mut at = skip_blank(object, 0);
     if object.get(at) != Some(&b'{') {
-        return None;
+        at = object.len();
     }
-    while let Some(b'{' | b',') = object.get(at) {
+    std::iter::from_fn(move || {
+        let Some(b'{' | b',') = object.get(at) else { return None };
         let key = skip_blank(object, at + 1);
         let end = string_end(object, key);
         let start = after_colon(object, end)?;
         let value = value_end(object, start);
-        if unquote(object.get(key..end)?).as_ref() == name.as_bytes() {
-            found = object.get(start..value);
-        }
         at = skip_blank(object, value);
-    }
-    found
+        Some((unquote(object.get(key..end)?), object.get(start..value)?))
+    })
+}
+
+/// The value of a member of the object, as its token; of equal keys the last one's.
+fn member<'a>(object: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    members(object).filter(|(key, _)| key.as_ref() == name.as_bytes()).map(|(_, value)| value).last()
+}
+
+/// The value at the end of a way into objects, as its token.
+#[must_use]
+pub fn token<'a>(names: &[String], object: &'a [u8]) -> Option<&'a [u8]> {
+    names.iter().try_fold(object, |object, name| member(object, name))
 }
 
 /// The text of a field of a JSON object: the decoded text of a string, any other value as it is written; `None` where
 /// there is no such field, or it is null.
 #[must_use]
 pub fn property<'a>(names: &[String], object: &'a [u8]) -> Option<Cow<'a, [u8]>> {
-    let token = names.iter().try_fold(object, |object, name| member(object, name))?;
+    let token = token(names, object)?;
     match token.first()? {
         b'"' => Some(unquote(token)),
         b'n' => None,

@@ -32,7 +32,7 @@
 mod address;
 mod consent;
 mod forgotten;
-mod json;
+pub mod json;
 mod key;
 mod own;
 mod properties;

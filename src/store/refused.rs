@@ -13,6 +13,7 @@ use crate::event::Column;
 pub struct Refused {
     /// Part of the source's name or id.
     pub source: Option<String>,
+    /// The reason, or what it begins with before a colon.
     pub reason: Option<String>,
     /// Microseconds of receipt: from, and before.
     pub received: (Option<i64>, Option<i64>),
@@ -38,10 +39,15 @@ impl Refused {
         let meets = |row: usize| {
             let at = received.map(|times| times.value(row));
             sources.is_none_or(|meant| ids.is_some_and(|ids| meant.contains(ids.value(row))))
-                && self.reason.as_ref().is_none_or(|reason| reasons.is_some_and(|it| it.value(row) == reason))
+                && self.reason.as_ref().is_none_or(|reason| reasons.is_some_and(|it| is_of(it.value(row), reason)))
                 && from.is_none_or(|from| at.is_some_and(|at| at >= from))
                 && before.is_none_or(|before| at.is_some_and(|at| at < before))
         };
         (0..batch.num_rows()).map(|row| Some(meets(row))).collect()
     }
+}
+
+/// Whether the text of a reason is `wanted`, or that with a detail.
+fn is_of(text: &str, wanted: &str) -> bool {
+    text.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with(": "))
 }

@@ -2,7 +2,7 @@
 
 use super::client::Shop;
 
-const FORBIDDEN: [&str; 36] = [
+const FORBIDDEN: [&str; 38] = [
     "COPY (SELECT 1) TO '/tmp/journeyql-abuse.csv'",
     "COPY events TO '/tmp/journeyql-abuse.parquet'",
     "EXPLAIN ANALYZE COPY (SELECT 1) TO '/tmp/journeyql-abuse.csv'",
@@ -37,6 +37,8 @@ const FORBIDDEN: [&str; 36] = [
     "SELECT * FROM \"/etc/passwd\"",
     "SELECT * FROM read_csv('/etc/passwd')",
     "SELECT * FROM read_parquet('/etc/passwd')",
+    "SELECT * FROM 'http://localhost/x.parquet'",
+    "SELECT * FROM \"file:///etc/passwd\"",
     "ATTACH 'x' AS y",
     "VACUUM",
 ];
@@ -140,6 +142,7 @@ fn parameters_are_values() {
     for hostile in [
         "x'%3B%20DROP%20TABLE%20events%3B--",
         "'%20OR%20'1'%3D'1",
+        "x'%3B%20COPY%20(SELECT%201)%20TO%20'%2Ftmp%2Fjourneyql-abuse.csv",
         "%00",
         "%27",
         "%22%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E",

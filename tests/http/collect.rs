@@ -46,7 +46,7 @@ fn messages_become_events_within_the_interval() {
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, Some("*")));
     assert_eq!(answer.json(), json!({"success": true, "accepted": 2, "refused": 1}));
     becomes(&shop, "SELECT count(*) FROM events WHERE event = 'sent'", "2");
-    becomes(&shop, "SELECT count(*) FROM quarantine WHERE raw = '\"5\"'", "1");
+    becomes(&shop, "SELECT count(*) FROM quarantine WHERE reason = 'no_message'", "1");
     let metrics = server.get("/metrics").body;
     assert!(metrics.contains("\njourneyql_messages_total 4\n"), "{metrics}");
     let snippet = server.get("/j.js");

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::client::Shop;
+use crate::dashboard::not_run;
 
 /// Takes longer than anybody waits, and hardly any memory.
 const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 1000000) AS a(x), generate_series(1, 1000000) AS b(y) \
@@ -124,4 +125,36 @@ fn who_only_waits_is_cut_off() {
     }
     assert!(began.elapsed() < Duration::from_secs(40), "it waits for ever: {:?}", began.elapsed());
     server.is_alive();
+}
+
+/// The files that this process may have open; what it starts may have as many.
+fn files_allowed() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    files.and_then(|numbers| numbers.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+#[test]
+fn ten_thousand_idle_connections_keep_nobody_from_an_answer() {
+    const IDLE: usize = 10_000;
+    let allowed = files_allowed();
+    if allowed < IDLE + 1_000 {
+        return not_run("10,000 idle connections", &format!("a process may open {allowed} files here (ulimit -n)"));
+    }
+    let shop = Shop::new();
+    let mut server = shop.serve(&["--max-connections", "10100"]);
+    server.has_refreshed();
+    let before = server.memory_bytes();
+    let idle: Vec<TcpStream> = (0..IDLE).map(|_| server.connect()).collect();
+    let began = Instant::now();
+    server.is_alive();
+    assert!(began.elapsed() < Duration::from_secs(5), "others wait: {:?}", began.elapsed());
+    let each = server.memory_bytes().saturating_sub(before) / IDLE as u64;
+    assert!(each < 64 << 10, "{each} bytes for each");
+    for mut stream in idle {
+        // Closed by the server, with or without a word.
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    server.is_alive();
+    server.becomes_idle();
 }

@@ -7,3 +7,4 @@ mod guard;
 mod limits;
 mod routes;
 mod schema;
+mod snippet;

@@ -12,6 +12,7 @@ mod permutations;
 mod privacy;
 mod reread;
 mod retry;
+mod schema;
 mod tables;
 
 use std::collections::BTreeMap;

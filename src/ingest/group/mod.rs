@@ -11,13 +11,13 @@
 
 mod plan;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::press::Pressed;
 use super::reading::Ended;
 use super::report::{Counts, SourceReport};
 use super::source::identify::KnownSources;
-use crate::event::Reject;
 use crate::store::{Lines, NewPart, Part, SourceRow, Table};
 use crate::time::Day;
 
@@ -45,6 +45,9 @@ pub struct Pending {
     pub changed: bool,
 }
 
+/// The text of a reason, and the bytes that were understood.
+type Reason = (Cow<'static, str>, u32);
+
 /// What happens to stored rows of one day.
 #[derive(Debug, Default)]
 pub struct Edit {
@@ -55,7 +58,7 @@ pub struct Edit {
     /// Lines whose rows of this group go.
     new: Lines,
     /// Refused lines that stay, and are refused for another reason now.
-    reasons: HashMap<(String, u64), Reject>,
+    reasons: HashMap<(String, u64), Reason>,
 }
 
 /// Everything between two commits.
@@ -149,9 +152,9 @@ impl Group {
     }
 
     /// Gives a refused line of an earlier commit another reason.
-    pub fn refuse_anew(&mut self, part: &Part, source_id: &str, offset: u64, reject: Reject) {
+    pub fn refuse_anew(&mut self, part: &Part, source_id: &str, offset: u64, reason: Reason) {
         let edit = self.edits.entry((Table::Quarantine, part.day)).or_default();
-        edit.reasons.insert((source_id.to_owned(), offset), reject);
+        edit.reasons.insert((source_id.to_owned(), offset), reason);
         edit.files.insert(part.file_id);
     }
 

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
 
-use super::{Edit, Group};
+use super::{Edit, Group, Reason};
 use crate::config::common_fingerprint;
-use crate::event::Reject;
 use crate::ingest::error::IngestError;
 use crate::ingest::find;
 use crate::ingest::press::Press;
@@ -167,7 +166,7 @@ fn merged(
 }
 
 /// Refused lines with the reasons that they have now.
-fn with_reasons(batch: &RecordBatch, reasons: &HashMap<(String, u64), Reject>) -> Result<RecordBatch, IngestError> {
+fn with_reasons(batch: &RecordBatch, reasons: &HashMap<(String, u64), Reason>) -> Result<RecordBatch, IngestError> {
     let missing = other_columns;
     let at = |name: &str| batch.schema().index_of(name);
     let (reason, matched) = (at("reason")?, at("matched_bytes")?);
@@ -177,8 +176,8 @@ fn with_reasons(batch: &RecordBatch, reasons: &HashMap<(String, u64), Reject>) -
     for row in 0..batch.num_rows() {
         let (source, offset) = find::line(batch, row).ok_or_else(missing)?;
         let now = reasons.get(&(source.to_owned(), offset));
-        names.push(now.map_or(old.value(row), |reject| reject.reason.name()));
-        bytes.push(now.map_or(reach.value(row), |reject| i64::from(reject.matched)));
+        names.push(now.map_or(old.value(row), |(text, _)| text.as_ref()));
+        bytes.push(now.map_or(reach.value(row), |(_, matched)| i64::from(*matched)));
     }
     let mut columns = batch.columns().to_vec();
     columns[reason] = Arc::new(StringArray::from(names));

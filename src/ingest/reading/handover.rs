@@ -140,7 +140,7 @@ impl Reading<'_, '_, '_> {
             });
             let at = (u32::try_from(number).unwrap_or(u32::MAX), offset, 0);
             let matched = u32::try_from(json.len()).unwrap_or(u32::MAX);
-            self.buffer.refusals.push(at, RejectReason::ConflictingDuplicate, matched, &json);
+            self.buffer.refusals.push(at, &RejectReason::ConflictingDuplicate.into(), matched, &json);
         }
         self.hand_over(sources, false)?;
         self.wait()?;

@@ -35,7 +35,7 @@ pub struct Source {
     /// Its number in the commit group, once a line of it moves.
     number: Option<usize>,
     /// Lines that its text is needed for: by offset the place of the quarantine part, and the reason so far.
-    wanted: BTreeMap<u64, (usize, Option<RejectReason>)>,
+    wanted: BTreeMap<u64, (usize, String)>,
     /// Where its last line without newline begins.
     tail_start: Option<u64>,
     /// What that became, if it was among them.
@@ -59,7 +59,7 @@ struct Line<'a> {
     offset: u64,
     /// Place of its part among those of the quarantine.
     part: usize,
-    reason: Option<RejectReason>,
+    reason: &'a str,
 }
 
 impl Again<'_, '_, '_> {
@@ -86,7 +86,7 @@ impl Again<'_, '_, '_> {
         let (Some((source_id, offset)), Some(raw)) = (find::line(batch, at), find::raw(batch, at)) else {
             return Err(crate::store::other_columns().into());
         };
-        let reason = column("reason").and_then(|reasons| RejectReason::named(reasons.value(at)));
+        let reason = column("reason").map(|reasons| reasons.value(at)).unwrap_or_default();
         self.report.lines += 1;
         if let Some(why) = lasting(reason) {
             self.report.keep(why, 1);
@@ -106,7 +106,7 @@ impl Again<'_, '_, '_> {
                 take(&mut self.reading, &mut self.report, source, line, (outcome, raw.len()))?;
             }
             Way::Line(_) | Way::Text => {
-                source.wanted.insert(offset, (part, reason));
+                source.wanted.insert(offset, (part, reason.to_owned()));
             }
         }
         Ok(())
@@ -157,7 +157,7 @@ impl Again<'_, '_, '_> {
             let same = again::records(&row, framing, &seal, |(offset, _), record| {
                 let outcome = parser.parse(record.bytes, &mut scratch);
                 let Some((part, reason)) = wanted.remove(&offset) else { return Ok(()) };
-                let line = Line { source_id: &row.source_id, offset, part, reason };
+                let line = Line { source_id: &row.source_id, offset, part, reason: &reason };
                 take(reading, report, source, line, (outcome, record.bytes.len()))?;
                 reading.relieve()
             })?;
@@ -182,10 +182,10 @@ impl Again<'_, '_, '_> {
 }
 
 /// Why a refusal is not a question of the rules.
-fn lasting(reason: Option<RejectReason>) -> Option<Kept> {
-    match reason {
+fn lasting(reason: &str) -> Option<Kept> {
+    match RejectReason::of_text(reason) {
         Some(RejectReason::ConflictingDuplicate) => Some(Kept::ConflictingDuplicate),
-        Some(RejectReason::TooLong) => Some(Kept::TooLong),
+        Some(RejectReason::TooLong | RejectReason::MessageTooLong) => Some(Kept::TooLong),
         _ => None,
     }
 }
@@ -209,18 +209,18 @@ fn take(
         Outcome::Event(raw) => match reading.buffer.push(&raw, short, line.offset, &run.rules) {
             Ok(Taken::Stored) => Ok(Fate::Stored(Day::of(raw.ts).0)),
             Ok(Taken::Dropped(rule)) => Ok(Fate::Dropped(rule.to_owned())),
-            Err(reason) => Err(Reject { reason, matched: u32::try_from(said.1).unwrap_or(u32::MAX) }),
+            Err(refused) => Err((refused.text(), u32::try_from(said.1).unwrap_or(u32::MAX))),
         },
-        Outcome::Reject(reject) => Err(reject),
+        Outcome::Reject(Reject { reason, matched }) => Err((reason.name().into(), matched)),
         Outcome::Drop(rule) => Ok(Fate::Dropped(rule.to_owned())),
     };
     match became {
         Ok(fate) => leave(reading, source, line, (number, part), fate),
-        Err(reject) => {
+        Err(reason) => {
             report.refused += 1;
-            if Some(reject.reason) != line.reason {
+            if reason.0 != line.reason {
                 report.reasons_changed += 1;
-                reading.group.refuse_anew(part, line.source_id, line.offset, reject);
+                reading.group.refuse_anew(part, line.source_id, line.offset, reason);
             }
         }
     }

@@ -12,7 +12,7 @@ use super::row::{Extra, NO_BYTES, NO_STATUS, Row, WIDE_BYTES};
 use super::rules::Rules;
 use super::texts::{Texts, code, text};
 use super::who::{Who, Whos};
-use crate::event::{RawEvent, RejectReason};
+use crate::event::{RawEvent, Refused, RejectReason};
 use crate::identity;
 use crate::privacy::{self, CONSENT, ERASED, Privacy};
 
@@ -69,15 +69,18 @@ impl RowBuffer {
     /// Adds one parsed event of `source` at `offset`.
     ///
     /// # Errors
-    /// The time is out of range, or nobody did it.
+    /// The time is out of range, nobody did it, or its properties are not those of its schema.
     #[inline]
-    pub fn push(&mut self, raw: &RawEvent<'_>, source: u16, offset: u64, rules: &Rules) -> Result<Taken, RejectReason> {
+    pub fn push(&mut self, raw: &RawEvent<'_>, source: u16, offset: u64, rules: &Rules) -> Result<Taken, Refused> {
         if let Some(privacy) = &rules.privacy {
             return self.push_masked(raw, (source, offset), rules, privacy);
         }
         let who = self.who(raw, rules)?;
         if self.is_forgotten(who, raw.ts, rules) {
             return Ok(Taken::Dropped(ERASED));
+        }
+        if let Some(schemas) = &rules.schemas {
+            schemas.check(raw)?;
         }
         self.place(who, raw, (source, offset), rules);
         Ok(Taken::Stored)
@@ -89,13 +92,16 @@ impl RowBuffer {
         line: (u16, u64),
         rules: &Rules,
         privacy: &Privacy,
-    ) -> Result<Taken, RejectReason> {
+    ) -> Result<Taken, Refused> {
         if !privacy.consents(raw) {
             return Ok(Taken::Dropped(CONSENT));
         }
         let who = self.who(raw, rules)?;
         if self.is_forgotten(who, raw.ts, rules) {
             return Ok(Taken::Dropped(ERASED));
+        }
+        if let Some(schemas) = &rules.schemas {
+            schemas.check(raw)?;
         }
         let mut texts = std::mem::take(&mut self.masked);
         self.place(who, &privacy.what(raw, &mut texts), line, rules);
@@ -187,6 +193,8 @@ impl RowBuffer {
             user_agent: text(&texts.agent, who.agent),
             ip: text(&texts.ip, who.ip),
             properties: text(&texts.properties, row.properties),
+            own_properties: None,
+            is_untyped: false,
         }
     }
 

@@ -15,5 +15,6 @@ pub mod interner;
 pub mod refusals;
 pub mod row;
 pub mod rules;
+pub mod schema;
 pub mod texts;
 pub mod who;

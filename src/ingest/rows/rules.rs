@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::schema::Schemas;
 use crate::config::{Config, SourceIds, Visitor};
 use crate::limits;
 use crate::normalize::{PageNormalizer, StepRules};
@@ -16,6 +17,8 @@ pub struct Rules {
     pub source_ids: SourceIds,
     /// Where any of its rules is on.
     pub privacy: Option<Privacy>,
+    /// Where any is declared.
+    pub schemas: Option<Schemas>,
     /// Where anybody was.
     pub forgotten: Option<Forgotten>,
     /// Accepted times in microseconds, both ends included (SEMANTICS §1).
@@ -40,6 +43,7 @@ impl Rules {
             visitor: config.identity.visitor,
             source_ids: config.session.source_ids,
             privacy,
+            schemas: Schemas::new(&config.schema),
             forgotten: None,
             earliest_ts: limits::EARLIEST_TS,
             latest_ts: now.saturating_add(limits::FUTURE_MICROS),

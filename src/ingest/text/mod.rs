@@ -27,7 +27,7 @@ use super::reading::{Ended, Opened, Reading, Resume, unreadable};
 use super::rows::buffer::Taken;
 use super::source::digest::{Fate, Hasher, State, Tail};
 use super::source::verify::Position;
-use crate::event::Reject;
+use crate::event::{Refused, Reject};
 use crate::parse::{Chosen, Framing, LineParser, Outcome};
 use crate::privacy::ERASED;
 use crate::time::Day;
@@ -229,10 +229,10 @@ impl Reading<'_, '_, '_> {
                         self.group.pending[text.number].tally.drop_by(rule);
                         return Became::Dropped(rule);
                     }
-                    Err(reason) => Reject { reason, matched: u32::try_from(line.len()).unwrap_or(u32::MAX) },
+                    Err(refused) => (refused, u32::try_from(line.len()).unwrap_or(u32::MAX)),
                 }
             }
-            Outcome::Reject(reject) => reject,
+            Outcome::Reject(Reject { reason, matched }) => (reason.into(), matched),
             Outcome::Drop(rule) => {
                 self.group.pending[text.number].tally.drop_by(rule);
                 self.name(text, at.0, Some((line, false)));
@@ -240,12 +240,13 @@ impl Reading<'_, '_, '_> {
             }
         };
         self.name(text, at.0, Some((line, true)));
-        self.refuse(text.number, at, refused, line)
+        self.refuse(text.number, at, &refused, line)
     }
 
-    fn refuse(&mut self, number: usize, at: (u64, u64), reject: Reject, line: &[u8]) -> Became {
+    /// `refused` is why, and how many bytes were understood.
+    fn refuse(&mut self, number: usize, at: (u64, u64), refused: &(Refused, u32), line: &[u8]) -> Became {
         let (offset, line_no) = at;
-        let Reject { reason, matched } = reject;
+        let (reason, matched) = (&refused.0, refused.1);
         let source = u32::try_from(number).unwrap_or(u32::MAX);
         if self.run.rules.is_forgotten(line) {
             self.group.pending[number].tally.drop_by(ERASED);

@@ -4,7 +4,7 @@
 //! So a file that was read while somebody wrote to it ends up like one that was read when it was complete.
 
 use super::{Became, Text};
-use crate::event::{Reject, RejectReason};
+use crate::event::RejectReason;
 use crate::ingest::error::IngestError;
 use crate::ingest::find;
 use crate::ingest::group::Place;
@@ -55,8 +55,8 @@ impl Reading<'_, '_, '_> {
         }
         self.group.pending[text.number].tally.lines += 1;
         self.name(text, offset, Some((record.bytes, true)));
-        let reject = Reject { reason: RejectReason::TooLong, matched: 0 };
-        let became = self.refuse(text.number, (offset, before + 1), reject, record.bytes);
+        let refused = (RejectReason::TooLong.into(), 0);
+        let became = self.refuse(text.number, (offset, before + 1), &refused, record.bytes);
         text.tail = (!record.terminated).then_some((self.fate(became), parser, before));
         Ok(())
     }

@@ -11,16 +11,20 @@
 //! | `page`, `screen` | `page` from there, else the name; for `screen` the name comes first |
 //! | `identify`, `group` | neither page nor event: no step. A user id beside an anonymous one links them |
 //! | `alias` | the previous id as the anonymous one |
-//! | anything else, a `track` without event, more than [`limits::MESSAGE_BYTES`] | its text as a JSON string, which no ingest takes for an event: it ends in the quarantine |
+//! | a `track` without event, anything else, more than [`limits::MESSAGE_BYTES`] | `no_event: `, `no_message: ` or `message_too_long: ` and its text as a JSON string, which no ingest takes for an event: it ends in the quarantine for that reason |
 //!
 //! Invariants: a line for each message; values are the bytes that came, with blanks for line breaks; a message says the
-//! same whenever it comes, but for what it leaves to the receiver (the time, the address, the user agent). `sentAt` and
-//! `receivedAt` differ from try to try and are left out; the time is the client's.
+//! same whenever it comes, but for what it leaves to the receiver (the time, the address, the user agent) and where its
+//! clock is wrong by a minute or more (`skew.rs`). `sentAt` and `receivedAt` differ from try to try and are left out.
 //!
 //! Source: Segment's HTTP tracking API and its common fields.
 
+mod skew;
+
 use super::value::{self, Kind, Value};
+use crate::event::RejectReason;
 use crate::limits;
+use skew::Time;
 
 /// What was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,22 +106,23 @@ pub fn shape(call: Call, body: &[u8], receipt: &Receipt, out: &mut Vec<u8>) -> R
         if end - start > limits::MESSAGE_BYTES {
             return Err(BodyError::TooLong { bytes: end - start });
         }
-        let good = message(Some(call), &whole, &whole, receipt, out);
-        if !good {
-            refuse(&body[start..end], out);
+        let refused = message(Some(call), &whole, &whole, receipt, out).err();
+        if let Some(reason) = refused {
+            refuse(reason, &body[start..end], out);
         }
-        return Ok(Shaped { messages: 1, refused: usize::from(!good) });
+        return Ok(Shaped { messages: 1, refused: usize::from(refused.is_some()) });
     }
     let list = whole.get(b"batch").filter(|list| list.kind == Kind::List).ok_or(BodyError::NoBatch)?;
     let mut shaped = Shaped::default();
     for raw in items(body, list) {
-        let fields = Fields::read(raw, 0).ok().filter(|_| raw.len() <= limits::MESSAGE_BYTES);
-        let good = fields.is_some_and(|(fields, _)| message(None, &fields, &whole, receipt, out));
-        if !good {
-            refuse(raw, out);
+        let fields = Fields::read(raw, 0).map_err(|_| RejectReason::NoMessage);
+        let fits = if raw.len() > limits::MESSAGE_BYTES { Err(RejectReason::MessageTooLong) } else { fields };
+        let taken = fits.and_then(|(fields, _)| message(None, &fields, &whole, receipt, out));
+        if let Err(reason) = taken {
+            refuse(reason, raw, out);
         }
         shaped.messages += 1;
-        shaped.refused += usize::from(!good);
+        shaped.refused += usize::from(taken.is_err());
     }
     Ok(shaped)
 }
@@ -255,23 +260,29 @@ const SAID: [&[u8]; 17] = [
     b"previousId",
 ];
 
-/// Appends the line of a message; `whole` is the body around it. Whether it is one.
-fn message(call: Option<Call>, own: &Fields<'_>, whole: &Fields<'_>, receipt: &Receipt, out: &mut Vec<u8>) -> bool {
+/// Appends the line of a message; `whole` is the body around it.
+fn message(
+    call: Option<Call>,
+    own: &Fields<'_>,
+    whole: &Fields<'_>,
+    receipt: &Receipt,
+    out: &mut Vec<u8>,
+) -> Result<(), RejectReason> {
     let named = own.get(b"type").and_then(|it| Call::of_message(&own.text[it.from..it.to]));
-    let Some(call) = call.or(named) else { return false };
+    let call = call.or(named).ok_or(RejectReason::NoMessage)?;
     let (properties, context) = (own.inside(b"properties"), own.inside(b"context"));
     let context = if context.all.is_empty() { whole.inside(b"context") } else { context };
     let seen = context.inside(b"page");
     let event = own.scalar(b"event");
     if call == Call::Track && event.is_none() {
-        return false;
+        return Err(RejectReason::NoEvent);
     }
     let mut line = Line::default();
     line.text_field("type", call.name());
     line.field("messageId", own.scalar(b"messageId"));
-    match own.scalar(b"timestamp").or_else(|| own.scalar(b"originalTimestamp")) {
-        Some(at) => line.field_raw(b"timestamp", at),
-        None => line.text_field("timestamp", &receipt.at),
+    match skew::time(own, whole, receipt) {
+        Time::Given(at) => line.field_raw(b"timestamp", at),
+        Time::Known(at) => line.text_field("timestamp", &at),
     }
     line.field("userId", own.scalar(b"userId"));
     let previous = own.scalar(b"previousId").filter(|_| call == Call::Alias);
@@ -287,7 +298,9 @@ fn message(call: Option<Call>, own: &Fields<'_>, whole: &Fields<'_>, receipt: &R
         (None, Some(address)) => line.text_field("ip", address),
         (given, _) => line.field("ip", given),
     }
-    line.field("properties", own.get(b"properties").map(|it| own.raw(it)));
+    // An event has properties, if none: what stands around them is not of them.
+    let none = (call == Call::Track).then_some(&b"{}"[..]);
+    line.field("properties", own.get(b"properties").map(|it| own.raw(it)).or(none));
     line.field("traits", own.get(b"traits").map(|it| own.raw(it)));
     line.field("previousId", own.get(b"previousId").map(|it| own.raw(it)));
     // What has become a column stays in no other place, where no mask would find it.
@@ -296,7 +309,7 @@ fn message(call: Option<Call>, own: &Fields<'_>, whole: &Fields<'_>, receipt: &R
     own.write_without("message", &SAID, None, &mut line);
     out.extend(line.object());
     out.push(b'\n');
-    true
+    Ok(())
 }
 
 /// Where it happened.
@@ -326,11 +339,21 @@ fn items(text: &[u8], list: Value) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Appends the text of what is no message, as far as a message may be long.
-fn refuse(raw: &[u8], out: &mut Vec<u8>) {
+/// Appends the text of what is no message, as far as a message may be long, behind the reason.
+fn refuse(reason: RejectReason, raw: &[u8], out: &mut Vec<u8>) {
     let text = String::from_utf8_lossy(&raw[..raw.len().min(limits::MESSAGE_BYTES)]);
+    let text = format!("{}: {text}", reason.name());
     out.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());
     out.push(b'\n');
+}
+
+/// The reason that [`refuse`] gave a line.
+#[cold]
+pub(super) fn refused(line: &[u8]) -> Option<RejectReason> {
+    let text = line.strip_prefix(b"\"")?;
+    [RejectReason::NoMessage, RejectReason::NoEvent, RejectReason::MessageTooLong]
+        .into_iter()
+        .find(|reason| text.strip_prefix(reason.name().as_bytes()).is_some_and(|rest| rest.starts_with(b": ")))
 }
 
 #[cfg(test)]
@@ -391,8 +414,12 @@ mod tests {
         assert_eq!(what, Shaped { messages: 7, refused: 5 });
         assert_eq!(lines.len(), 7);
         assert!(lines[0].contains(r#""ip":"::9""#) && lines[6].contains(r#""event":"e""#), "{lines:?}");
-        assert_eq!((lines[1].as_str(), lines[2].as_str()), ("\"5\"", "\"\\\"t\\\"\""));
-        assert!(lines[3..6].iter().all(|line| line.starts_with("\"{")), "{lines:?}");
+        assert_eq!((lines[1].as_str(), lines[2].as_str()), ("\"no_message: 5\"", "\"no_message: \\\"t\\\"\""));
+        assert!(lines[3].starts_with("\"no_message: {") && lines[4].starts_with("\"no_event: {"), "{lines:?}");
+        assert!(lines[5].starts_with("\"message_too_long: {"), "{}", &lines[5][..40]);
+        let reasons: Vec<_> = lines[1..6].iter().filter_map(|line| refused(line.as_bytes())).collect();
+        assert_eq!(reasons.len(), 5);
+        assert_eq!(refused(b"\"no_event\""), None);
         assert_eq!(shaped(Call::Batch, r#"{"batch":[]}"#).0, Shaped::default());
     }
 

@@ -118,7 +118,7 @@ impl Json {
     /// The object that is the line.
     fn object(&mut self, line: &[u8], start: usize) -> Result<(), Reject> {
         if line.get(start) != Some(&b'{') {
-            return Err(refuse(RejectReason::Json, start));
+            return Err(refuse(message::refused(line).unwrap_or(RejectReason::Json), start));
         }
         let mut at = value::skip_blank(line, start + 1);
         if line.get(at) == Some(&b'}') {
@@ -269,9 +269,11 @@ impl Json {
         if self.may_repeat {
             self.may_repeat = self.extras.keep_last(line);
         }
-        let properties = self.extras.write(line, self.best(Role::Properties), scratch);
+        let given = self.best(Role::Properties);
+        let properties = self.extras.write(line, given, scratch);
         let scratch: &'a [u8] = scratch;
-        Ok(row.event(self.names.records(), ts, properties, scratch))
+        let event = row.event(self.names.records(), ts, properties, scratch);
+        Ok(RawEvent { own_properties: given.and_then(|given| line.get(given.from..given.to)), ..event })
     }
 
     /// Other lines of a server's log (`"msg":"reloaded"`) hold no request.
