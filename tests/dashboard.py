@@ -303,6 +303,23 @@ def check_server(browser):
         if seen is not page:
             seen.open_all()
             seen.done()
+    # A step that is clicked filters every figure: the sessions that have it.
+    page.page.goto(PLAN["server"])
+    page.page.wait_for_selector("#flows g.node")
+    page.page.click("#flows g.node[data-id='1:/'] rect.touch")
+    settings = "SET journeyql.with_step = '/'; "
+    [whole], [some] = (sql(f"{before}SELECT sessions FROM stats") for before in ["", settings])
+    assert 0 < some["sessions"] < whole["sessions"], (some, whole)
+    page.page.wait_for_selector(f"#tiles [data-key='sessions'][data-value='{some['sessions']}']")
+    page.open_all()
+    check_tiles(page, settings)
+    check_river(page)
+    for row in check_table(page, "paths", ["path", "sessions"], "path"):
+        assert "/" in row["path"].split(" > "), row
+    check_table(page, "dropoffs", ["page", "sessions", "drop_off_rate"], "page")
+    assert "journeyql.with_step = '/'" in page.page.inner_text("#flows-sql pre")
+    page.page.click("#chips button:has-text('Step /')")
+    page.page.wait_for_selector(f"#tiles [data-key='sessions'][data-value='{whole['sessions']}']")
     page.page.goto(PLAN["server"])
     page.page.wait_for_selector("#tiles dd")
     page.page.locator("#funnel").scroll_into_view_if_needed()

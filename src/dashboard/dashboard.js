@@ -238,7 +238,8 @@ function moved() {
   const changed = KEYS.filter((key) => before[key] !== state[key]);
   before = { ...state };
   drawChips();
-  if (changed.some((key) => ["from", "to", "segment", "gap", "user"].includes(key))) {
+  // A report has the sessions that it has: there a step is a mark in them.
+  if (changed.some((key) => ["from", "to", "segment", "gap", "user", ...(embedded ? [] : ["step"])].includes(key))) {
     stopAsking();
     refreshAll();
     return;

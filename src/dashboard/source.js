@@ -46,6 +46,7 @@ function globalFilters() {
   if (state.from) filters.from = state.from;
   if (state.to) filters.to = dayAfter(state.to);
   for (const key of ["segment", "gap", "user"]) if (state[key]) filters[key] = state[key];
+  if (state.step) filters.with_step = state.step;
   return filters;
 }
 

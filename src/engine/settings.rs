@@ -7,6 +7,7 @@
 //! | `from`, `to` | a day or a time (UTC); sessions that begin in `[from, to)` | none |
 //! | `user` | one person | none |
 //! | `segment` | the people of a saved segment | none |
+//! | `with_step` | a step: as if sessions without it were not there | none |
 //! | `skip_flagged` | true: as if flagged sessions and people were not there | `[session] skip_flagged` |
 //! | `label` | auto, page, event | `[journey] label` |
 //! | `collapse` | true, false | `[journey] collapse` |
@@ -42,13 +43,14 @@ pub const PREFIX: &str = "journeyql";
 const STEPS: &str = "_steps";
 
 /// Name and description of every setting, in the order `SHOW ALL` lists them.
-pub const NAMES: [(&str, &str); 25] = [
+pub const NAMES: [(&str, &str); 26] = [
     ("session_gap", "the idle time after which a session ends"),
     ("source_ids", "honour or ignore session ids of the input"),
     ("from", "sessions that begin at this day or time or later"),
     ("to", "sessions that begin before this day or time"),
     ("user", "only this person"),
     ("segment", "only people of this segment"),
+    ("with_step", "only sessions that have this step"),
     ("skip_flagged", "whether flagged sessions and people are left out"),
     ("label", "what a step is called: auto, page or event"),
     ("collapse", "whether consecutive equal steps are one"),
@@ -83,6 +85,7 @@ pub struct Settings {
     pub to: Option<i64>,
     pub user: Option<String>,
     pub segment: Option<String>,
+    pub with_step: Option<String>,
     /// The people of the segment, ascending, once they are known.
     pub people: Option<Arc<[String]>>,
     /// The segments whose queries are being answered, outermost first.
@@ -130,6 +133,7 @@ impl Settings {
             to: None,
             user: None,
             segment: None,
+            with_step: None,
             people: None,
             inside: Vec::new(),
             skip_flagged: session.skip_flagged,
@@ -161,10 +165,11 @@ impl Settings {
         (self.from.unwrap_or(i64::MIN), self.to.unwrap_or(i64::MAX))
     }
 
-    /// The sessions that are taken.
+    /// The sessions that are taken; `code` knows the code of a label, where rows have it.
     #[must_use]
-    pub fn keep(&self) -> Keep {
-        Keep { within: self.within(), flagged: !self.skip_flagged }
+    pub fn keep(&self, code: impl Fn(&str) -> Option<u32>) -> Keep {
+        let label = self.with_step.as_deref().map(|step| code(step).unwrap_or(Keep::NO_LABEL));
+        Keep { within: self.within(), flagged: !self.skip_flagged, label }
     }
 
     /// The value of a setting as text, `None` if it is not set or there is no such setting.
@@ -180,6 +185,7 @@ impl Settings {
             "to" => time::iso(self.to?),
             "user" => self.user.clone()?,
             "segment" => self.segment.clone()?,
+            "with_step" => self.with_step.clone()?,
             "skip_flagged" => self.skip_flagged.to_string(),
             "label" => match self.label {
                 Label::Auto => "auto".to_owned(),
@@ -215,6 +221,7 @@ impl Settings {
             "to" => self.to = base.to,
             "user" => self.user.clone_from(&base.user),
             "segment" => self.segment.clone_from(&base.segment),
+            "with_step" => self.with_step.clone_from(&base.with_step),
             "terminal_pages" => self.terminal_pages.clone_from(&base.terminal_pages),
             "now" => self.now = base.now,
             _ => match base.get(name) {
@@ -225,8 +232,8 @@ impl Settings {
         Ok(())
     }
 
-    fn put(&mut self, name: &str, value: &str) -> Result<(), String> {
-        let value = value.trim();
+    fn put(&mut self, name: &str, given: &str) -> Result<(), String> {
+        let value = given.trim();
         match name {
             "session_gap" => self.rules.gap = time::parse_duration(value)?,
             "source_ids" => {
@@ -236,6 +243,8 @@ impl Settings {
             "to" => self.to = moment(value)?,
             "user" => self.user = optional(value),
             "segment" => self.segment = optional(value),
+            // The name of a step is what it is, blanks and all.
+            "with_step" => self.with_step = optional(given),
             "skip_flagged" => self.skip_flagged = truth(value)?,
             "label" => {
                 self.label = choice(value, &[("auto", Label::Auto), ("page", Label::Page), ("event", Label::Event)])?;

@@ -43,4 +43,4 @@ pub mod walk;
 pub use collapse::{UNKNOWN, dwell};
 pub use path::Paths;
 pub use sessionize::{Edge, EndedBy, Rules, sessionize};
-pub use walk::{Columns, Keep, Session, Walk, is_flagged, sessions};
+pub use walk::{Columns, Keep, Session, Walk, sessions};

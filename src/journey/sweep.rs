@@ -10,7 +10,7 @@
 use std::ops::Range;
 
 use super::sessionize::Rules;
-use super::walk::{Columns, Keep, is_flagged, sessions};
+use super::walk::{Columns, Keep, sessions};
 
 /// What sessions are like under one gap.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,6 +44,11 @@ impl Sweep {
         Self { counts: vec![Swept::default(); gaps.len() + 1], gaps, rules, keep, walked }
     }
 
+    /// The label that sessions are kept by may have another code from now on.
+    pub fn look_for(&mut self, keep: Keep) {
+        self.keep = keep;
+    }
+
     /// Adds a person whose rows are `rows`.
     pub fn person(&mut self, rows: Range<usize>, columns: Columns<'_>) {
         if !self.walked {
@@ -51,10 +56,9 @@ impl Sweep {
             return;
         }
         for (gap, of_gap) in self.gaps.iter().zip(&mut self.counts) {
-            let takes =
-                |rows: &Range<usize>| self.keep.takes(columns.ts[rows.start], is_flagged(columns.edges, rows.clone()));
+            let keep = self.keep;
             sessions(rows.clone(), columns, Rules { gap: *gap, ..self.rules }, |rows, _| {
-                if takes(&rows) {
+                if keep.takes(columns, rows.clone()) {
                     of_gap.sessions += 1;
                     of_gap.events += rows.len() as u64;
                     of_gap.single += u64::from(rows.len() == 1);

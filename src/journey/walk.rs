@@ -69,22 +69,30 @@ pub struct Keep {
     pub within: (i64, i64),
     /// And that are flagged.
     pub flagged: bool,
+    /// Where there is one, only those with a row of this label.
+    pub label: Option<u32>,
 }
 
 impl Keep {
     /// Every session.
-    pub const ALL: Self = Self { within: (i64::MIN, i64::MAX), flagged: true };
+    pub const ALL: Self = Self { within: (i64::MIN, i64::MAX), flagged: true, label: None };
+    /// The label of no row.
+    pub const NO_LABEL: u32 = u32::MAX;
 
-    /// Whether a session is kept that begins at `start` (µs).
+    /// Whether the session of these rows is kept.
     #[must_use]
-    pub fn takes(&self, start: i64, is_flagged: bool) -> bool {
-        self.within.0 <= start && start < self.within.1 && (self.flagged || !is_flagged)
+    pub fn takes(&self, columns: Columns<'_>, rows: std::ops::Range<usize>) -> bool {
+        let start = columns.ts[rows.start];
+        self.within.0 <= start
+            && start < self.within.1
+            && (self.flagged || !is_flagged(columns.edges, rows.clone()))
+            && self.label.is_none_or(|label| columns.labels[rows].contains(&label))
     }
 
     /// Whether every session is, where none is flagged.
     #[must_use]
     pub fn is_all(&self) -> bool {
-        self.within == Self::ALL.within
+        self.within == Self::ALL.within && self.label.is_none()
     }
 }
 
@@ -111,8 +119,7 @@ pub fn sessions(
 }
 
 /// Whether a session of these rows is flagged.
-#[must_use]
-pub fn is_flagged(edges: &[Edge], rows: std::ops::Range<usize>) -> bool {
+fn is_flagged(edges: &[Edge], rows: std::ops::Range<usize>) -> bool {
     edges.get(rows.start..rows.end.min(edges.len())).is_some_and(|said| said.iter().any(|it| it.has(Edge::FLAG)))
 }
 
@@ -162,7 +169,7 @@ impl Walk {
         for (index, session) in (1..).zip(&mut self.sessions[from..]) {
             session.index = index;
         }
-        self.keep(from, columns.ts, keep);
+        self.keep(from, columns, keep);
         for session in &mut self.sessions[from..] {
             session.first_step = as_u32(self.steps.len());
             collapse(&columns.labels[session.rows()], collapsed, session.first_row, &mut self.steps);
@@ -170,12 +177,12 @@ impl Walk {
         }
     }
 
-    fn keep(&mut self, from: usize, ts: &[i64], keep: Keep) {
+    fn keep(&mut self, from: usize, columns: Columns<'_>, keep: Keep) {
         if keep.is_all() && keep.flagged {
             return;
         }
         self.spare.clear();
-        let takes = |session: &&Session| keep.takes(ts[session.first_row as usize], session.is_flagged);
+        let takes = |session: &&Session| keep.takes(columns, session.rows());
         self.spare.extend(self.sessions[from..].iter().filter(takes));
         self.sessions.truncate(from);
         self.sessions.append(&mut self.spare);

@@ -31,6 +31,7 @@ const FILTERS: &[Parameter] = &[
     filter("to", Kind::Moment, "to", "sessions that begin before this day or time"),
     filter("segment", Kind::Segment, "segment", "only people of this saved group"),
     filter("user", Kind::Text, "user", "only this person"),
+    filter("with_step", Kind::Text, "with_step", "only sessions that have this step"),
     filter("gap", Kind::Length, "session_gap", "the idle time after which a session ends"),
 ];
 const TOP_100: &[Parameter] = &[top("100")];

@@ -103,7 +103,7 @@ impl TableFunction for ExplainCall {
 
     fn answer(&self, state: &dyn Session, projection: Vec<usize>) -> Result<Arc<dyn Answer>> {
         let mut settings = Settings::of(state.config_options());
-        (settings.from, settings.to, settings.skip_flagged) = (None, None, false);
+        (settings.from, settings.to, settings.skip_flagged, settings.with_step) = (None, None, false, None);
         let plan = self.source.steps_pass(state, &settings, None, i64::MIN, true)?;
         let plan = plan.with_rows(Relation::Sessions.needs("session_id").iter().copied());
         let (sessions, plan) = Sessions::new(settings.clone(), true, plan);
@@ -147,7 +147,7 @@ impl InPass for Pass {
             let mut tape = Tape::new(block, names, walk, &self.facts, &terminal, &mut paths, (0, 0));
             let ids = tape.session_ids()?;
             if let Some(asked) = (0..ids.len()).find(|&at| ids.value(at) == self.id) {
-                let ends = self.sessions.ends(block, tape.names);
+                let ends = self.sessions.cut(block, tape.names).ends;
                 Around { pass: self, tape: &tape, ids: &ids, asked, ends: &ends }.lines(&mut lines)?;
             }
             Ok(0)

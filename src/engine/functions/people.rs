@@ -209,12 +209,12 @@ impl<C: Count> Pass<C> {
         while !stop.is_raised() && runs.next_block()? {
             let (block, names) = runs.block_and_names();
             masks.learn(names)?;
-            let ends = self.sessions.ends(block, names);
+            let cut = self.sessions.cut(block, names);
             for person in block.people() {
                 let mut utc = &block.ts()[person.rows.clone()];
                 is.clear();
                 if self.sessions.matter() {
-                    self.sessions.rows(block, person.rows.clone(), &ends, &mut rows);
+                    self.sessions.rows(block, person.rows.clone(), &cut, &mut rows);
                     times.clear();
                     times.extend(rows.iter().map(|&row| block.ts()[row]));
                     utc = &times;

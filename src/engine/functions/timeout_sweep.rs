@@ -109,7 +109,7 @@ impl TableFunction for SweepCall {
     fn answer(&self, state: &dyn Session, projection: Vec<usize>) -> Result<Arc<dyn Answer>> {
         let mut settings = Settings::of(state.config_options());
         let gap = settings.rules.gap;
-        let sweep = Sweep::new(self.gaps.clone(), settings.rules, settings.keep());
+        let sweep = Sweep::new(self.gaps.clone(), settings.rules, settings.keep(|_| None));
         // What the longest gap needs is enough for all.
         settings.rules.gap = self.gaps.last().copied().unwrap_or(gap);
         let plan = self.source.plain_pass(state, &settings, None, settings.within().0, false)?;
@@ -148,10 +148,11 @@ impl InPass for Pass {
         let mut sweep = self.sweep.clone();
         while !stop.is_raised() && runs.next_block()? {
             let (block, names) = runs.block_and_names();
-            let ends = self.sessions.ends(block, names);
-            let (ts, sources, edges) = (block.ts(), block.sources(), block.edges());
+            let cut = self.sessions.cut(block, names);
+            let (ts, labels, sources, edges) = (block.ts(), block.labels(), block.sources(), block.edges());
+            sweep.look_for(cut.keep);
             for person in block.people() {
-                sweep.person(person.rows, Columns { ts, labels: &[], sources, ends: &ends, edges });
+                sweep.person(person.rows, Columns { ts, labels, sources, ends: &cut.ends, edges });
             }
             memory.try_resize(runs.size())?;
         }

@@ -41,9 +41,10 @@ impl Walker {
             ends: &self.ends,
             edges: block.edges(),
         };
+        let keep = settings.keep(|label| names.find(label));
         self.walk.clear();
         for (number, person) in (0..).zip(block.people()) {
-            self.walk.person(number, person.rows, columns, settings.rules, settings.collapse, settings.keep());
+            self.walk.person(number, person.rows, columns, settings.rules, settings.collapse, keep);
         }
         &self.walk
     }

@@ -18,7 +18,7 @@ use super::values::Value;
 use crate::engine::functions::conditions::{Conditions, Masks};
 use crate::engine::functions::leaf::{Answer, Stop};
 use crate::engine::functions::seen::Seen;
-use crate::engine::functions::sessions::Sessions;
+use crate::engine::functions::sessions::{Cut, Sessions};
 use crate::engine::functions::table::read;
 use crate::engine::scan::{Block, NONE, Names, Person, PersonRuns, ScanPlan};
 use crate::journey::EndedBy;
@@ -203,13 +203,13 @@ impl<R: Report> Reader<'_, R> {
     }
 
     fn block(&mut self, block: &Block, names: &Names) {
-        let ends = self.shared.sessions.ends(block, names);
+        let cut = self.shared.sessions.cut(block, names);
         for person in block.people() {
             let home = Home { block, names, person: person.id, session: None };
             if self.shared.spec.whose == Whose::Session {
-                self.sessions(block, names, &person, &ends);
+                self.sessions(block, names, &person, &cut);
             } else if self.shared.sessions.matter() {
-                self.in_range(&home, person.rows, &ends);
+                self.in_range(&home, person.rows, &cut);
             } else {
                 self.unit(&home, person.rows, true);
             }
@@ -217,16 +217,16 @@ impl<R: Report> Reader<'_, R> {
     }
 
     /// A person's way through the sessions that are taken.
-    fn in_range(&mut self, home: &Home<'_>, rows: Range<usize>, ends: &[bool]) {
+    fn in_range(&mut self, home: &Home<'_>, rows: Range<usize>, cut: &Cut) {
         let mut kept = std::mem::take(&mut self.rows);
-        self.shared.sessions.rows(home.block, rows, ends, &mut kept);
+        self.shared.sessions.rows(home.block, rows, cut, &mut kept);
         self.unit(home, kept.iter().copied(), true);
         self.rows = kept;
     }
 
-    fn sessions(&mut self, block: &Block, names: &Names, person: &Person<'_>, ends: &[bool]) {
+    fn sessions(&mut self, block: &Block, names: &Names, person: &Person<'_>, cut: &Cut) {
         let shared = self.shared;
-        shared.sessions.each(block, person.rows.clone(), ends, |rows, ended| {
+        shared.sessions.each(block, person.rows.clone(), cut, |rows, ended| {
             let (first, last) = (block.ts()[rows.start], block.ts()[rows.end - 1]);
             let lives = ended == EndedBy::Nothing && shared.watermark.saturating_sub(last) <= shared.gap;
             self.unit(&Home { block, names, person: person.id, session: Some(first) }, rows, lives);
