@@ -220,3 +220,39 @@ fn bodies_without_messages_are_told_why() {
     collector.stop().unwrap();
     assert_eq!(place.rows("SELECT count(*) AS n FROM sources"), [json!({"n": 0})]);
 }
+
+#[test]
+fn an_erasure_reaches_what_a_living_server_has_received() {
+    let place = Place::new();
+    let (ann, bob) = ("ann-of-the-inbox", "bob-of-the-inbox");
+    let server = place.database.collect(Duration::from_millis(20)).unwrap();
+    let said = |user: &str, id: &str| json!({"userId": user, "event": "e", "messageId": id, "timestamp": AT});
+    take(&server, Call::Track, &said(ann, "1"));
+    take(&server, Call::Track, &said(bob, "2"));
+    let since = Instant::now();
+    // In one process nobody waits for the other writer.
+    while server.status().waiting_bytes > 0 {
+        assert!(since.elapsed() < Duration::from_mins(1), "{:?}", server.status());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (erased, proof) = place.database.forget(ann, false).unwrap();
+    assert_eq!(erased.events, 1);
+    assert_eq!(proof.unwrap().hits, Vec::<String>::new());
+    // It goes on, and what comes again of her goes.
+    take(&server, Call::Track, &said(ann, "3"));
+    take(&server, Call::Track, &said(bob, "4"));
+    server.stop().unwrap();
+    assert_eq!(place.rows("SELECT user_id, count(*) AS n FROM events GROUP BY 1"), [json!({"user_id": bob, "n": 2})]);
+    assert!(place.inbox().is_empty(), "{:?}", place.inbox());
+}
+
+#[test]
+fn an_erasure_reaches_what_a_killed_server_has_left() {
+    let place = Place::new();
+    place.collector().stop().unwrap();
+    let path = place.dir.path().join("store/inbox/received-00000000000000aaaaaaaa.ndjson");
+    write(&path, &format!("{{\"userId\":\"ann-of-the-inbox\",\"event\":\"e\",\"timestamp\":\"{AT}\"}}\n"));
+    let (erased, proof) = place.database.forget("ann-of-the-inbox", false).unwrap();
+    assert_eq!((erased.events, proof.unwrap().hits), (1, Vec::new()));
+    assert!(place.inbox().is_empty());
+}

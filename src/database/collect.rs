@@ -20,7 +20,8 @@ use super::{Database, Error};
 use crate::ingest::{IngestError, IngestReport, Quiet};
 use crate::limits;
 use crate::parse::message::{self, BodyError, Call, Receipt, Shaped};
-use crate::store::{Inbox, StoreError};
+use crate::store::{Inbox, StoreError, Waiting};
+use crate::time::Stopwatch;
 
 /// Collects messages into a store until it is dropped or [`Collector::stop`]ped.
 #[derive(Debug)]
@@ -113,7 +114,32 @@ impl Database {
         let thread = thread.map_err(|error| Error::Thread(error.to_string()))?;
         Ok(Collector { thread: Mutex::new(Some(thread)), shared })
     }
+
+    /// Commits all that was received so far and has its files put away, also those that a server writes to at the
+    /// moment: it is asked to, and waited for. What it does not put away in time stays where it is.
+    pub(super) fn empty_inbox(&self) -> Result<(), Error> {
+        let Some(inbox) = self.store.known_inbox()? else { return Ok(()) };
+        let before = inbox.files()?;
+        if before.is_empty() {
+            return Ok(());
+        }
+        // A server may have died; its lines are as good as any.
+        self.collect(IDLE)?.stop()?;
+        inbox.ask_to_seal()?;
+        let since = Stopwatch::start();
+        let is_old = |file: &Waiting| before.iter().any(|old| old.path == file.path);
+        while inbox.files()?.iter().any(is_old) && since.seconds() < PATIENCE_SECONDS {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        inbox.was_asked_to_seal()?;
+        Ok(())
+    }
 }
+
+/// The time between two flushes of somebody who collects nothing.
+const IDLE: Duration = Duration::from_hours(1);
+/// How long a server may take to put a file away: a few of its usual intervals.
+const PATIENCE_SECONDS: f64 = 20.0;
 
 impl Collector {
     /// Takes the messages of a body. They are durable when this returns; it waits for the disk.

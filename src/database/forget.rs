@@ -34,6 +34,10 @@ impl Database {
     /// # Errors
     /// What [`MaintainError`] says, the store is as it was then; or a file cannot be read for the proof.
     pub fn forget(&self, user: &str, dry_run: bool) -> Result<(Erased, Option<Proof>), Error> {
+        if !dry_run {
+            // What was received of them is an event first, and its file goes.
+            self.empty_inbox()?;
+        }
         let who = self.someone(user)?;
         let now = self.now.unwrap_or_else(time::now_micros);
         Ok(maintain::forget(&self.store, &self.config, &who, now, dry_run)?)

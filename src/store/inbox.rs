@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! append ─► volume (one file, held by a lock) ─ one fsync for all who wait ─► acknowledged
-//!             └─ sealed when it is large or old ─► files() ─ an ordinary ingest ─► remove
+//!             └─ sealed when it is large or old, or ─► files() ─ an ordinary ingest ─► remove
+//!                when another process asks for it
 //! ```
 //!
 //! Invariants: what [`Inbox::append`] has answered for survives a power cut; lines are never torn by each other; a
@@ -85,7 +86,37 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The inbox, if anything was ever received.
+    ///
+    /// # Errors
+    /// Its folder cannot be looked at.
+    pub fn known_inbox(&self) -> Result<Option<Inbox>, StoreError> {
+        let dir = self.layout.inbox();
+        let is_there = dir.try_exists().map_err(|error| StoreError::io("looking at", &dir, error))?;
+        is_there.then(|| self.inbox()).transpose()
+    }
+}
+
 impl Inbox {
+    /// Asks whoever writes to a file to begin another one at the next commit, so that this one is put away.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn ask_to_seal(&self) -> Result<(), StoreError> {
+        let path = self.layout.inbox_request();
+        self.disk.open_or_create(&path).map(drop).map_err(|error| StoreError::io("creating", &path, error))
+    }
+
+    /// Whether somebody has asked; from now on nobody has.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn was_asked_to_seal(&self) -> Result<bool, StoreError> {
+        let path = self.layout.inbox_request();
+        self.disk.remove(&path).map_err(|error| StoreError::io("removing", &path, error))
+    }
+
     /// Appends whole lines; they are durable when this returns.
     ///
     /// # Errors
@@ -104,11 +135,12 @@ impl Inbox {
         }
     }
 
-    /// Ends the current volume if `at_once`, or if it is large or old.
+    /// Ends the current volume if `at_once`, if somebody has asked for it, or if it is large or old.
     ///
     /// # Errors
     /// The disk fails.
     pub fn seal(&self, at_once: bool) -> Result<(), StoreError> {
+        let at_once = self.was_asked_to_seal()? || at_once;
         let Some(volume) = locked(&self.current).clone() else { return Ok(()) };
         let is_due =
             locked(&volume.tail).bytes >= limits::INBOX_BYTES || volume.begun.seconds() >= limits::INBOX_SECONDS;

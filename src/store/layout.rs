@@ -239,6 +239,11 @@ impl Layout {
         self.inbox().join(format!("received-{}.ndjson", unique()))
     }
 
+    /// Asks whoever writes to a file of the inbox to begin another.
+    pub(super) fn inbox_request(&self) -> PathBuf {
+        self.inbox().join("end-file")
+    }
+
     pub(super) fn is_inbox_file(name: &str) -> bool {
         name.strip_prefix("received-").and_then(|name| name.strip_suffix(".ndjson")).is_some_and(is_unique)
     }
