@@ -95,4 +95,7 @@ fn a_mask_hides_the_line_and_not_the_reason() {
     place.take("app.ndjson", event(1, "buy", r#"{"total":"secret"}"#));
     assert_eq!(reasons(&place), ["schema: buy: total: number expected, text found"]);
     assert!(!place.tables().quarantine[0].contains("secret"));
+    place.take("more.ndjson", event(1, "buy", r#"{"total":1,"ann-0123456789":"secret"}"#));
+    assert!(reasons(&place).contains(&"schema: buy: a property: nothing expected, text found".to_owned()));
+    assert!(!place.tables().quarantine.concat().contains("ann-0123456789"));
 }

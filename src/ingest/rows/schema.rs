@@ -2,7 +2,7 @@
 //!
 //! What is checked is the object that a JSON line calls `properties`; without one, all that no column holds. Of what is
 //! wrong the first is told: the properties in the order of their names, then what is not declared. The text names types
-//! and never values, so that nothing of a person stands in it.
+//! and never values; where lines are masked it names nothing that stands in them, for no erasure would find it.
 //!
 //! Formats that know texts alone (CSV, patterns) are met by a text that reads as what was declared.
 
@@ -32,6 +32,8 @@ struct Declaration {
     properties: Vec<Property>,
     /// The first names of all ways, where there may be no others.
     only: Option<Vec<String>>,
+    /// Whether lines are masked.
+    masked: bool,
 }
 
 #[derive(Debug)]
@@ -43,10 +45,11 @@ struct Property {
 }
 
 impl Schemas {
-    /// `None` where nothing is declared.
-    pub fn new(schemas: &BTreeMap<String, Schema>) -> Option<Self> {
-        let events =
-            schemas.iter().map(|(event, schema)| (event.clone().into_bytes(), Declaration::new(event, schema)));
+    /// `None` where nothing is declared; `masked` says that of a refused line only its shape is kept.
+    pub fn new(schemas: &BTreeMap<String, Schema>, masked: bool) -> Option<Self> {
+        let declaration =
+            |(event, schema): (&String, &Schema)| (event.clone().into_bytes(), Declaration::new(event, schema, masked));
+        let events = schemas.iter().map(declaration);
         (!schemas.is_empty()).then(|| Self { events: events.collect() })
     }
 
@@ -68,7 +71,7 @@ impl Schemas {
 }
 
 impl Declaration {
-    fn new(event: &str, schema: &Schema) -> Self {
+    fn new(event: &str, schema: &Schema, masked: bool) -> Self {
         let way = |name: &String| name.split('.').map(str::to_owned).collect();
         let property = |(name, declared): (&String, &Declared)| Property {
             name: name.clone(),
@@ -78,7 +81,7 @@ impl Declaration {
         };
         let properties: Vec<Property> = schema.properties.iter().map(property).collect();
         let only = properties.iter().filter_map(|property| property.way.first().cloned()).collect();
-        Self { event: event.to_owned(), properties, only: (!schema.additional).then_some(only) }
+        Self { event: event.to_owned(), properties, only: (!schema.additional).then_some(only), masked }
     }
 
     /// The first thing that is wrong with an object of properties.
@@ -96,7 +99,8 @@ impl Declaration {
         let only = self.only.as_ref()?;
         let is_known = |key: &[u8]| only.iter().any(|name| name.as_bytes() == key);
         let (key, token) = json::members(object).find(|(key, _)| !is_known(key))?;
-        let name: String = String::from_utf8_lossy(&key).chars().take(NAME_CHARS).collect();
+        let shown = |key: &[u8]| String::from_utf8_lossy(key).chars().take(NAME_CHARS).collect();
+        let name = if self.masked { "a property".to_owned() } else { shown(&key) };
         Some(format!("{name}: nothing expected, {} found", kind(token).name()))
     }
 }
@@ -193,7 +197,7 @@ mod tests {
     "#;
 
     fn why(properties: &str, own: Option<&str>, is_untyped: bool) -> Option<String> {
-        let schemas = Schemas::new(&Config::parse(BUY).unwrap().schema).unwrap();
+        let schemas = Schemas::new(&Config::parse(BUY).unwrap().schema, false).unwrap();
         let event = RawEvent {
             event: Some(b"buy"),
             properties: Some(properties.as_bytes()),
@@ -241,12 +245,12 @@ mod tests {
     fn what_stands_around_the_properties_is_not_of_them() {
         let own = Some(r#"{"total":1,"plan":"pro"}"#);
         assert_eq!(why(r#"{"type":"track","context":{},"total":1,"plan":"pro"}"#, own, false), None);
-        assert_eq!(Schemas::new(&BTreeMap::new()).map(|_| ()), None);
+        assert_eq!(Schemas::new(&BTreeMap::new(), false).map(|_| ()), None);
     }
 
     #[test]
     fn events_without_a_schema_are_as_they_are() {
-        let schemas = Schemas::new(&Config::parse(BUY).unwrap().schema).unwrap();
+        let schemas = Schemas::new(&Config::parse(BUY).unwrap().schema, false).unwrap();
         for event in [None, Some(&b"sell"[..])] {
             assert_eq!(schemas.check(&RawEvent { event, ..RawEvent::default() }), Ok(()));
         }
