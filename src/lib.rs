@@ -19,7 +19,7 @@
 //! |---|---|
 //! | roof | `main.rs` |
 //! | porch | [`cli`] one file per command, the only room that opens doors |
-//! | doors | [`repl`] · [`http`]: no SQL logic, and no door knows another |
+//! | doors | [`repl`] · [`http`] · `pg`: no SQL logic, and no door knows another |
 //! | façade | [`database`] open, ingest, query, verify, make anew: what a program that embeds journeyql uses |
 //! | flows | [`ingest`] lines to committed days · [`engine`] SQL to batches · [`maintain`] days made anew; they meet only in the store |
 //! | cellar | [`store`] the only writer of a store's files; its contract is `src/store/FORMAT.md` |
@@ -73,6 +73,8 @@ pub mod journey;
 pub mod normalize;
 pub mod output;
 pub mod parse;
+#[cfg(feature = "pg")]
+pub mod pg;
 pub mod privacy;
 
 pub mod store;

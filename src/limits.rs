@@ -103,3 +103,21 @@ pub const HTTP_STOP: Duration = Duration::from_secs(5);
 pub const HTTP_TOKEN_BYTES: usize = 16;
 /// How long the disk is not asked again whether it can be written to, in µs.
 pub const HTTP_HEALTH_MICROS: i64 = 2_000_000;
+/// How long a client of the Postgres wire has from its first byte to its first statement.
+pub const PG_STARTUP: Duration = Duration::from_secs(15);
+/// How long half a message of the Postgres wire is waited for.
+pub const PG_HALF: Duration = Duration::from_secs(30);
+/// How long a connection of the Postgres wire may be silent: pools hold theirs for minutes.
+pub const PG_IDLE: Duration = Duration::from_hours(1);
+/// How long a client may take nothing of an answer before it is cut off.
+pub const PG_STALL: Duration = Duration::from_mins(1);
+/// The longest message of a client: a statement of [`SQL_BYTES`] and its parameters.
+pub const PG_MESSAGE_BYTES: usize = 4 << 20;
+/// Text of the prepared statements of one connection.
+pub const PG_PREPARED_BYTES: usize = 8 << 20;
+/// Answers of one connection that are begun and not at their end: cursors, suspended portals.
+pub const PG_OPEN_ANSWERS: usize = 32;
+/// Portals of one connection: each may hold parameters of a megabyte.
+pub const PG_PORTALS: usize = 64;
+/// Columns of an answer; as in Postgres.
+pub const PG_COLUMNS: usize = 1_664;

@@ -31,6 +31,8 @@ mod native;
 mod oracle;
 mod panels;
 mod peercases;
+#[cfg(feature = "pg")]
+mod pg;
 mod readme;
 mod scanners;
 mod segments;

@@ -11,7 +11,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("cellar", &["store"]),
     ("flows", &["ingest", "engine", "maintain"]),
     ("façade", &["database"]),
-    ("doors", &["repl", "http"]),
+    ("doors", &["repl", "http", "pg"]),
     ("porch", &["cli"]),
     ("roof", &["main", "lib"]),
 ];

@@ -141,7 +141,7 @@ async fn perform(command: Command, context: &Context) -> Result<Code, Failure> {
         Command::Test(args) => test::run(args, context).await,
         Command::Formats(args) => formats::run(&args),
         Command::Config(command) => config::run(&command, context),
-        Command::Reprocess(args) => reprocess::run(args, context).await,
+        Command::Reprocess(args) => Box::pin(reprocess::run(args, context)).await,
         Command::Compact(args) => compact::run(args, context).await,
         Command::Retain(args) => retain::run(args, context).await,
         Command::Forget(args) => forget::run(args, context).await,

@@ -107,6 +107,23 @@ impl Error {
         }
     }
 
+    /// Whether it is about the inside of this program: files, sources, faults. That is for its operator to read.
+    #[must_use]
+    pub fn is_inside(&self) -> bool {
+        let signs = [
+            ".rs:",
+            ".parquet",
+            "Internal error",
+            "internal error",
+            "Join Error",
+            "panicked",
+            "bug in DataFusion",
+            ".sqlite",
+        ];
+        let message = self.to_string();
+        !matches!(self, Self::Query(_)) || signs.iter().any(|sign| message.contains(sign))
+    }
+
     /// Whether it is about the values that a report was given, and not about its text.
     #[must_use]
     pub fn is_about_values(&self) -> bool {

@@ -4,17 +4,19 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use super::error::in_whole;
 use super::segment::SegmentStatement;
-use super::statement::{split, split_ranges};
+use super::statement::{split, split_ranges, words};
 use super::{Database, Error};
 use crate::config::Config;
 use crate::correction::Correction;
+#[cfg(feature = "pg")]
+use crate::engine::postgres::Asker;
 use crate::engine::statement::{parse, parse_query};
-use crate::engine::{self, Engine, EngineOptions, QueryError, only_the_last};
+use crate::engine::{self, Described, Engine, EngineOptions, QueryError, only_the_last};
 use crate::event::Column;
 use crate::limits;
 use crate::output::{self, Format, Look};
@@ -74,12 +76,28 @@ impl Session {
     /// # Errors
     /// The store cannot be read, or one of its views makes no sense.
     pub async fn reader(&mut self) -> Result<Self, Error> {
-        self.refresh().await?;
-        let (snapshot, engine) = self.opened()?;
+        let mut reader = Self { reads: true, ..Self::new(self.database.clone()) };
+        reader.follow(self).await?;
+        Ok(reader)
+    }
+
+    /// Moves a reader to the newest snapshot, to which `newest` is moved first; the reader's settings stay.
+    ///
+    /// # Errors
+    /// The store cannot be read, or one of its views makes no sense.
+    pub async fn follow(&mut self, newest: &mut Self) -> Result<(), Error> {
+        newest.refresh().await?;
+        let (snapshot, engine) = newest.opened()?;
+        if self.open.as_ref().is_some_and(|(open, _)| open.id == snapshot.id) {
+            return Ok(());
+        }
         let engine = engine.fork()?;
         engine.forbid_recursion()?;
-        let open = Some((snapshot.clone(), engine));
-        Ok(Self { database: self.database.clone(), reads: true, open, settings: Vec::new() })
+        for setting in &self.settings {
+            engine.settle(setting).await?;
+        }
+        self.open = Some((snapshot.clone(), engine));
+        Ok(())
     }
 
     /// What the last statement saw.
@@ -149,6 +167,62 @@ impl Session {
         answer.ok_or(Error::Closed)
     }
 
+    /// What is known of one statement before its `$1`, `$2` … have values; `declared` are types that somebody gave.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the engine refuses the text.
+    pub async fn describe(&mut self, sql: &str, declared: &[Option<DataType>]) -> Result<Described, Error> {
+        self.refresh().await?;
+        Ok(self.opened()?.1.describe(sql, declared).await?)
+    }
+
+    /// As [`Self::query`], of one statement about the catalog of Postgres.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the engine refuses the text.
+    #[cfg(feature = "pg")]
+    pub async fn query_postgres(&mut self, sql: &str, asker: &Asker) -> Result<Answer, Error> {
+        self.refresh().await?;
+        let (snapshot, engine) = self.opened()?;
+        Ok(Answer::new(Box::pin(engine.query_postgres(sql, asker)).await?, snapshot))
+    }
+
+    /// As [`Self::describe`], of one statement about the catalog of Postgres.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the engine refuses the text.
+    #[cfg(feature = "pg")]
+    pub async fn describe_postgres(
+        &mut self,
+        sql: &str,
+        declared: &[Option<DataType>],
+        asker: &Asker,
+    ) -> Result<Described, Error> {
+        self.refresh().await?;
+        Ok(Box::pin(self.opened()?.1.describe_postgres(sql, declared, asker)).await?)
+    }
+
+    /// The SET and RESET statements that are in force.
+    #[must_use]
+    pub fn settings(&self) -> &[String] {
+        &self.settings
+    }
+
+    /// Puts settings in force in place of all that were made.
+    ///
+    /// # Errors
+    /// One makes no sense.
+    pub async fn settle(&mut self, settings: Vec<String>) -> Result<(), Error> {
+        self.refresh().await?;
+        let (_, engine) = self.opened()?;
+        engine.reset("all")?;
+        for setting in &settings {
+            engine.settle(setting).await?;
+        }
+        self.settings = settings;
+        Ok(())
+    }
+
     /// Changes a segment; its query is checked first.
     async fn segment(&mut self, statement: SegmentStatement) -> Result<Answer, Error> {
         if self.reads {
@@ -172,8 +246,17 @@ impl Session {
         self.refresh().await?;
         let (snapshot, engine) = self.opened()?;
         let answer = Answer::new(engine.query(sql).await?, snapshot);
-        self.settings.extend(split(sql).into_iter().filter(|text| is_setting(text)).map(str::to_owned));
+        for setting in split(sql).into_iter().filter(|text| is_setting(text)) {
+            self.remember(setting);
+        }
         Ok(answer)
+    }
+
+    /// Keeps a SET or RESET in place of those before it that it undoes.
+    fn remember(&mut self, setting: &str) {
+        let name = setting_name(setting);
+        self.settings.retain(|known| name != "all" && setting_name(known) != name);
+        self.settings.push(setting.to_owned());
     }
 
     /// Moves to the newest snapshot.
@@ -252,6 +335,12 @@ fn after(changed: usize, error: Error) -> Error {
 fn is_setting(statement: &str) -> bool {
     let first = statement.split_whitespace().next().unwrap_or_default();
     first.eq_ignore_ascii_case("set") || first.eq_ignore_ascii_case("reset")
+}
+
+/// What a SET or RESET is about.
+fn setting_name(statement: &str) -> String {
+    let name = words(statement).map(|(word, _)| word).skip(1);
+    name.take_while(|word| *word != "=" && !word.eq_ignore_ascii_case("to")).collect::<String>().to_lowercase()
 }
 
 impl Database {

@@ -104,7 +104,8 @@ pub fn split(sql: &str) -> Vec<&str> {
 }
 
 /// Where the statements of a text lie.
-pub(super) fn split_ranges(sql: &str) -> Vec<Range<usize>> {
+#[must_use]
+pub fn split_ranges(sql: &str) -> Vec<Range<usize>> {
     let trimmed = |range: Range<usize>| {
         let (text, start) = (&sql[range.clone()], range.start);
         let blank = text.len() - text.trim_start().len();
@@ -130,7 +131,7 @@ pub(super) fn split_ranges(sql: &str) -> Vec<Range<usize>> {
 }
 
 /// What a statement is made of, without comments and blanks.
-pub(super) fn words(sql: &str) -> impl Iterator<Item = (&str, Range<usize>)> + Clone {
+pub fn words(sql: &str) -> impl Iterator<Item = (&str, Range<usize>)> + Clone {
     let code = stretches(sql).filter(|(kind, _)| !matches!(kind, Kind::Comment { .. }));
     code.map(|(_, range)| (&sql[range.clone()], range))
 }

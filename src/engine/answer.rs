@@ -92,7 +92,7 @@ fn plain_field(field: &Field) -> Field {
     field.clone().with_data_type(plain_type(field.data_type()))
 }
 
-fn plain_schema(schema: &Schema) -> SchemaRef {
+pub(super) fn plain_schema(schema: &Schema) -> SchemaRef {
     let fields: Vec<Field> = schema.fields().iter().map(|field| plain_field(field)).collect();
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }

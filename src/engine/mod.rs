@@ -7,7 +7,8 @@
 //! operators  physical operators, relations: columns     source, prune       which parts, which people
 //! scan       sorted parts merged by whole people        functions           our own SQL functions
 //! segments   saved groups of people                  goals               [journey] goals as views
-//! planning   how deep and large a plan may be
+//! planning   how deep and large a plan may be         bound       $1 of a client's statement
+//! postgres   the catalog that Postgres clients ask for
 //! ```
 //!
 //! Invariants: nothing here writes; a `SessionState` is built in `session` only; settings are read when a query runs;
@@ -16,6 +17,7 @@
 //! Deliberately not here: the algorithms (`journey/`), files and snapshots (`store/`), output formats (`output/`).
 
 pub mod answer;
+pub mod bound;
 pub mod catalog;
 pub mod error;
 pub mod expect;
@@ -27,6 +29,8 @@ pub mod notices;
 pub mod operators;
 pub mod params;
 mod planning;
+#[cfg(feature = "pg")]
+pub mod postgres;
 pub mod predicate;
 pub mod prune;
 pub mod relations;
@@ -42,6 +46,7 @@ pub mod tables;
 pub mod views;
 
 pub use answer::{Answer, type_name};
+pub use bound::{Described, bind_numbered, literal};
 pub use error::{Position, QueryError, QueryErrorKind};
 pub use header::{ColumnDoc, Header, Parameter};
 pub use params::{Kind, bind};

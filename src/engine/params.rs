@@ -198,29 +198,41 @@ fn list(declared: &[Parameter]) -> String {
 }
 
 fn splice(sql: &str, declared: &[Parameter], literals: &BTreeMap<&str, String>) -> Result<String, QueryError> {
+    replaced(sql, |name, at| {
+        if name.starts_with(|it: char| it.is_ascii_digit()) {
+            return Ok(None);
+        }
+        if let Some(literal) = literals.get(name) {
+            return Ok(Some(literal.clone()));
+        }
+        let wrong = QueryError::sql(format!("${name} is not declared")).with_position(Some(at));
+        Err(match closest(name, declared.iter().map(|it| it.name.as_str())) {
+            Some(near) => wrong.with_hint(format!("did you mean ${near}?\n{}", list(declared))),
+            None => wrong.with_hint(format!("put this line at the head: -- parameter: {name} text, what it is")),
+        })
+    })
+}
+
+/// The text with what `literal` gives in place of each `$name`, if it gives something.
+pub(super) fn replaced(
+    sql: &str,
+    mut literal: impl FnMut(&str, Position) -> Result<Option<String>, QueryError>,
+) -> Result<String, QueryError> {
     // A text that cannot be cut into tokens has no parameters; the parser says what is wrong with it.
     let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location() else {
         return Ok(sql.to_owned());
     };
-    let places = Places::of(sql);
+    let mut walk = Walk::of(sql);
     let mut bound = String::with_capacity(sql.len());
     let mut copied = 0;
     for token in tokens {
         let Token::Placeholder(text) = &token.token else { continue };
-        let Some(name) = text.strip_prefix('$').filter(|name| !name.starts_with(|it: char| it.is_ascii_digit())) else {
-            continue;
-        };
-        let Some(literal) = literals.get(name) else {
-            let at = Position { line: token.span.start.line, column: token.span.start.column };
-            let wrong = QueryError::sql(format!("${name} is not declared")).with_position(Some(at));
-            return Err(match closest(name, declared.iter().map(|it| it.name.as_str())) {
-                Some(near) => wrong.with_hint(format!("did you mean ${near}?\n{}", list(declared))),
-                None => wrong.with_hint(format!("put this line at the head: -- parameter: {name} text, what it is")),
-            });
-        };
-        let from = places.offset(token.span.start);
+        let Some(name) = text.strip_prefix('$') else { continue };
+        let at = Position { line: token.span.start.line, column: token.span.start.column };
+        let Some(literal) = literal(name, at)? else { continue };
+        let from = walk.offset(token.span.start);
         bound.push_str(&sql[copied..from]);
-        bound.push_str(literal);
+        bound.push_str(&literal);
         copied = from + text.len();
     }
     bound.push_str(&sql[copied..]);
@@ -235,25 +247,29 @@ fn unknown(name: &str, declared: &[Parameter]) -> QueryError {
     }
 }
 
-/// Where lines begin, to turn a token's place into a byte offset.
-struct Places<'a> {
-    sql: &'a str,
-    lines: Vec<usize>,
+/// A walk through a text, to turn the places of tokens, which come in order, into byte offsets.
+struct Walk<'a> {
+    rest: std::str::CharIndices<'a>,
+    end: usize,
+    line: u64,
+    column: u64,
 }
 
-impl<'a> Places<'a> {
+impl<'a> Walk<'a> {
     fn of(sql: &'a str) -> Self {
-        let ends = sql.match_indices('\n').map(|(at, _)| at + 1);
-        Self { sql, lines: std::iter::once(0).chain(ends).collect() }
+        Self { rest: sql.char_indices(), end: sql.len(), line: 1, column: 1 }
     }
 
     /// Lines and columns count from 1, columns in characters.
-    fn offset(&self, place: Location) -> usize {
-        let line = usize::try_from(place.line).unwrap_or(1).saturating_sub(1);
-        let column = usize::try_from(place.column).unwrap_or(1).saturating_sub(1);
-        let start = self.lines.get(line).copied().unwrap_or(self.sql.len());
-        let rest = &self.sql[start..];
-        start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at)
+    fn offset(&mut self, place: Location) -> usize {
+        while (self.line, self.column) < (place.line, place.column) {
+            match self.rest.next() {
+                Some((_, '\n')) => (self.line, self.column) = (self.line + 1, 1),
+                Some(_) => self.column += 1,
+                None => return self.end,
+            }
+        }
+        self.rest.clone().next().map_or(self.end, |(at, _)| at)
     }
 }
 

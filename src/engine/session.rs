@@ -79,6 +79,9 @@ pub struct Engine {
     threads: usize,
     base: Settings,
     state: Arc<RwLock<SessionState>>,
+    /// What Postgres clients are told of this snapshot's tables, once one asks.
+    #[cfg(feature = "pg")]
+    known: Arc<tokio::sync::OnceCell<Arc<super::postgres::Known>>>,
 }
 
 impl Engine {
@@ -111,7 +114,19 @@ impl Engine {
         let (snapshot, store, threads) = (options.snapshot, options.store, options.threads.max(1));
         let corrections: Arc<[Correction]> = corrections.into();
         let state = session_state(&source, (&snapshot, &corrections), &store, &views, &runtime, threads, &base)?;
-        Ok(Self { source, snapshot, corrections, store, views, runtime, threads, base, state })
+        Ok(Self {
+            source,
+            snapshot,
+            corrections,
+            store,
+            views,
+            runtime,
+            threads,
+            base,
+            state,
+            #[cfg(feature = "pg")]
+            known: Arc::default(),
+        })
     }
 
     /// Another session over the same snapshot, with settings of its own.
@@ -131,6 +146,8 @@ impl Engine {
             threads: *threads,
             base: base.clone(),
             state,
+            #[cfg(feature = "pg")]
+            known: Arc::clone(&self.known),
         })
     }
 
@@ -145,7 +162,7 @@ impl Engine {
                 self.reset(&reset_name(reset))?;
                 continue;
             }
-            let plan = self.plan(statement).await?;
+            let plan = self.plan(self.state(), statement).await?;
             if let LogicalPlan::Statement(PlanStatement::SetVariable(set)) = &plan {
                 self.set(&set.variable, &set.value)?;
                 continue;
@@ -153,7 +170,7 @@ impl Engine {
             if !statements.is_empty() {
                 return Err(only_the_last());
             }
-            return self.run(plan).await;
+            return self.run(self.state(), plan).await;
         }
         Ok(Answer::empty())
     }
@@ -167,8 +184,8 @@ impl Engine {
         let (Some(statement), true) = (statements.pop_front(), statements.is_empty()) else {
             return Err(QueryError::sql("one statement is expected"));
         };
-        let plan = self.plan(statement).await?;
-        self.physical(plan).await
+        let plan = self.plan(self.state(), statement).await?;
+        self.physical(self.state(), plan).await
     }
 
     /// The settings in force.
@@ -200,7 +217,7 @@ impl Engine {
         for statement in parse(sql)? {
             match &statement {
                 Statement::Reset(reset) => self.reset(&reset_name(reset))?,
-                _ => match self.plan(statement).await? {
+                _ => match self.plan(self.state(), statement).await? {
                     LogicalPlan::Statement(PlanStatement::SetVariable(set)) => self.put(&set.variable, &set.value)?,
                     _ => return Err(QueryError::sql("only SET and RESET are taken over")),
                 },
@@ -257,6 +274,16 @@ impl Engine {
         &self.views
     }
 
+    #[cfg(feature = "pg")]
+    pub(super) const fn known_cell(&self) -> &Arc<tokio::sync::OnceCell<Arc<super::postgres::Known>>> {
+        &self.known
+    }
+
+    #[cfg(feature = "pg")]
+    pub(super) const fn view_texts(&self) -> &Arc<Queries> {
+        &self.views
+    }
+
     /// What it reads from.
     #[must_use]
     pub fn source(&self) -> &Arc<Source> {
@@ -281,11 +308,11 @@ impl Engine {
         names
     }
 
-    fn state(&self) -> SessionState {
+    pub(super) fn state(&self) -> SessionState {
         self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn error(&self, error: &DataFusionError) -> QueryError {
+    pub(super) fn error(&self, error: &DataFusionError) -> QueryError {
         let said = QueryError::from_datafusion(error, &self.table_names());
         let Some(name) = said.message.strip_prefix("no function ") else { return said };
         // One of ours that stands where it cannot be.
@@ -302,8 +329,8 @@ impl Engine {
         }
     }
 
-    async fn plan(&self, statement: Statement) -> Result<LogicalPlan, QueryError> {
-        let mut state = self.state();
+    /// Plans a statement that was parsed here in a state of this engine.
+    pub(super) async fn plan(&self, mut state: SessionState, statement: Statement) -> Result<LogicalPlan, QueryError> {
         state.mark_start_execution();
         let plan = on_big_stack(move || async move { state.statement_to_plan(statement).await }).await?;
         let plan = plan.map_err(|error| self.error(&error))?;
@@ -317,16 +344,15 @@ impl Engine {
         }
     }
 
-    async fn physical(&self, plan: LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
-        let mut state = self.state();
+    async fn physical(&self, mut state: SessionState, plan: LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
         state.mark_start_execution();
         let made = on_big_stack(move || async move { state.create_physical_plan(&plan).await }).await?;
         made.map_err(|error| self.error(&error))
     }
 
-    async fn run(&self, plan: LogicalPlan) -> Result<Answer, QueryError> {
-        let physical = self.physical(plan).await?;
-        let (mut state, notices) = (self.state(), Arc::new(Notices::default()));
+    pub(super) async fn run(&self, mut state: SessionState, plan: LogicalPlan) -> Result<Answer, QueryError> {
+        let physical = self.physical(state.clone(), plan).await?;
+        let notices = Arc::new(Notices::default());
         state.config_mut().set_extension(Arc::clone(&notices));
         let stream = execute_stream(physical, state.task_ctx()).map_err(|error| self.error(&error))?;
         Ok(Answer::new(stream, notices))

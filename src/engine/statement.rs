@@ -18,11 +18,7 @@ use super::error::{Position, QueryError};
 /// # Errors
 /// The text is too long, too deep, no SQL, empty, or holds a statement that does more than read.
 pub fn parse(sql: &str) -> Result<VecDeque<Statement>, QueryError> {
-    if sql.len() > limits::SQL_BYTES {
-        let (long, most) = (sql.len(), limits::SQL_BYTES);
-        return Err(QueryError::sql(format!("the statement has {long} bytes, at most {most} are planned")));
-    }
-    check_depth(sql)?;
+    check_text(sql)?;
     let mut statements = DFParserBuilder::new(sql)
         .with_dialect(&GenericDialect {})
         .with_recursion_limit(limits::SQL_NESTING)
@@ -30,8 +26,7 @@ pub fn parse(sql: &str) -> Result<VecDeque<Statement>, QueryError> {
         .and_then(|mut parser| parser.parse_statements())
         .map_err(|error| row_pattern(sql, QueryError::from_datafusion(&error, &[])))?;
     for statement in &mut statements {
-        allowed(statement)?;
-        check_expansion(statement)?;
+        check_query(statement)?;
         if is_show_segments(statement) {
             *statement = parse_query("SELECT name, sql, since FROM segments ORDER BY name")?;
         }
@@ -40,6 +35,21 @@ pub fn parse(sql: &str) -> Result<VecDeque<Statement>, QueryError> {
         return Err(QueryError::sql("there is no statement").with_hint("try SELECT * FROM stats"));
     }
     Ok(statements)
+}
+
+/// Refuses a text that is too long or too deep to be parsed.
+pub(super) fn check_text(sql: &str) -> Result<(), QueryError> {
+    if sql.len() > limits::SQL_BYTES {
+        let (long, most) = (sql.len(), limits::SQL_BYTES);
+        return Err(QueryError::sql(format!("the statement has {long} bytes, at most {most} are planned")));
+    }
+    check_depth(sql)
+}
+
+/// Refuses a statement that does more than read, or stands for too much.
+pub(super) fn check_query(statement: &Statement) -> Result<(), QueryError> {
+    allowed(statement)?;
+    check_expansion(statement)
 }
 
 /// Parses a text that is one query.

@@ -24,7 +24,7 @@ const TOLD: usize = 64;
 
 /// Accepts until `stop`.
 pub(super) async fn serve(listener: TcpListener, router: Router, server: &Arc<Server>, stop: impl Future<Output = ()>) {
-    let room = Arc::new(Semaphore::new(server.limits.connections));
+    let room = Arc::new(Semaphore::new(server.queries.limits().connections));
     let told = Arc::new(Semaphore::new(TOLD));
     let open = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);

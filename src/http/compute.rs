@@ -1,10 +1,8 @@
 //! One question under four limits: time, memory, rows, concurrency.
 //!
-//! Questions run on threads of their own, so that one that does not yield keeps nobody else from being heard. Whoever
-//! goes away drops the task, and with it the readers.
+//! Whoever goes away drops the task, and with it the readers.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::Array;
@@ -12,14 +10,11 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use axum::http::StatusCode;
 use bytes::Bytes;
-use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 
-use super::Limits;
 use super::reply::Refusal;
 use crate::database::panel::Asked;
-use crate::database::{Answer, Database, Error, Session};
+use crate::database::{Answer, Error, Queries, Session};
 use crate::limits;
 use crate::output::{self, Format, Look, OutputError};
 use crate::time;
@@ -48,110 +43,59 @@ impl Made {
     }
 }
 
-/// Threads that end with the server, whatever they compute.
-#[derive(Debug)]
-struct Threads(Option<Runtime>);
+/// Answers under all limits.
+pub(super) async fn compute(queries: &Queries, question: Question, reader: Session) -> Result<Made, Refusal> {
+    let waiting = queries.enter().map_err(|full| {
+        Refusal::limit(StatusCode::TOO_MANY_REQUESTS, "concurrency", full.to_string()).hint("try again")
+    })?;
+    let most = most_rows(queries);
+    let work = async move {
+        // It is held to the very end, also of a question that nobody waits for any more.
+        let _place = waiting.turn().await;
+        make(question, reader, most).await
+    };
+    within(queries, queries.limits().time, work).await
+}
 
-impl Drop for Threads {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
+/// Answers however long it takes: what everybody is going to ask for.
+pub(super) async fn prepare(queries: &Queries, question: Question, reader: Session) -> Result<Made, Refusal> {
+    let most = most_rows(queries);
+    within(queries, Duration::MAX, async move { make(question, reader, most).await }).await
+}
+
+fn most_rows(queries: &Queries) -> usize {
+    queries.limits().rows.unwrap_or(limits::HTTP_ROWS)
+}
+
+async fn within(
+    queries: &Queries,
+    time: Duration,
+    work: impl Future<Output = Result<Made, Refusal>> + Send + 'static,
+) -> Result<Made, Refusal> {
+    let mut task = JoinSet::new();
+    queries.spawn(&mut task, work);
+    match tokio::time::timeout(time, task.join_next()).await {
+        Ok(Some(Ok(made))) => made,
+        Ok(Some(Err(failed))) => {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            Err(Refusal::inside(status, "the query failed inside", failed.to_string()))
+        }
+        Ok(None) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the query was not begun")),
+        Err(_) => {
+            let message = format!("the query took longer than {} s", time.as_secs());
+            let refusal = Refusal::limit(StatusCode::SERVICE_UNAVAILABLE, "time", message);
+            Err(refusal.hint("narrow it: fewer days, or a LIMIT"))
         }
     }
 }
 
-/// Where questions are computed.
-#[derive(Debug)]
-pub(super) struct Queries {
-    _threads: Threads,
-    handle: Handle,
-    /// At the newest snapshot; each question has a reader made of it.
-    newest: Mutex<Session>,
-    running: Arc<Semaphore>,
-    /// Those that run and those that wait.
-    present: Arc<Semaphore>,
-    limits: Limits,
-}
-
-impl Queries {
-    /// Starts the threads.
-    pub(super) fn start(database: &Database, limits: &Limits) -> io::Result<Self> {
-        let runtime = Builder::new_multi_thread().thread_name("query").enable_all().build()?;
-        Ok(Self {
-            handle: runtime.handle().clone(),
-            _threads: Threads(Some(runtime)),
-            newest: Mutex::new(database.session()),
-            running: Arc::new(Semaphore::new(limits.queries)),
-            present: Arc::new(Semaphore::new(limits.queries + limits::HTTP_WAITING)),
-            limits: limits.clone(),
-        })
-    }
-
-    /// A session of its own over the newest snapshot.
-    pub(super) async fn reader(&self) -> Result<Session, Error> {
-        self.newest.lock().await.reader().await
-    }
-
-    /// Those that run, and those that wait.
-    pub(super) fn load(&self) -> (usize, usize) {
-        let running = self.limits.queries - self.running.available_permits();
-        let present = self.limits.queries + limits::HTTP_WAITING - self.present.available_permits();
-        (running, present.saturating_sub(running))
-    }
-
-    /// Answers under all limits.
-    pub(super) async fn answer(&self, question: Question, reader: Session) -> Result<Made, Refusal> {
-        let Ok(present) = Arc::clone(&self.present).try_acquire_owned() else {
-            let message = format!("{} questions are answered and {} wait", self.limits.queries, limits::HTTP_WAITING);
-            return Err(Refusal::limit(StatusCode::TOO_MANY_REQUESTS, "concurrency", message).hint("try again"));
-        };
-        let (running, most) = (Arc::clone(&self.running), self.limits.clone());
-        let work = async move {
-            // Both are held to the very end, also of a question that nobody waits for any more.
-            let _present = present;
-            let _running = running.acquire_owned().await;
-            make(question, reader, &most).await
-        };
-        self.within(self.limits.time, work).await
-    }
-
-    /// Answers however long it takes: what everybody is going to ask for.
-    pub(super) async fn prepare(&self, question: Question, reader: Session) -> Result<Made, Refusal> {
-        let most = self.limits.clone();
-        self.within(Duration::MAX, async move { make(question, reader, &most).await }).await
-    }
-
-    async fn within(
-        &self,
-        time: Duration,
-        work: impl Future<Output = Result<Made, Refusal>> + Send + 'static,
-    ) -> Result<Made, Refusal> {
-        // It aborts the task when it is dropped.
-        let mut task = JoinSet::new();
-        task.spawn_on(work, &self.handle);
-        match tokio::time::timeout(time, task.join_next()).await {
-            Ok(Some(Ok(made))) => made,
-            Ok(Some(Err(failed))) => {
-                let status = StatusCode::INTERNAL_SERVER_ERROR;
-                Err(Refusal::inside(status, "the query failed inside", failed.to_string()))
-            }
-            Ok(None) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the query was not begun")),
-            Err(_) => {
-                let message = format!("the query took longer than {} s", time.as_secs());
-                let refusal = Refusal::limit(StatusCode::SERVICE_UNAVAILABLE, "time", message);
-                Err(refusal.hint("narrow it: fewer days, or a LIMIT"))
-            }
-        }
-    }
-}
-
-async fn make(question: Question, mut reader: Session, most: &Limits) -> Result<Made, Refusal> {
+async fn make(question: Question, mut reader: Session, most: usize) -> Result<Made, Refusal> {
     let (answer, asked) = match question {
         Question::Panel(asked) => (asked.answer(&mut reader).await?, Some(asked)),
         Question::Sql(sql) => (reader.query(&sql).await?, None),
     };
     let schema = answer.schema();
-    let batches = rows(answer, most.rows).await?;
+    let batches = rows(answer, most).await?;
     let json = text(Format::Json, &schema, &batches)?;
     let json = match asked {
         Some(asked) => asked.shaped(json, None)?,

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::Server;
-use super::compute::{Made, Question};
+use super::compute::{Made, Question, prepare};
 use super::health::log;
 use super::reply::Refusal;
 use crate::database::panel::{Facts, Freshness, panels};
@@ -119,7 +119,7 @@ async fn refresh(server: &Server, number: u64) -> Result<Option<Answers>, Refusa
         // A panel that needs a value has no default.
         let Ok(asked) = panel.ask(&[]) else { continue };
         let (sql, path) = (asked.sql(), panel.path);
-        match server.queries.prepare(Question::Panel(asked), reader.reader().await?).await {
+        match prepare(&server.queries, Question::Panel(asked), reader.reader().await?).await {
             Ok(answer) => {
                 if path == "/api/invariants" {
                     failed_laws = serde_json::from_slice(&answer.json).ok().map(failed);

@@ -38,11 +38,10 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
-use crate::database::{Collector, Database, Error};
+use crate::database::{Collector, Database, Error, Queries};
 use crate::limits;
 
 pub use collect::Collect;
-use compute::Queries;
 use guard::Guard;
 use health::Counters;
 use held::Held;
@@ -57,33 +56,8 @@ pub struct Options {
     pub token: Option<String>,
     /// The time between two looks for new data.
     pub refresh: Duration,
-    pub limits: Limits,
     /// How messages are taken, and how often they are committed; none are where this is none.
     pub collect: Option<(Collect, Duration)>,
-}
-
-/// What one server and one question may use.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// Connections at a time.
-    pub connections: usize,
-    /// Questions that are computed at a time.
-    pub queries: usize,
-    /// How long a question may take, its time in the queue included.
-    pub time: Duration,
-    /// Rows of an answer.
-    pub rows: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: limits::HTTP_CONNECTIONS,
-            queries: limits::HTTP_QUERIES,
-            time: limits::HTTP_QUERY_TIME,
-            rows: limits::HTTP_ROWS,
-        }
-    }
 }
 
 /// Why there is no server.
@@ -95,8 +69,6 @@ pub enum HttpError {
     Open(SocketAddr),
     #[error("a token has at least {} letters – head -c 32 /dev/urandom | base64 > token", limits::HTTP_TOKEN_BYTES)]
     ShortToken,
-    #[error("cannot start threads: {0}")]
-    Threads(std::io::Error),
     #[error("cannot collect messages: {0} – --no-collect serves without")]
     Collect(Box<Error>),
 }
@@ -105,10 +77,9 @@ pub enum HttpError {
 #[derive(Debug)]
 struct Server {
     guard: Guard,
-    queries: Queries,
+    queries: Arc<Queries>,
     held: Held,
     counters: Counters,
-    limits: Limits,
     refresh: Duration,
     collector: Option<Arc<Collector>>,
     collect: Collect,
@@ -127,7 +98,7 @@ impl Door {
     ///
     /// # Errors
     /// The address is taken, or open to others without a token.
-    pub async fn open(database: Database, options: Options) -> Result<Self, HttpError> {
+    pub async fn open(database: Database, queries: Arc<Queries>, options: Options) -> Result<Self, HttpError> {
         if !options.address.ip().is_loopback() && options.token.is_none() {
             return Err(HttpError::Open(options.address));
         }
@@ -144,10 +115,9 @@ impl Door {
             collector,
             collect: collect.unwrap_or_default(),
             guard: Guard::new(address.ip(), &options.hosts, options.token.as_deref()),
-            queries: Queries::start(&database, &options.limits).map_err(HttpError::Threads)?,
+            queries,
             held: Held::new(),
             counters: Counters::new(database),
-            limits: options.limits,
             refresh: options.refresh,
         };
         Ok(Self { listener, address, server: Arc::new(server) })

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Server;
-use super::compute::{Made, Question};
+use super::compute::{Made, Question, compute};
 use super::held::Answers;
 use super::reply::{Answered, Refusal, knows, unchanged, wants_csv};
 use crate::database::panel::{Asked, Panel, Shape};
@@ -36,7 +36,7 @@ pub(super) async fn answer(
         if knows(headers, &tag) {
             return Ok(unchanged(&tag, snapshot));
         }
-        let made = server.queries.answer(Question::Panel(asked.clone()), reader).await;
+        let made = compute(&server.queries, Question::Panel(asked.clone()), reader).await;
         let made = Arc::new(made.map_err(|refusal| of_path(panel, refusal))?);
         if let Some(answers) = &answers {
             answers.keep(&sql, &made);
@@ -63,7 +63,7 @@ async fn answers(server: &Server, asked: &Asked) -> Result<Option<Arc<Answers>>,
         let refusal = Refusal::limit(StatusCode::SERVICE_UNAVAILABLE, "time", "the first figures are being computed");
         refusal.hint("try again")
     };
-    timeout(server.limits.time, server.held.answers()).await.map_err(late)
+    timeout(server.queries.limits().time, server.held.answers()).await.map_err(late)
 }
 
 /// The JSON; beside the figures of `stats` stands what is true at this moment.

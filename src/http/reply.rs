@@ -97,7 +97,7 @@ impl From<Error> for Refusal {
                 let refusal = Self::limit(status, "memory", "the query needs more memory than it may use");
                 Self { inside: Some(said), ..refusal }.hint("narrow it: fewer days, columns or groups")
             }
-            (Error::Query(query), _) if !is_ours(&said) => {
+            (Error::Query(query), _) if !error.is_inside() => {
                 let place = query.at.map(|at| format!(" – line {}, column {}", at.line, at.column)).unwrap_or_default();
                 let refusal = Self::new(StatusCode::BAD_REQUEST, format!("{}{place}", query.message));
                 query.hint.iter().fold(refusal, |refusal, hint| refusal.hint(hint.clone()))
@@ -105,13 +105,6 @@ impl From<Error> for Refusal {
             _ => Self::inside(StatusCode::INTERNAL_SERVER_ERROR, "the query failed inside", said),
         }
     }
-}
-
-/// Whether a message is about the inside of this program: files, sources, faults.
-fn is_ours(message: &str) -> bool {
-    [".rs:", ".parquet", "Internal error", "internal error", "Join Error", "panicked", "bug in DataFusion", ".sqlite"]
-        .iter()
-        .any(|sign| message.contains(sign))
 }
 
 impl IntoResponse for Refusal {

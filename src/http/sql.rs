@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::Server;
-use super::compute::Question;
+use super::compute::{Question, compute};
 use super::reply::{Answered, Refusal, wants_csv};
 use crate::limits;
 
@@ -24,7 +24,7 @@ pub(super) async fn answer(server: &Server, headers: &HeaderMap, body: Body) -> 
     let sql = text(headers, body).await?;
     let csv = wants_csv(headers);
     let reader = server.queries.reader().await?;
-    let made = server.queries.answer(Question::Sql(sql.clone()), reader).await?;
+    let made = compute(&server.queries, Question::Sql(sql.clone()), reader).await?;
     let body = if csv { made.csv } else { made.json };
     let tag = format!("W/\"{}\"", made.snapshot);
     Ok(Answered { body: body.into(), csv, tag: &tag, sql: &sql, snapshot: made.snapshot, age_s: 0 }.response())

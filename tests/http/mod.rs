@@ -1,7 +1,7 @@
 //! `journeyql serve` as a black box: the binary, a socket, and what the command line says of the same store.
 
 mod abuse;
-mod client;
+pub mod client;
 mod collect;
 mod guard;
 mod limits;

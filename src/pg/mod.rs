@@ -1,0 +1,122 @@
+//! The Postgres door: what speaks to Postgres reads the figures.
+//!
+//! ```text
+//! accept      sockets: how many, and an end without losses
+//! wire        bytes: how much is taken, how long is waited
+//! connection  messages in, answers out          gate     who may ask: SCRAM, or anybody on this machine
+//! handler     the simple and the extended protocol (pgwire)   prepared    statements before they have values
+//! talk        what one connection is: session, transaction, cursors, settings
+//!   command     which kind of statement a text is       variables   SET and SHOW of what clients set
+//!   source      a running query: clock, cancel, rows    columns     Arrow values as Postgres values
+//!   copy        COPY (…) TO STDOUT                      fault       errors with codes, places and hints
+//! ```
+//! Invariants: nothing here changes the store; a connection has a session of its own, and no setting outlives it or is
+//! seen by another; a statement is under one clock from its first byte to its last row, and its end stops the query;
+//! what a client does not take is not computed.
+//!
+//! Deliberately not here: the protocol's messages (the crate `pgwire`), what `pg_catalog` holds (`engine::postgres`),
+//! encryption: a proxy or a tunnel has it.
+
+mod accept;
+mod clock;
+mod columns;
+mod command;
+mod connection;
+mod copy;
+mod cursor;
+mod fault;
+mod gate;
+mod handler;
+mod prepared;
+mod source;
+mod talk;
+mod variables;
+mod wire;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use datafusion_postgres::pgwire::api::{ConnectionManager, RandomPidSecretKeyGenerator};
+use thiserror::Error;
+use tokio::net::TcpListener;
+
+use crate::database::Queries;
+use crate::limits;
+
+use gate::Secret;
+
+/// How the door is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub address: SocketAddr,
+    /// Who knows it may ask: it is the password of every user. Anybody where there is none.
+    pub token: Option<String>,
+}
+
+/// Why there is no server.
+#[derive(Debug, Error)]
+pub enum PgError {
+    #[error("cannot listen on {address}: {error}")]
+    Listen { address: SocketAddr, error: std::io::Error },
+    #[error("{0} can be reached by others: a token must say who may ask – give --token-file FILE")]
+    Open(SocketAddr),
+    #[error("a token has at least {} letters – head -c 32 /dev/urandom | base64 > token", limits::HTTP_TOKEN_BYTES)]
+    ShortToken,
+    #[error("there are no random numbers: {0}")]
+    Random(getrandom::Error),
+}
+
+/// What all connections share.
+#[derive(Debug)]
+struct Server {
+    queries: Arc<Queries>,
+    secret: Option<Arc<Secret>>,
+    /// Which connection a request to cancel is about.
+    connections: Arc<ConnectionManager>,
+    keys: Arc<RandomPidSecretKeyGenerator>,
+}
+
+/// A server that listens and does not answer yet.
+#[derive(Debug)]
+pub struct Door {
+    listener: TcpListener,
+    address: SocketAddr,
+    server: Arc<Server>,
+}
+
+impl Door {
+    /// Takes the address.
+    ///
+    /// # Errors
+    /// The address is taken, or open to others without a token.
+    pub async fn open(queries: Arc<Queries>, options: Options) -> Result<Self, PgError> {
+        if !options.address.ip().is_loopback() && options.token.is_none() {
+            return Err(PgError::Open(options.address));
+        }
+        if options.token.as_ref().is_some_and(|token| token.len() < limits::HTTP_TOKEN_BYTES) {
+            return Err(PgError::ShortToken);
+        }
+        let secret = options.token.as_deref().map(Secret::new).transpose().map_err(PgError::Random)?;
+        let fail = |error| PgError::Listen { address: options.address, error };
+        let listener = TcpListener::bind(options.address).await.map_err(fail)?;
+        let address = listener.local_addr().map_err(fail)?;
+        let server = Server {
+            queries,
+            secret: secret.map(Arc::new),
+            connections: Arc::new(ConnectionManager::new()),
+            keys: Arc::default(),
+        };
+        Ok(Self { listener, address, server: Arc::new(server) })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `stop`, then ends what was begun, within a few seconds.
+    pub async fn serve(self, stop: impl Future<Output = ()>) {
+        accept::serve(self.listener, &self.server, stop).await;
+    }
+}
