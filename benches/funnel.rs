@@ -1,8 +1,8 @@
-//! Funnels and paths: the algorithm alone, the aggregate on a table in memory, the table function on a store.
+//! Funnels and paths: the algorithm alone, and the aggregate on a table in memory.
 //!
 //! `cargo bench --bench funnel`
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -12,11 +12,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use datafusion::datasource::MemTable;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use journeyql::config::Config;
-use journeyql::engine::{Engine, EngineOptions};
-use journeyql::ingest::{IngestOptions, Quiet, ingest};
 use journeyql::journey::funnel::{Chains, Entry, Levels, Mode, Modes, Rules, Ties};
-use journeyql::store::Store;
 
 const EVENTS: usize = 400_000;
 const PER_PERSON: usize = 40;
@@ -108,71 +104,5 @@ fn aggregate(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A store of `EVENTS` page views, and the folder that holds it.
-fn store() -> (tempfile::TempDir, Engine) {
-    use std::fmt::Write as _;
-    let dir = tempfile::tempdir().unwrap();
-    let mut lines = String::new();
-    for (at, page) in pages().take(EVENTS).enumerate() {
-        let (user, second) = (at / PER_PERSON, 1_767_600_000 + (at % PER_PERSON) * 60);
-        writeln!(lines, "{{\"ts\":{second},\"user_id\":\"user{user}\",\"page\":\"{}\"}}", PAGES[page]).unwrap();
-    }
-    let input = dir.path().join("events.ndjson");
-    #[expect(clippy::disallowed_methods, reason = "an input of the bench, not a file of the store")]
-    std::fs::write(&input, lines).unwrap();
-    let (config, store) =
-        (Arc::new(Config::default()), Arc::new(Store::create(&dir.path().join("store")).expect("a fresh folder")));
-    let options = IngestOptions {
-        inputs: vec![input.display().to_string()],
-        format: "ndjson".to_owned(),
-        now: 1_800_000_000_000_000,
-        ..IngestOptions::default()
-    };
-    ingest(&store, &config, &options, &mut Quiet).unwrap();
-    let engine = Engine::new(EngineOptions {
-        corrections: None,
-        snapshot: store.snapshot().unwrap(),
-        store,
-        config,
-        threads: 1,
-        memory_bytes: 1 << 30,
-        now: None,
-        views_dir: None,
-    });
-    (dir, engine.unwrap())
-}
-
-fn table_function(criterion: &mut Criterion) {
-    let (_dir, engine) = store();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut group = criterion.benchmark_group("table functions");
-    group.sample_size(20).throughput(Throughput::Elements(EVENTS as u64));
-    for (name, sql) in [
-        ("funnel, counts", "SELECT step, units FROM funnel('/', '/search', '/cart')"),
-        ("funnel, with durations", "SELECT * FROM funnel('/', '/search', '/cart')"),
-        ("funnel, sessions", "SELECT step, units FROM funnel('/', '/search', '/cart', unit => 'session')"),
-        ("funnel, conditions", "SELECT step, units FROM funnel(page LIKE '/%', page = '/cart' AND status IS NULL)"),
-        ("replay", "SELECT * FROM replay('user77')"),
-        ("paths_from", "SELECT path, sessions FROM paths_from('/', 5)"),
-        ("path_ngrams", "SELECT path, sessions FROM path_ngrams(3)"),
-        ("path_match", "SELECT path, sessions FROM path_match('/ -> [^/help]* -> /cart')"),
-        ("path_match, condition", "SELECT count(*) FROM journeys WHERE path_match('/ -> [^/help]* -> /cart', pages)"),
-        ("follows", "SELECT from_step, to_step, sessions FROM follows()"),
-        ("predict_next", "SELECT * FROM predict_next(['/search', '/cart'])"),
-        ("correlate", "SELECT * FROM correlate('/thanks')"),
-        ("conversion_score", "SELECT avg(score) FROM conversion_score('/thanks')"),
-        ("removal_effect", "SELECT * FROM removal_effect('/thanks')"),
-        ("markov_accuracy", "SELECT * FROM markov_accuracy(orders => 2)"),
-        ("tie_report", "SELECT * FROM tie_report()"),
-        ("timeout_sweep", "SELECT * FROM timeout_sweep()"),
-        ("diff_transitions", "SELECT * FROM diff_transitions(duration_s > 60)"),
-    ] {
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| runtime.block_on(async { engine.query(sql).await.unwrap().collect().await.unwrap() }));
-        });
-    }
-    group.finish();
-}
-
-criterion_group!(benches, algorithm, aggregate, table_function);
+criterion_group!(benches, algorithm, aggregate);
 criterion_main!(benches);

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use datafusion::catalog::Session;
 use datafusion::common::exec_err;
 use datafusion::error::Result;
@@ -50,15 +50,32 @@ impl Value {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
         let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?;
-        let values = cast(&self.expr.evaluate(&batch)?.into_array(rows.len())?, &DataType::Utf8)?;
-        let values = values.as_string::<i32>();
-        let codes = values.iter().map(|value| value.map_or(NONE, |value| names.code(value)));
-        let codes = codes.collect();
+        let values = self.expr.evaluate(&batch)?.into_array(rows.len())?;
+        let codes = match values.as_dictionary_opt::<Int32Type>() {
+            Some(values) => codes_of_keys(values, names)?,
+            None => {
+                let values = cast(&values, &DataType::Utf8)?;
+                let code = |value: Option<&str>| value.map_or(NONE, |value| names.code(value));
+                values.as_string::<i32>().iter().map(code).collect()
+            }
+        };
         if names.is_full() {
             return exec_err!("the values of a breakdown or hold have more than 2 GiB of text");
         }
         Ok(codes)
     }
+}
+
+/// The codes of texts that are kept once: each is looked up once, whatever number of rows has it.
+fn codes_of_keys(values: &DictionaryArray<Int32Type>, names: &mut Names) -> Result<Vec<u32>> {
+    let texts = cast(values.values(), &DataType::Utf8)?;
+    let texts = texts.as_string::<i32>();
+    let mut known: Vec<Option<u32>> = vec![None; texts.len()];
+    let code = |key: Option<usize>| {
+        let Some(key) = key.filter(|&key| texts.is_valid(key)) else { return NONE };
+        *known[key].get_or_insert_with(|| names.code(texts.value(key)))
+    };
+    Ok(values.keys_iter().map(code).collect())
 }
 
 /// The person of each row; rows rise.
