@@ -63,12 +63,42 @@ pub(super) fn columns() -> Result<DFSchema> {
     DFSchema::try_from_qualified_schema("steps", &Schema::new(fields))
 }
 
-/// Which codes of a block decide a condition.
+/// Names that a block has codes of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Codes {
+pub(super) enum Codes {
     Labels,
     Pages,
     Events,
+}
+
+impl Codes {
+    /// The codes of a column of [`columns`], if it is one of names.
+    pub(super) fn of(column: &str) -> Option<Self> {
+        match column {
+            STEP => Some(Self::Labels),
+            _ if column == Column::Page.name() => Some(Self::Pages),
+            _ if column == Column::Event.name() => Some(Self::Events),
+            _ => None,
+        }
+    }
+
+    /// The pass with these codes.
+    pub(super) fn ask(self, plan: ScanPlan, rule: Label) -> ScanPlan {
+        match self {
+            Self::Labels => plan.with_labels(rule),
+            Self::Pages => plan.with_pages(),
+            Self::Events => plan.with_events(),
+        }
+    }
+
+    /// Each row's code in a block of such a pass.
+    pub(super) fn read(self, block: &Block) -> &[u32] {
+        match self {
+            Self::Labels => block.labels(),
+            Self::Pages => block.pages(),
+            Self::Events => block.events(),
+        }
+    }
 }
 
 /// A condition on one name.
@@ -105,9 +135,7 @@ impl Conditions {
         let expr = unqualified(expr.clone())?;
         let names: Vec<String> = expr.column_refs().iter().map(|column| column.name.clone()).collect();
         let single = match names.as_slice() {
-            [name] if name == STEP => Some(Codes::Labels),
-            [name] if name == Column::Page.name() => Some(Codes::Pages),
-            [name] if name == Column::Event.name() => Some(Codes::Events),
+            [name] => Codes::of(name),
             _ => None,
         };
         match (single, names.first()) {
@@ -126,18 +154,8 @@ impl Conditions {
 
     /// The pass with everything that the conditions need.
     pub(super) fn ask(&self, plan: ScanPlan, rule: Label) -> Result<ScanPlan> {
-        let asks = |wanted| self.by_name.iter().any(|(codes, _, _)| *codes == wanted);
-        let mut plan = plan.with_marks(self.marks.iter().map(|(_, mark)| Arc::clone(mark)).collect())?;
-        if asks(Codes::Labels) {
-            plan = plan.with_labels(rule);
-        }
-        if asks(Codes::Pages) {
-            plan = plan.with_pages();
-        }
-        if asks(Codes::Events) {
-            plan = plan.with_events();
-        }
-        Ok(plan)
+        let plan = plan.with_marks(self.marks.iter().map(|(_, mark)| Arc::clone(mark)).collect())?;
+        Ok(self.by_name.iter().fold(plan, |plan, (codes, _, _)| codes.ask(plan, rule)))
     }
 
     /// The bits that a label decides, with the label.

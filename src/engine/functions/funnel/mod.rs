@@ -175,7 +175,7 @@ impl<R: Report> TableFunction for FunnelCall<R> {
         let breakdown = spec.breakdown.as_ref().map(|(expr, _)| value(expr)).transpose()?;
         let pass = self.source.plain_pass(state, &settings, None, settings.within().0, false)?;
         let mut plan = conditions.ask(pass, settings.label)?;
-        plan = plan.with_rows(hold.iter().chain(&breakdown).flat_map(Value::columns));
+        plan = Value::ask(hold.iter().chain(&breakdown), plan, settings.label);
         if R::LABELS {
             plan = plan.with_labels(settings.label);
         }

@@ -146,7 +146,7 @@ struct Reader<'a, R: Report> {
     masks: Masks<'a>,
     units: Units<'a>,
     sink: R::Sink,
-    /// Texts of the values that hold and breakdown compare.
+    /// Texts of the values of hold and breakdown that are computed.
     values: Names,
     /// Codes per row of the block: of hold, of breakdown.
     codes: [Vec<u32>; 2],
@@ -180,23 +180,32 @@ impl<R: Report> Reader<'_, R> {
             memory.try_resize(runs.size() + reader.values.size() + reader.sink.size())?;
         }
         let seen = Seen::new(shared.conditions.labels(), reader.units.met(), runs.names());
-        Ok((reader.sink.finish(&reader.values), seen))
+        let texts = match shared.breakdown {
+            Some(Value::Name(_)) => runs.names(),
+            _ => &reader.values,
+        };
+        Ok((reader.sink.finish(texts), seen))
     }
 
-    /// The codes of the values of the block's events that meet a condition.
+    /// The codes of the values of the block's events, computed only for those that meet a condition.
     fn compare(&mut self, block: &Block) -> Result<()> {
         let Self { shared, codes, values, masks, .. } = self;
-        if shared.hold.is_none() && shared.breakdown.is_none() {
-            return Ok(());
-        }
         let mut rows = Vec::new();
-        masks.each(block, 0..block.ts().len(), false, |row, _| rows.push(u32::try_from(row).unwrap_or(u32::MAX)));
         for (codes, value) in codes.iter_mut().zip([&shared.hold, &shared.breakdown]) {
             codes.clear();
-            let Some(value) = value else { continue };
-            codes.resize(block.ts().len(), NONE);
-            for (&row, code) in rows.iter().zip(value.codes(block, &rows, values)?) {
-                codes[row as usize] = code;
+            match value {
+                None => {}
+                Some(Value::Name(names)) => codes.extend_from_slice(names.read(block)),
+                Some(Value::Computed(value)) => {
+                    if rows.is_empty() {
+                        let all = 0..block.ts().len();
+                        masks.each(block, all, false, |row, _| rows.push(u32::try_from(row).unwrap_or(u32::MAX)));
+                    }
+                    codes.resize(block.ts().len(), NONE);
+                    for (&row, code) in rows.iter().zip(value.codes(block, &rows, values)?) {
+                        codes[row as usize] = code;
+                    }
+                }
             }
         }
         Ok(())

@@ -12,14 +12,22 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::PhysicalExpr;
 
 use crate::config::Label;
-use crate::engine::functions::conditions::{unqualified, unqualified_columns, with_label_spelled_out};
+use crate::engine::functions::conditions::{Codes, unqualified, unqualified_columns, with_label_spelled_out};
 use crate::engine::predicate::physical;
-use crate::engine::scan::{Block, NONE, Names, bind, columns_of, names_person, read_schema, text_codes};
+use crate::engine::scan::{Block, NONE, Names, ScanPlan, bind, columns_of, names_person, read_schema, text_codes};
 use crate::event::Column;
 
-/// An expression over the columns of `conditions::columns`, ready for a pass that keeps [`Value::columns`].
+/// What a value is, over the columns of `conditions::columns`.
 #[derive(Debug, Clone)]
-pub(super) struct Value {
+pub(super) enum Value {
+    /// A name that the pass has codes of.
+    Name(Codes),
+    Computed(Computed),
+}
+
+/// An expression, ready for a pass that keeps its columns.
+#[derive(Debug, Clone)]
+pub(super) struct Computed {
     expr: Arc<dyn PhysicalExpr>,
     columns: Vec<Column>,
     /// Whether it asks for the person.
@@ -29,17 +37,32 @@ pub(super) struct Value {
 impl Value {
     /// Plans the expression under the label rule in force.
     pub(super) fn plan(expr: &Expr, rule: Label, state: &dyn Session) -> Result<Self> {
-        let expr = with_label_spelled_out(unqualified(expr.clone())?, rule)?;
+        let expr = unqualified(expr.clone())?;
+        if let Expr::Column(column) = &expr
+            && let Some(codes) = Codes::of(&column.name)
+        {
+            return Ok(Self::Name(codes));
+        }
+        let expr = with_label_spelled_out(expr, rule)?;
         let expr = physical(expr, unqualified_columns()?, state)?;
         let (columns, person) = (columns_of(&expr)?, names_person(&expr)?);
-        Ok(Self { expr: bind(&expr, &columns, true)?, columns, person })
+        Ok(Self::Computed(Computed { expr: bind(&expr, &columns, true)?, columns, person }))
     }
 
-    /// What the pass must keep.
-    pub(super) fn columns(&self) -> impl Iterator<Item = Column> {
-        self.columns.iter().copied()
+    /// The pass with what these values need.
+    pub(super) fn ask<'a>(values: impl Iterator<Item = &'a Self>, plan: ScanPlan, rule: Label) -> ScanPlan {
+        let (mut plan, mut columns) = (plan, Vec::new());
+        for value in values {
+            match value {
+                Self::Name(codes) => plan = codes.ask(plan, rule),
+                Self::Computed(value) => columns.extend_from_slice(&value.columns),
+            }
+        }
+        plan.with_rows(columns)
     }
+}
 
+impl Computed {
     /// The codes of these rows' values as texts, [`NONE`] for NULL.
     pub(super) fn codes(&self, block: &Block, rows: &[u32], names: &mut Names) -> Result<Vec<u32>> {
         let mut fields: Vec<Arc<Field>> = read_schema(&self.columns).fields().iter().cloned().collect();
