@@ -45,6 +45,12 @@ impl Columns {
         }
     }
 
+    /// The column that begins with a period.
+    #[must_use]
+    pub fn beginning(&self, period: usize) -> Option<usize> {
+        self.of(period).filter(|&column| self.span(column).is_some_and(|(first, _)| first == period))
+    }
+
     /// How many columns begin with a period or before it.
     fn until(&self, period: usize) -> usize {
         match self {
@@ -224,6 +230,13 @@ impl Cohorts {
             let cohort = self.by_period.entry(visit.number).or_default();
             cohort.add(&self.rules, back.map(|later| later.number - visit.number));
         }
+    }
+
+    /// The people of a cohort, by the number of its period, and those of them active in a column.
+    #[must_use]
+    pub fn cell(&self, own: i64, column: usize) -> (u64, u64) {
+        let active = |cohort: &Cohort| cohort.active.get(column).copied().unwrap_or(0);
+        self.by_period.get(&own).map_or((0, 0), |cohort| (cohort.size, active(cohort)))
     }
 
     /// Adds what another reader counted.

@@ -9,8 +9,9 @@
 //! | `drill('step_matrix', position, step)` | `sessions` (not of `EXIT`, where nothing is) |
 //! | `drill('top_paths', path)` | `steps`: every step of its sessions; `count(DISTINCT session_id)` is `sessions` |
 //! | `drill('funnel', step_no, step…)` | the rows of `funnel_users(step…)` that reached the step: `units` |
+//! | `drill('retention_cohorts', cohort, period, …)` | a row per person (`user_id`): `users`, `people` |
 //!
-//! | column (of all but `funnel`) | type | meaning |
+//! | column (of all but the last two) | type | meaning |
 //! |---|---|---|
 //! | `user_id`, `session_id`, `session_start` | `Utf8`, `Timestamp(µs, UTC)` | whose session it is, and when it began |
 //! | `step_index` | `Int64` | number of the step in it; 0 for `START` |
@@ -32,7 +33,7 @@ use datafusion::logical_expr::{Expr, JoinType, LogicalPlanBuilder, Operator, bin
 use datafusion::sql::sqlparser::ast::{FunctionArg, FunctionArgExpr};
 
 use super::call::{Call, constant, shown, text_of, whole};
-use super::funnel;
+use super::{cohort_people, funnel, retention_cohorts};
 use crate::engine::relations::Relation;
 use crate::engine::source::Source;
 use crate::engine::tables::JourneyTable;
@@ -46,7 +47,7 @@ struct View {
     figures: &'static [&'static str],
 }
 
-const VIEWS: [View; 7] = [
+const VIEWS: [View; 8] = [
     View { name: "transitions", shown: "drill('transitions', '/', '/cart')", keys: 2, figures: &["transitions"] },
     View {
         name: "drop_offs",
@@ -59,7 +60,9 @@ const VIEWS: [View; 7] = [
     View { name: "step_matrix", shown: "drill('step_matrix', 2, '/cart')", keys: 2, figures: &["sessions"] },
     View { name: "top_paths", shown: "drill('top_paths', '/ > /cart')", keys: 1, figures: &["steps"] },
     View { name: FUNNEL, shown: "drill('funnel', 2, '/', '/cart')", keys: 0, figures: &["units"] },
+    View { name: retention_cohorts::NAME, shown: COHORT, keys: 0, figures: &["users", "people"] },
 ];
+const COHORT: &str = "drill('retention_cohorts', '2026-01-05', 1)";
 const FUNNEL: &str = "funnel";
 
 /// Reads a call of `drill`.
@@ -69,13 +72,8 @@ pub(super) fn plan(
     planner: &mut dyn RelationPlannerContext,
 ) -> Result<Arc<dyn TableProvider>> {
     let names = VIEWS.iter().map(|view| view.name);
-    let first = match args.first() {
-        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(value))) => {
-            text_of(&constant(value.clone(), "drill: argument 1 (view)", planner)?)
-        }
-        _ => None,
-    };
-    let Some(name) = first else {
+    let name = first(&mut args, "argument 1 (view)", planner)?.as_ref().and_then(text_of);
+    let Some(name) = name else {
         return plan_err!("drill takes a view and what names a row of it – write {}", VIEWS[0].shown);
     };
     let Some(view) = VIEWS.iter().find(|view| view.name.eq_ignore_ascii_case(&name)) else {
@@ -83,9 +81,10 @@ pub(super) fn plan(
             .unwrap_or_else(|| format!("the views are {}", names.collect::<Vec<_>>().join(", ")));
         return plan_err!("drill: nothing is behind '{name}' – {known}");
     };
-    args.remove(0);
-    if view.name == FUNNEL {
-        return units(view, args, source, planner);
+    match view.name {
+        FUNNEL => return units(view, args, source, planner),
+        retention_cohorts::NAME => return people(view, args, source, planner),
+        _ => {}
     }
     let call = Call::new("drill", args, &["figure"])?;
     if call.values.len() != view.keys {
@@ -166,6 +165,33 @@ fn rows(view: &View, keys: &[ScalarValue], figure: &str, source: &Arc<Source>) -
     Ok(Arc::new(ViewTable::new(plan.project(columns)?.build()?, None)))
 }
 
+/// The constant before the other arguments.
+fn first(
+    args: &mut Vec<FunctionArg>,
+    what: &str,
+    planner: &mut dyn RelationPlannerContext,
+) -> Result<Option<ScalarValue>> {
+    let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(value))) = args.first() else { return Ok(None) };
+    let value = constant(value.clone(), &format!("drill: {what}"), planner)?;
+    args.remove(0);
+    Ok(Some(value))
+}
+
+/// The people of a cohort who were active in a period.
+fn people(
+    view: &View,
+    mut args: Vec<FunctionArg>,
+    source: Arc<Source>,
+    planner: &mut dyn RelationPlannerContext,
+) -> Result<Arc<dyn TableProvider>> {
+    let cohort = first(&mut args, "argument 2 (cohort)", planner)?;
+    let period = first(&mut args, "argument 3 (period)", planner)?;
+    match cohort.zip(period) {
+        Some((cohort, period)) => cohort_people::plan([cohort, period], args, source, planner),
+        None => plan_err!("drill: a cell of {} is named by its cohort and period – write {}", view.name, view.shown),
+    }
+}
+
 /// The units of a funnel that reached a step.
 fn units(
     view: &View,
@@ -173,16 +199,10 @@ fn units(
     source: Arc<Source>,
     planner: &mut dyn RelationPlannerContext,
 ) -> Result<Arc<dyn TableProvider>> {
-    let number = match args.first() {
-        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(value))) => {
-            whole(&constant(value.clone(), "drill: argument 2 (step_no)", planner)?)
-        }
-        _ => None,
-    };
+    let number = first(&mut args, "argument 2 (step_no)", planner)?.as_ref().and_then(whole);
     let Some(number) = number.filter(|&number| number > 0) else {
         return plan_err!("drill: argument 2 (step_no) is the number of a step from 1 – write {}", view.shown);
     };
-    args.remove(0);
     let users = funnel::plan("funnel_users", args, source, planner)?;
     let plan = LogicalPlanBuilder::scan("funnel_users", provider_as_source(users), None)?;
     Ok(Arc::new(ViewTable::new(plan.filter(col("reached").gt_eq(lit(number)))?.build()?, None)))

@@ -81,7 +81,7 @@ impl Count for Stages {
         (Lifecycle::new(self.period), within)
     }
 
-    fn person((lifecycle, _): &mut Part, times: Times<'_>, is: impl Fn(usize) -> u64) {
+    fn person((lifecycle, _): &mut Part, _: &str, times: Times<'_>, is: impl Fn(usize) -> u64) {
         let met = times.local.iter().enumerate().filter(|(at, _)| is(*at) != 0);
         lifecycle.person(met.map(|(_, &ts)| ts));
     }

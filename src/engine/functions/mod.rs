@@ -41,6 +41,7 @@
 
 mod bounded;
 mod call;
+mod cohort_people;
 mod conditions;
 mod conversion;
 mod correlate;

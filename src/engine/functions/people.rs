@@ -20,15 +20,13 @@ use datafusion::error::Result;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::logical_expr::planner::RelationPlannerContext;
-use futures::FutureExt;
-use futures::future::BoxFuture;
 
 use super::call::{Call, shown, text_of};
 use super::conditions::{Conditions, Masks, Test, columns};
 use super::leaf::{Answer, Stop};
 use super::seen::Seen;
 use super::sessions::Sessions;
-use super::table::{TableFunction, read, readers, table};
+use super::table::{InPass, TableFunction, readers, table};
 use crate::engine::scan::{PersonRuns, ScanPlan};
 use crate::engine::settings::Settings;
 use crate::engine::source::Source;
@@ -51,8 +49,8 @@ pub(super) trait Count: fmt::Debug + Clone + Send + Sync + 'static {
     fn schema(&self) -> SchemaRef;
     /// Nothing counted yet; the range that is asked for in µs, and what the clock shows at its ends.
     fn part(&self, within: (i64, i64), local: (i64, i64)) -> Self::Part;
-    /// Takes in a person: `is` has the bits of the conditions that an event meets, all bits where there are none.
-    fn person(part: &mut Self::Part, times: Times<'_>, is: impl Fn(usize) -> u64);
+    /// Takes in the person `id`: `is` has the bits of the conditions that an event meets, all bits where there are none.
+    fn person(part: &mut Self::Part, id: &str, times: Times<'_>, is: impl Fn(usize) -> u64);
     /// Takes in what another reader counted.
     fn merge(part: &mut Self::Part, other: Self::Part);
     /// Bytes held.
@@ -170,38 +168,29 @@ struct Pass<C> {
     projection: Vec<usize>,
 }
 
-impl<C: Count> Answer for Pass<C> {
-    fn name(&self) -> &'static str {
-        C::NAME
-    }
-
-    fn shown(&self) -> String {
-        format!("conditions={}, parts={}", self.asked, self.plan.parts().len())
-    }
-
-    fn rows(&self, context: Arc<TaskContext>, stop: Stop) -> BoxFuture<'static, Result<RecordBatch>> {
-        let this = self.clone();
-        async move {
-            let (plan, readers, reader) = (this.plan.clone(), this.readers, this.clone());
-            let (mut whole, mut seen, listener) = (this.part(), Seen::default(), Arc::clone(&context));
-            for (part, met) in read(plan, readers, move |runs| reader.read(runs, &context, &stop)).await? {
-                C::merge(&mut whole, part);
-                seen.merge(met);
-            }
-            seen.tell(this.function, this.conditions.labels(), &listener);
-            Ok(this.count.rows(&whole, this.watermark)?.project(&this.projection)?)
-        }
-        .boxed()
-    }
-}
-
 impl<C: Count> Pass<C> {
     fn part(&self) -> C::Part {
         let (from, to) = self.within;
         self.count.part(self.within, (self.clock.shows(from), self.clock.shows(to)))
     }
+}
 
-    fn read(&self, mut runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<(C::Part, Seen)> {
+impl<C: Count> InPass for Pass<C> {
+    type Part = (C::Part, Seen);
+
+    fn name(&self) -> &'static str {
+        C::NAME
+    }
+
+    fn shown(&self) -> Option<String> {
+        Some(format!("conditions={}", self.asked))
+    }
+
+    fn pass(&self) -> (&ScanPlan, usize) {
+        (&self.plan, self.readers)
+    }
+
+    fn read(&self, mut runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Self::Part> {
         let memory = MemoryConsumer::new(C::NAME).register(context.memory_pool());
         let (mut masks, mut part) = (Masks::new(&self.conditions), self.part());
         let mut met = 0;
@@ -225,7 +214,7 @@ impl<C: Count> Pass<C> {
                         is.push(mask);
                     });
                 } else if self.asked > 0 {
-                    masks.each(block, person.rows, true, |_, mask| {
+                    masks.each(block, person.rows.clone(), true, |_, mask| {
                         met |= mask;
                         is.push(mask);
                     });
@@ -237,10 +226,21 @@ impl<C: Count> Pass<C> {
                 } else {
                     utc
                 };
-                C::person(&mut part, Times { utc, local }, |at| if self.asked == 0 { u64::MAX } else { is[at] });
+                let is = |at: usize| if self.asked == 0 { u64::MAX } else { is[at] };
+                C::person(&mut part, person.id, Times { utc, local }, is);
             }
             memory.try_resize(runs.size() + C::size(&part))?;
         }
         Ok((part, Seen::new(self.conditions.labels(), met, runs.names())))
+    }
+
+    fn rows(&self, parts: Vec<Self::Part>, context: &TaskContext, _: &Stop) -> Result<RecordBatch> {
+        let (mut whole, mut seen) = (self.part(), Seen::default());
+        for (part, met) in parts {
+            C::merge(&mut whole, part);
+            seen.merge(met);
+        }
+        seen.tell(self.function, self.conditions.labels(), context);
+        Ok(self.count.rows(&whole, self.watermark)?.project(&self.projection)?)
     }
 }

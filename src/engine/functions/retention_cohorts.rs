@@ -44,7 +44,10 @@ use crate::journey::retention::{Cell, Cohorts, Columns, RETURN, Rules, START, Ti
 use crate::limits;
 use crate::time::Day;
 
-const OPTIONS: [&str; 7] = ["period", "count", "rolling", "cohort", "periods", "brackets", TIME_ZONE];
+pub(super) const OPTIONS: [&str; 7] = ["period", "count", "rolling", "cohort", "periods", "brackets", TIME_ZONE];
+
+/// The function's name.
+pub(super) const NAME: &str = "retention_cohorts";
 
 /// Reads a call of `retention_cohorts`.
 pub(super) fn plan(
@@ -52,22 +55,9 @@ pub(super) fn plan(
     source: Arc<Source>,
     planner: &mut dyn RelationPlannerContext,
 ) -> Result<Arc<dyn TableProvider>> {
-    let call = Call::new("retention_cohorts", args, &OPTIONS)?;
-    let rolling = call.flag("rolling", planner)?;
-    let recurring = call.choice("cohort", &[("first_time", false), ("recurring", true)], planner)?.unwrap_or(false);
-    if rolling && recurring {
-        return plan_err!("retention_cohorts: options 'rolling' and 'cohort' => 'recurring' exclude each other");
-    }
-    let rules = Rules {
-        period: call.choice("period", &PERIODS, planner)?.unwrap_or(Period::Week),
-        rolling,
-        recurring,
-        columns: columns(&call, planner)?,
-        on_or_after: call.choice("count", &[("on", false), ("on_or_after", true)], planner)?.unwrap_or(false),
-        within: (i64::MIN, i64::MAX),
-    };
-    let is_both = call.values.len() == 1;
-    people::plan(&call, 2, Retention { rules, is_both }, source, planner)
+    let call = Call::new(NAME, args, &OPTIONS)?;
+    let retention = Retention::read(&call, planner)?;
+    people::plan(&call, 2, retention, source, planner)
 }
 
 fn columns(call: &Call, planner: &mut dyn RelationPlannerContext) -> Result<Columns> {
@@ -101,10 +91,30 @@ fn columns(call: &Call, planner: &mut dyn RelationPlannerContext) -> Result<Colu
 
 /// What is counted.
 #[derive(Debug, Clone)]
-struct Retention {
-    rules: Rules,
+pub(super) struct Retention {
+    pub rules: Rules,
     /// A single condition is start and return.
     is_both: bool,
+}
+
+impl Retention {
+    /// Reads the options of a call.
+    pub(super) fn read(call: &Call, planner: &mut dyn RelationPlannerContext) -> Result<Self> {
+        let rolling = call.flag("rolling", planner)?;
+        let recurring = call.choice("cohort", &[("first_time", false), ("recurring", true)], planner)?.unwrap_or(false);
+        if rolling && recurring {
+            return plan_err!("{NAME}: options 'rolling' and 'cohort' => 'recurring' exclude each other");
+        }
+        let rules = Rules {
+            period: call.choice("period", &PERIODS, planner)?.unwrap_or(Period::Week),
+            rolling,
+            recurring,
+            columns: columns(call, planner)?,
+            on_or_after: call.choice("count", &[("on", false), ("on_or_after", true)], planner)?.unwrap_or(false),
+            within: (i64::MIN, i64::MAX),
+        };
+        Ok(Self { rules, is_both: call.values.len() == 1 })
+    }
 }
 
 impl Count for Retention {
@@ -133,7 +143,7 @@ impl Count for Retention {
         (Cohorts::new(Rules { within, ..self.rules.clone() }), self.is_both)
     }
 
-    fn person((cohorts, is_both): &mut Self::Part, times: Times<'_>, is: impl Fn(usize) -> u64) {
+    fn person((cohorts, is_both): &mut Self::Part, _: &str, times: Times<'_>, is: impl Fn(usize) -> u64) {
         // Its bit stands for two.
         let both = if *is_both { START | RETURN } else { 1 };
         cohorts.person(times, |at| (is(at) & (START | RETURN)) * both);

@@ -80,7 +80,7 @@ impl Count for Days {
         (Stickiness::new(self.period), within)
     }
 
-    fn person((days, _): &mut Part, times: Times<'_>, is: impl Fn(usize) -> u64) {
+    fn person((days, _): &mut Part, _: &str, times: Times<'_>, is: impl Fn(usize) -> u64) {
         let met = times.local.iter().enumerate().filter(|(at, _)| is(*at) != 0);
         days.person(met.map(|(_, &ts)| ts));
     }

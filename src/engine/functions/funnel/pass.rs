@@ -9,17 +9,15 @@ use arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
-use futures::FutureExt;
-use futures::future::BoxFuture;
 
 use super::spec::{Spec, Whose};
 use super::units::{Home, Unit, Units};
 use super::values::Value;
 use crate::engine::functions::conditions::{Conditions, Masks};
-use crate::engine::functions::leaf::{Answer, Stop};
+use crate::engine::functions::leaf::Stop;
 use crate::engine::functions::seen::Seen;
 use crate::engine::functions::sessions::{Cut, Sessions};
-use crate::engine::functions::table::read;
+use crate::engine::functions::table::InPass;
 use crate::engine::scan::{Block, NONE, Names, Person, PersonRuns, ScanPlan};
 use crate::journey::EndedBy;
 use crate::time::duration_text;
@@ -99,12 +97,14 @@ impl<R: Report> Pass<R> {
     }
 }
 
-impl<R: Report> Answer for Pass<R> {
+impl<R: Report> InPass for Pass<R> {
+    type Part = (R::Part, Seen);
+
     fn name(&self) -> &'static str {
         "FunnelExec"
     }
 
-    fn shown(&self) -> String {
+    fn shown(&self) -> Option<String> {
         let spec = &self.shared.spec;
         let window = match spec.rules.window() {
             i64::MAX => "none".to_owned(),
@@ -115,28 +115,30 @@ impl<R: Report> Answer for Pass<R> {
             Whose::Session => "session",
             Whose::Attempt => "attempt",
         };
-        format!("function={}, steps=[{}], window={window}, unit={unit}", spec.function, spec.names.join(", "))
+        let steps = spec.names.join(", ");
+        Some(format!("function={}, steps=[{steps}], window={window}, unit={unit}", spec.function))
     }
 
-    fn rows(&self, context: Arc<TaskContext>, stop: Stop) -> BoxFuture<'static, Result<RecordBatch>> {
-        let this = self.clone();
-        async move {
-            let Self { shared, report, readers, projection, wanted } = this;
-            let (mut seen, listener) = (Seen::default(), Arc::clone(&context));
-            let (plan, asked, told) = (shared.plan.clone(), Arc::clone(&shared), report.clone());
-            let work = move |runs| Reader::<R>::run(&asked, told.sink(&asked, wanted), wanted, runs, &context, &stop);
-            let mut parts = Vec::new();
-            for (part, met) in read(plan, readers, work).await? {
-                parts.push(part);
-                seen.merge(met);
-            }
-            // That one person never did it is told among the rows.
-            if !R::EVERY {
-                seen.tell(shared.spec.function, shared.conditions.labels(), &listener);
-            }
-            Ok(report.table(&shared, parts, &seen)?.project(&projection)?)
+    fn pass(&self) -> (&ScanPlan, usize) {
+        (&self.shared.plan, self.readers)
+    }
+
+    fn read(&self, runs: PersonRuns, context: &TaskContext, stop: &Stop) -> Result<Self::Part> {
+        let sink = self.report.sink(&self.shared, self.wanted);
+        Reader::<R>::run(&self.shared, sink, self.wanted, runs, context, stop)
+    }
+
+    fn rows(&self, parts: Vec<Self::Part>, context: &TaskContext, _: &Stop) -> Result<RecordBatch> {
+        let (mut made, mut seen) = (Vec::with_capacity(parts.len()), Seen::default());
+        for (part, met) in parts {
+            made.push(part);
+            seen.merge(met);
         }
-        .boxed()
+        // That one person never did it is told among the rows.
+        if !R::EVERY {
+            seen.tell(self.shared.spec.function, self.shared.conditions.labels(), context);
+        }
+        Ok(self.report.table(&self.shared, made, &seen)?.project(&self.projection)?)
     }
 }
 
