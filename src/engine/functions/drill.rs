@@ -186,10 +186,10 @@ fn people(
 ) -> Result<Arc<dyn TableProvider>> {
     let cohort = first(&mut args, "argument 2 (cohort)", planner)?;
     let period = first(&mut args, "argument 3 (period)", planner)?;
-    match cohort.zip(period) {
-        Some((cohort, period)) => cohort_people::plan([cohort, period], args, source, planner),
-        None => plan_err!("drill: a cell of {} is named by its cohort and period – write {}", view.name, view.shown),
-    }
+    let Some((cohort, period)) = cohort.zip(period) else {
+        return plan_err!("drill: a cell of {} is named by its cohort and period – write {}", view.name, view.shown);
+    };
+    cohort_people::plan([cohort, period], args, source, planner)
 }
 
 /// The units of a funnel that reached a step.

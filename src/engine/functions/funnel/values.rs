@@ -74,13 +74,12 @@ impl Computed {
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
         let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?;
         let values = self.expr.evaluate(&batch)?.into_array(rows.len())?;
-        let codes = match values.as_dictionary_opt::<Int32Type>() {
-            Some(values) => codes_of_keys(values, names)?,
-            None => {
-                let values = cast(&values, &DataType::Utf8)?;
-                let code = |value: Option<&str>| value.map_or(NONE, |value| names.code(value));
-                values.as_string::<i32>().iter().map(code).collect()
-            }
+        let codes = if let Some(values) = values.as_dictionary_opt::<Int32Type>() {
+            codes_of_keys(values, names)?
+        } else {
+            let values = cast(&values, &DataType::Utf8)?;
+            let code = |value: Option<&str>| value.map_or(NONE, |value| names.code(value));
+            values.as_string::<i32>().iter().map(code).collect()
         };
         if names.is_full() {
             return exec_err!("the values of a breakdown or hold have more than 2 GiB of text");
