@@ -45,7 +45,7 @@ fn types_are_those_of_postgres() {
     let mut client = served.connect();
     let sql = "SELECT 1::smallint, 2::int, 3::bigint, 1.5::double precision, 'x', TRUE, DATE '2026-01-05', \
                to_timestamp_micros(0), arrow_cast(7, 'UInt64'), [1, 2], ['a', NULL, 'b c'], NULL, 1.50::decimal(10, 2) AS d, \
-               INTERVAL '1 month', CAST(NULL AS INTERVAL), arrow_cast(1, 'Timestamp(Microsecond, Some(\"UTC\"))')";
+               INTERVAL '1 month', CAST(NULL AS INTERVAL) AS no_interval, arrow_cast(1, 'Timestamp(Microsecond, Some(\"UTC\"))')";
     let answered = client.query(sql);
     assert!(answered.error.is_empty(), "{:?}", answered.error);
     let kinds: Vec<u32> = answered.columns.iter().map(|(_, kind)| *kind).collect();
