@@ -125,6 +125,35 @@ fn an_ingest_that_waits_for_input_ends_at_the_first_interrupt() {
     assert!(journeyql(&store).arg("verify").output().unwrap().status.success());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_join_that_finds_nothing_hears_ctrl_c() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = sample_store(dir.path());
+    let interrupted = |args: &[&str], input: &str| {
+        let mut child = journeyql(&store)
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        std::thread::sleep(std::time::Duration::from_secs(3));
+        let began = std::time::Instant::now();
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "{args:?}: {:?}", began.elapsed());
+        (output.status.code(), [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap()).concat())
+    };
+    let endless =
+        "SELECT count(*) FROM generate_series(1, 3000000) a(x) JOIN generate_series(1, 3000000) b(y) ON x * y < y";
+    let (code, said) = interrupted(&["sql", endless], "");
+    assert!(code == Some(130) && said.contains("interrupted"), "{code:?} {said}");
+    let (code, said) = interrupted(&["repl"], &format!("{endless};\nSELECT 'goes ' || 'on';\n"));
+    assert!(code == Some(0) && said.contains("interrupted") && said.contains("goes on"), "{code:?} {said}");
+}
+
 #[test]
 fn a_second_writer_and_a_damaged_store_have_their_exit_codes() {
     let dir = tempfile::tempdir().unwrap();

@@ -50,6 +50,7 @@ use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 
+use crate::database::Stop;
 use crate::error::Explanation;
 use args::{Cli, Command};
 use context::Context;
@@ -68,24 +69,24 @@ pub fn main() -> ExitCode {
 
 fn start(cli: Cli, context: &Context) -> Result<Code, Failure> {
     let command = what_is_meant(cli)?;
-    let runtime = Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::failed(&format!("cannot start threads – {error}")))?;
+    let failed = |error| Failure::failed(&format!("cannot start threads – {error}"));
+    let runtime = Builder::new_multi_thread().enable_all().build().map_err(failed)?;
+    // Ctrl-C is heard by a thread of its own: the others may be busy with what does not yield.
+    let signals = Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(failed)?;
     let outcome = match command {
-        Command::Repl => repl(context, &runtime),
+        Command::Repl => repl(context, &runtime, &signals),
         // It hears Ctrl-C by itself: what is committed stays, and the rest is put away.
         Command::Ingest(args) => {
-            let stop = listen_for_interrupt(&runtime, context);
+            let stop = listen_for_interrupt(&signals, context);
             if args.follows() {
-                drop(listen_for_termination(&runtime, context));
+                drop(listen_for_termination(&signals, context));
             }
             runtime.block_on(ingest::run(args, context, &stop))
         }
         // It ends what it has begun to answer.
         Command::Serve(args) => {
-            let stop = listen_for_interrupt(&runtime, context);
-            let terminated = listen_for_termination(&runtime, context);
+            let stop = listen_for_interrupt(&signals, context);
+            let terminated = listen_for_termination(&signals, context);
             runtime.block_on(serve::run(args, context, async {
                 tokio::select! {
                     () = stop.notified() => {}
@@ -94,17 +95,21 @@ fn start(cli: Cli, context: &Context) -> Result<Code, Failure> {
             }))
         }
         command => {
-            let stop = listen_for_interrupt(&runtime, context);
-            runtime.block_on(async {
+            let stop = listen_for_interrupt(&signals, context);
+            let interrupted = || Failure::new(Code::Interrupted, Explanation::new("interrupted"));
+            let outcome = runtime.block_on(async {
                 tokio::select! {
-                    outcome = perform(command, context) => outcome,
-                    () = stop.notified() => Err(Failure::new(Code::Interrupted, Explanation::new("interrupted"))),
+                    outcome = Stop::from(Arc::clone(&context.stop)).during(perform(command, context)) => outcome,
+                    () = stop.notified() => Err(interrupted()),
                 }
-            })
+            });
+            // What was told to end may say so in its own words.
+            outcome.map_err(|failure| if context.stop.load(Ordering::Relaxed) { interrupted() } else { failure })
         }
     };
     // Whatever still computes is of no use to anybody.
     runtime.shutdown_background();
+    signals.shutdown_background();
     outcome
 }
 
@@ -153,17 +158,17 @@ async fn perform(command: Command, context: &Context) -> Result<Code, Failure> {
     }
 }
 
-fn repl(context: &Context, runtime: &Runtime) -> Result<Code, Failure> {
+fn repl(context: &Context, runtime: &Runtime, signals: &Runtime) -> Result<Code, Failure> {
     let face = crate::repl::Face { look: context.look(), color_err: context.color_err, quiet: context.quiet };
-    crate::repl::run(&context.open()?, runtime, face)?;
+    crate::repl::run(&context.open()?, runtime, signals, face)?;
     Ok(Code::Done)
 }
 
 /// The first Ctrl-C asks, the second insists.
-fn listen_for_interrupt(runtime: &Runtime, context: &Context) -> Arc<Notify> {
+fn listen_for_interrupt(signals: &Runtime, context: &Context) -> Arc<Notify> {
     let stop = Arc::new(Notify::new());
     let (asked, flag) = (Arc::clone(&stop), Arc::clone(&context.stop));
-    runtime.spawn(async move {
+    signals.spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
             flag.store(true, Ordering::Relaxed);
             asked.notify_one();
@@ -176,17 +181,17 @@ fn listen_for_interrupt(runtime: &Runtime, context: &Context) -> Arc<Notify> {
 }
 
 /// SIGTERM asks a follower or a server to come to its end as Ctrl-C does; a second one insists.
-fn listen_for_termination(runtime: &Runtime, context: &Context) -> Arc<Notify> {
+fn listen_for_termination(signals: &Runtime, context: &Context) -> Arc<Notify> {
     let stop = Arc::new(Notify::new());
     #[cfg(unix)]
     {
         let (asked, flag) = (Arc::clone(&stop), Arc::clone(&context.stop));
-        let _inside = runtime.enter();
+        let _inside = signals.enter();
         // Where nobody can listen, SIGTERM ends the process as it always does.
         let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
             return stop;
         };
-        runtime.spawn(async move {
+        signals.spawn(async move {
             terminate.recv().await;
             flag.store(true, Ordering::Relaxed);
             asked.notify_one();
@@ -195,7 +200,7 @@ fn listen_for_termination(runtime: &Runtime, context: &Context) -> Arc<Notify> {
         });
     }
     #[cfg(not(unix))]
-    let _ = (runtime, context);
+    let _ = (signals, context);
     stop
 }
 

@@ -9,9 +9,10 @@ use std::time::Duration;
 use thiserror::Error as ThisError;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::{Database, Error, Session};
+use crate::engine::Raises;
 use crate::limits;
 
 /// What one server and one query may use.
@@ -150,8 +151,27 @@ impl Queries {
         Ok(Waiting { present, running: Arc::clone(&self.running) })
     }
 
-    /// Begins work on the threads for queries; it ends when the set is dropped.
-    pub fn spawn<T: Send + 'static>(&self, tasks: &mut JoinSet<T>, work: impl Future<Output = T> + Send + 'static) {
-        tasks.spawn_on(work, &self.handle);
+    /// Begins work on the threads for queries.
+    pub fn begin<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Work<T> {
+        let (mut task, raises) = (JoinSet::new(), Raises::default());
+        task.spawn_on(raises.stop().during(work), &self.handle);
+        Work { task, _raises: raises }
+    }
+}
+
+/// Work on the threads for queries. It ends when this is dropped: where it yields, or in the middle of a join.
+#[derive(Debug)]
+pub struct Work<T> {
+    task: JoinSet<T>,
+    _raises: Raises,
+}
+
+impl<T: 'static> Work<T> {
+    /// What it came to; `None` once it was said.
+    ///
+    /// # Errors
+    /// It failed inside.
+    pub async fn end(&mut self) -> Option<Result<T, JoinError>> {
+        self.task.join_next().await
     }
 }

@@ -8,7 +8,7 @@
 //! scan       sorted parts merged by whole people        functions           our own SQL functions
 //! segments   saved groups of people                  goals               [journey] goals as views
 //! planning   how deep and large a plan may be         bound       $1 of a client's statement
-//! postgres   the catalog that Postgres clients ask for
+//! postgres   the catalog that Postgres clients ask for stop               nobody waits any more
 //! ```
 //!
 //! Invariants: nothing here writes; a `SessionState` is built in `session` only; settings are read when a query runs;
@@ -41,6 +41,7 @@ pub mod setting;
 pub mod settings;
 pub mod source;
 pub mod statement;
+pub mod stop;
 pub mod stored;
 pub mod tables;
 pub mod views;
@@ -53,6 +54,7 @@ pub use params::{Kind, bind};
 pub use scan::parquet_reads;
 pub use session::{Engine, EngineOptions, only_the_last};
 pub use settings::Settings;
+pub use stop::{Raises, Stop};
 pub use views::{Queries, Query};
 
 /// The saved reports of the program: name and text.

@@ -35,7 +35,7 @@ use super::error::QueryError;
 use super::functions::{RowPatterns, TableFunctions};
 use super::members::MembersTable;
 use super::notices::Notices;
-use super::operators::{FilterByValue, FuseAggregates, JoinsYield, KeepDistinct, KeepProjections};
+use super::operators::{FilterByValue, FuseAggregates, JoinsYield, KeepDistinct, KeepProjections, stoppable};
 use super::planning::{check_size, on_big_stack};
 use super::relations::{Relation, events};
 use super::scan::{Overlay, PartFile};
@@ -43,6 +43,7 @@ use super::segments::Segments;
 use super::settings::{NAMES, PREFIX, Settings};
 use super::source::Source;
 use super::statement::{parse, parse_query, reset_name};
+use super::stop::Stop;
 use super::tables::{EventsTable, JourneyTable};
 use super::views::Queries;
 use super::{functions, goals, setting, stored};
@@ -352,6 +353,10 @@ impl Engine {
 
     pub(super) async fn run(&self, mut state: SessionState, plan: LogicalPlan) -> Result<Answer, QueryError> {
         let physical = self.physical(state.clone(), plan).await?;
+        let physical = match Stop::current() {
+            Some(stop) => stoppable(physical, &stop).map_err(|error| self.error(&error))?,
+            None => physical,
+        };
         let notices = Arc::new(Notices::default());
         state.config_mut().set_extension(Arc::clone(&notices));
         let stream = execute_stream(physical, state.task_ctx()).map_err(|error| self.error(&error))?;

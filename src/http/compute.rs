@@ -10,7 +10,6 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use axum::http::StatusCode;
 use bytes::Bytes;
-use tokio::task::JoinSet;
 
 use super::reply::Refusal;
 use crate::database::panel::Asked;
@@ -72,9 +71,8 @@ async fn within(
     time: Duration,
     work: impl Future<Output = Result<Made, Refusal>> + Send + 'static,
 ) -> Result<Made, Refusal> {
-    let mut task = JoinSet::new();
-    queries.spawn(&mut task, work);
-    match tokio::time::timeout(time, task.join_next()).await {
+    let mut work = queries.begin(work);
+    match tokio::time::timeout(time, work.end()).await {
         Ok(Some(Ok(made))) => made,
         Ok(Some(Err(failed))) => {
             let status = StatusCode::INTERNAL_SERVER_ERROR;

@@ -13,13 +13,12 @@ use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::copy::CopyData;
 use futures::{Stream, StreamExt};
 use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::task::JoinSet;
 
 use super::clock::Clock;
 use super::columns::{Columns, encode};
 use super::copy::{Lines, Options};
 use super::fault::{self, IntoError};
-use crate::database::{Answer, Error, Full, Place, Queries};
+use crate::database::{Answer, Error, Full, Place, Queries, Work};
 
 /// Rows that are handed on at a time.
 const SLICE: usize = 1024;
@@ -70,7 +69,7 @@ pub(super) struct Source {
     batch: Option<(RecordBatch, usize)>,
     taken: usize,
     pub(super) notices: Arc<std::sync::Mutex<Vec<String>>>,
-    _task: JoinSet<()>,
+    _work: Option<Work<()>>,
 }
 
 impl Drop for Source {
@@ -100,9 +99,8 @@ impl Source {
         let seat = Arc::new(Seat::default());
         let (head, begun) = oneshot::channel();
         let (pieces, rest) = mpsc::channel(1);
-        let mut task = JoinSet::new();
         let mine = Arc::clone(&seat);
-        queries.spawn(&mut task, async move {
+        let work = queries.begin(async move {
             mine.take(Some(waiting.turn().await));
             match answer.await {
                 Ok(answer) => {
@@ -127,7 +125,7 @@ impl Source {
             batch: None,
             taken: 0,
             notices: Arc::default(),
-            _task: task,
+            _work: Some(work),
         })
     }
 
@@ -142,7 +140,7 @@ impl Source {
             batch: Some((batch, 0)),
             taken: 0,
             notices: Arc::default(),
-            _task: JoinSet::new(),
+            _work: None,
         })
     }
 

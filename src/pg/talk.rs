@@ -242,8 +242,7 @@ impl Talk {
         self.fresh(in_transaction).await?;
         let session = Arc::clone(&self.session);
         let text = sql.clone();
-        let mut task = tokio::task::JoinSet::new();
-        self.server.queries.spawn(&mut task, async move {
+        let mut work = self.server.queries.begin(async move {
             let mut session = session.lock().await;
             let session = session.as_mut().ok_or(Error::Closed)?;
             match asker {
@@ -251,7 +250,7 @@ impl Talk {
                 None => session.describe(&text, &declared).await,
             }
         });
-        match self.clock.within(task.join_next()).await? {
+        match self.clock.within(work.end()).await? {
             Some(Ok(described)) => described.map_err(|error| fault::of(&error, Some((&sql, 0)))),
             _ => Err(source::inside()),
         }

@@ -21,7 +21,9 @@ use rustyline::{CompletionType, Config, Editor};
 use thiserror::Error;
 use tokio::runtime::Runtime;
 
-use crate::database::{Database, Error, FunctionDoc, RelationInfo, Session, functions, literal, split_statements};
+use crate::database::{
+    Database, Error, FunctionDoc, Raises, RelationInfo, Session, functions, literal, split_statements,
+};
 use crate::error::{Explanation, did_you_mean};
 use crate::output::{self, Format, Look, OutputError};
 use crate::time::Stopwatch;
@@ -58,8 +60,8 @@ pub enum ReplError {
 ///
 /// # Errors
 /// The terminal cannot be read or written to.
-pub fn run(database: &Database, runtime: &Runtime, face: Face) -> Result<(), ReplError> {
-    let mut shell = Shell::new(database, runtime, face);
+pub fn run(database: &Database, runtime: &Runtime, signals: &Runtime, face: Face) -> Result<(), ReplError> {
+    let mut shell = Shell::new(database, runtime, signals, face);
     let config = Config::builder().max_history_size(HISTORY)?.completion_type(CompletionType::List).build();
     let mut editor: Editor<Words, FileHistory> = Editor::with_config(config)?;
     editor.set_helper(Some(Words::new(shell.session.names()?)));
@@ -96,14 +98,16 @@ enum Flow {
 struct Shell<'a> {
     session: Session,
     runtime: &'a Runtime,
+    /// Hears Ctrl-C while the other is busy.
+    signals: &'a Runtime,
     face: Face,
     format: Format,
     timing: bool,
 }
 
 impl<'a> Shell<'a> {
-    fn new(database: &Database, runtime: &'a Runtime, face: Face) -> Self {
-        Self { session: database.session(), runtime, face, format: Format::Table, timing: false }
+    fn new(database: &Database, runtime: &'a Runtime, signals: &'a Runtime, face: Face) -> Self {
+        Self { session: database.session(), runtime, signals, face, format: Format::Table, timing: false }
     }
 
     fn read_and_perform(&mut self, editor: &mut Editor<Words, FileHistory>) -> Result<(), ReplError> {
@@ -219,12 +223,21 @@ impl<'a> Shell<'a> {
     /// Runs one statement; Ctrl-C gives up on it.
     fn statement(&mut self, sql: &str) -> Result<(), OutputError> {
         let (session, format, look) = (&mut self.session, self.format, self.face.look);
+        let raises = Raises::default();
+        let asked = raises.stop();
+        let mut heard = self.signals.spawn(async move {
+            let _raised_when_dropped = raises;
+            tokio::signal::ctrl_c().await
+        });
         let outcome = self.runtime.block_on(async {
             tokio::select! {
-                outcome = answer(session, sql, format, look) => outcome,
-                _ = tokio::signal::ctrl_c() => Err(Stop::Interrupted),
+                outcome = asked.clone().during(answer(session, sql, format, look)) => outcome,
+                _ = &mut heard => Err(Stop::Interrupted),
             }
         });
+        // What was told to end may say so in its own words.
+        let outcome = outcome.map_err(|error| if asked.is_raised() { Stop::Interrupted } else { error });
+        heard.abort();
         match outcome {
             Ok(()) => Ok(()),
             Err(Stop::Output(error)) => Err(error),

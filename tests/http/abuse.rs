@@ -109,6 +109,10 @@ fn killers() -> Vec<String> {
         "SELECT sum(a.value * b.value) FROM generate_series(1, 1000000) a CROSS JOIN generate_series(1, 1000000) b".to_owned(),
         "SELECT count(*) FROM steps a, steps b, steps c, steps d, steps e, steps f, steps g, steps h, steps i, steps j".to_owned(),
         "SELECT count(*) FROM generate_series(1, 3000000) a(x) JOIN generate_series(1, 3000000) b(y) ON x < y".to_owned(),
+        // Joins that find nothing.
+        "SELECT count(*) FROM generate_series(1, 3000000) a(x) JOIN generate_series(1, 3000000) b(y) ON x * y < y".to_owned(),
+        "SELECT count(*) FROM (SELECT x, 1 AS k FROM generate_series(1, 3000000) a(x)) a \
+         JOIN (SELECT y, 1 AS k FROM generate_series(1, 3000000) b(y)) b ON a.k = b.k AND x * y < y".to_owned(),
         "SELECT count(*) FROM (SELECT DISTINCT x, y FROM generate_series(1, 100000) a(x), generate_series(1, 100000) b(y))".to_owned(),
         "SELECT x FROM generate_series(1, 1000000000) a(x) ORDER BY x % 1000003 DESC, x LIMIT 1 OFFSET 99999999".to_owned(),
         "WITH RECURSIVE t AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM t) SELECT count(*) FROM t".to_owned(),

@@ -69,7 +69,9 @@ fn hostile_statements_are_refused_and_nothing_burns() {
         "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t".to_owned(),
         "SELECT repeat('x', 1000000000)".to_owned(),
         "SELECT count(*) FROM generate_series(1, 100000000000)".to_owned(),
-        "SELECT count(*) FROM pg_catalog.pg_class a, pg_class b, pg_class c, pg_class d, pg_class e, pg_class f, pg_class g"
+        // Without a condition it is answered at once: the numbers of rows are known, and are multiplied.
+        "SELECT count(*) FROM pg_class a, pg_class b, pg_class c, pg_class d, pg_class e, pg_class f, pg_class g \
+         WHERE concat(a.relname, b.relname, c.relname, d.relname, e.relname, f.relname, g.relname) = ''"
             .to_owned(),
         format!("SELECT oid FROM pg_class WHERE {}TRUE", "oid = 2 OR ".repeat(20_000)),
         format!("SELECT oid FROM pg_class WHERE oid = {}1{}", "(".repeat(5_000), ")".repeat(5_000)),

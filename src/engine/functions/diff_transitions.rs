@@ -33,7 +33,7 @@ use hashbrown::HashMap;
 use super::call::{Call, condition};
 use super::conditions::unqualified;
 use super::figures::{newcombe, share};
-use super::leaf::{Answer, Stop};
+use super::leaf::Answer;
 use super::table::{InPass, TableFunction, all_named, readers, table};
 use super::walked::{self, walk};
 use crate::engine::predicate::physical;
@@ -42,6 +42,7 @@ use crate::engine::relations::edges::{EXIT, START};
 use crate::engine::relations::tape::{CodeSet, Facts, Tape};
 use crate::engine::scan::{Block, NONE, Names, PersonRuns, ScanPlan};
 use crate::engine::source::Source;
+use crate::engine::stop::Stop;
 use crate::journey::{Paths, Walk};
 
 /// The columns of `diff_transitions`.

@@ -34,7 +34,7 @@ use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::sql::sqlparser::ast::FunctionArg;
 
 use super::call::{Call, constant, shown, text_of};
-use super::leaf::{Answer, Stop};
+use super::leaf::Answer;
 use super::sessions::Sessions;
 use super::table::{InPass, TableFunction, readers, table};
 use super::walked::walk;
@@ -44,6 +44,7 @@ use crate::engine::relations::tape::{CodeSet, Facts, Tape};
 use crate::engine::scan::{Block, NONE, Names, PersonRuns, ScanPlan};
 use crate::engine::settings::Settings;
 use crate::engine::source::Source;
+use crate::engine::stop::Stop;
 use crate::event::{Column, utc_micros};
 use crate::journey::explain_session::{Border, borders};
 use crate::journey::{Columns, EndedBy, Paths, Session as Visit, Walk};

@@ -24,12 +24,13 @@ use hashbrown::HashMap;
 
 use super::call::Call;
 use super::figures::{quantile, share};
-use super::leaf::{Answer, Stop};
+use super::leaf::Answer;
 use super::table::{InPass, TableFunction, all_named, readers, table};
 use super::walked::{self, walk};
 use crate::engine::relations::tape::Facts;
 use crate::engine::scan::{NONE, Names, PersonRuns, ScanPlan};
 use crate::engine::source::Source;
+use crate::engine::stop::Stop;
 use crate::journey::follows::Follows;
 use crate::limits;
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -18,6 +17,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 use futures::future::BoxFuture;
 
 use crate::engine::operators::leaf::{leaf_methods, leaf_properties};
+use crate::engine::stop::{Raises, Stop};
 
 /// What a table function does: one future that yields all its rows, in the columns of the leaf's schema.
 pub(super) trait Answer: fmt::Debug + Send + Sync {
@@ -27,25 +27,6 @@ pub(super) trait Answer: fmt::Debug + Send + Sync {
     fn shown(&self) -> String;
     /// The rows. Work beyond a moment belongs into blocking tasks that end soon after `stop` is raised.
     fn rows(&self, context: Arc<TaskContext>, stop: Stop) -> BoxFuture<'static, Result<RecordBatch>>;
-}
-
-/// Raised when nobody waits for the answer any more.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    pub(super) fn is_raised(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Raises the flag when it is dropped.
-struct OnDrop(Stop);
-
-impl Drop for OnDrop {
-    fn drop(&mut self) {
-        self.0.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// What a task found; its panic goes on here.
@@ -95,8 +76,8 @@ impl ExecutionPlan for Leaf {
         if partition != 0 {
             return internal_err!("{} has one partition, not {partition}", self.answer.name());
         }
-        let guard = OnDrop(Stop::default());
-        let rows = self.answer.rows(context, guard.0.clone());
+        let guard = Raises::default();
+        let rows = self.answer.rows(context, guard.stop());
         let once = futures::stream::once(async move {
             let _raised_when_dropped = guard;
             rows.await

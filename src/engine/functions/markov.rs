@@ -48,13 +48,14 @@ use datafusion::sql::sqlparser::ast::FunctionArg;
 
 use super::call::{Call, whole};
 use super::figures::share;
-use super::leaf::{Answer, Stop};
+use super::leaf::Answer;
 use super::people::MOST_ROWS;
 use super::table::{InPass, TableFunction, readers, table};
 use super::walked::{self, walk};
 use crate::engine::relations::tape::Facts;
 use crate::engine::scan::{Block, NONE, Names, PersonRuns, ScanPlan};
 use crate::engine::source::Source;
+use crate::engine::stop::Stop;
 use crate::event::Column;
 use crate::journey::Walk;
 use crate::journey::markov::{Accuracy, Followers, Markov, ORDERS};

@@ -23,13 +23,14 @@ use datafusion::logical_expr::planner::RelationPlannerContext;
 
 use super::call::{Call, shown, text_of};
 use super::conditions::{Conditions, Masks, Test, columns};
-use super::leaf::{Answer, Stop};
+use super::leaf::Answer;
 use super::seen::Seen;
 use super::sessions::Sessions;
 use super::table::{InPass, TableFunction, readers, table};
 use crate::engine::scan::{PersonRuns, ScanPlan};
 use crate::engine::settings::Settings;
 use crate::engine::source::Source;
+use crate::engine::stop::Stop;
 use crate::journey::retention::Times;
 
 /// Rows of an answer, at most: periods go on until `journeyql.now`, which anybody may set.

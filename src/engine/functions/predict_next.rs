@@ -28,7 +28,7 @@ use datafusion::sql::sqlparser::ast::FunctionArg;
 
 use super::call::{Call, constant, shown, text_of};
 use super::figures::share;
-use super::leaf::{Answer, Stop};
+use super::leaf::Answer;
 use super::seen::Seen;
 use super::table::{InPass, TableFunction, all_named, readers, table};
 use super::walked::{self, walk};
@@ -36,6 +36,7 @@ use crate::engine::relations::edges::START;
 use crate::engine::relations::tape::Facts;
 use crate::engine::scan::{NONE, Names, PersonRuns, ScanPlan};
 use crate::engine::source::Source;
+use crate::engine::stop::Stop;
 use crate::journey::predict::Next;
 use crate::limits;
 

@@ -19,13 +19,14 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::call::{Call, person};
-use super::leaf::{Answer, Stop};
+use super::leaf::Answer;
 use super::table::{TableFunction, table};
 use crate::engine::operators::{JourneyExec, SharedPass};
 use crate::engine::relations::Relation;
 use crate::engine::relations::tape::Facts;
 use crate::engine::settings::Settings;
 use crate::engine::source::Source;
+use crate::engine::stop::Stop;
 
 /// Sessions that are shown where nothing is said.
 const LAST: i64 = 5;

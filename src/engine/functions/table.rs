@@ -17,8 +17,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::leaf::{Answer, Leaf, Stop, joined};
+use super::leaf::{Answer, Leaf, joined};
 use crate::engine::scan::{Names, PersonRuns, ScanPlan};
+use crate::engine::stop::Stop;
 use crate::engine::tables;
 
 /// A call of a table function.

@@ -24,13 +24,14 @@ use datafusion::execution::TaskContext;
 use datafusion::sql::sqlparser::ast::FunctionArg;
 
 use super::call::Call;
-use super::leaf::{Answer, Stop};
+use super::leaf::Answer;
 use super::table::{InPass, TableFunction, readers, table};
 use super::walked::{self, walk};
 use crate::engine::relations::Relation;
 use crate::engine::relations::tape::{CodeSet, Facts, Tape};
 use crate::engine::scan::{PersonRuns, ScanPlan};
 use crate::engine::source::Source;
+use crate::engine::stop::Stop;
 use crate::event::utc_micros;
 use crate::journey::Paths;
 use crate::journey::tie_report::{Changed, Compare};

@@ -29,13 +29,14 @@ use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::sql::sqlparser::ast::FunctionArg;
 
 use super::call::{Call, constant, shown};
-use super::leaf::{Answer, Stop};
+use super::leaf::Answer;
 use super::length::Clock;
 use super::sessions::Sessions;
 use super::table::{InPass, TableFunction, readers, table};
 use crate::engine::scan::{PersonRuns, ScanPlan};
 use crate::engine::settings::Settings;
 use crate::engine::source::Source;
+use crate::engine::stop::Stop;
 use crate::journey::Columns;
 use crate::journey::sweep::{Sweep, Swept};
 use crate::time::{HOUR, SECOND};

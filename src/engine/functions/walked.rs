@@ -7,12 +7,12 @@ use datafusion::error::Result;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
 
-use super::leaf::Stop;
 use crate::engine::relations::tape::Facts;
 use crate::engine::relations::walker::Walker;
 use crate::engine::scan::{Block, Names, PersonRuns, ScanPlan};
 use crate::engine::settings::Settings;
 use crate::engine::source::Source;
+use crate::engine::stop::Stop;
 use crate::journey::Walk;
 
 /// The pass by the settings of a session, and what is the same for all of its blocks. `numbered` says that the numbers

@@ -17,4 +17,4 @@ pub use fused::{FuseAggregates, KeepDistinct};
 pub use journey_exec::{JourneyExec, Legend, SharedPass};
 pub use projections::KeepProjections;
 pub use stream::{Sink, blocking_stream};
-pub use yielding::JoinsYield;
+pub use yielding::{JoinsYield, stoppable};

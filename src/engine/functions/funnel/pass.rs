@@ -14,11 +14,11 @@ use super::spec::{Spec, Whose};
 use super::units::{Home, Unit, Units};
 use super::values::Value;
 use crate::engine::functions::conditions::{Conditions, Masks};
-use crate::engine::functions::leaf::Stop;
 use crate::engine::functions::seen::Seen;
 use crate::engine::functions::sessions::{Cut, Sessions};
 use crate::engine::functions::table::InPass;
 use crate::engine::scan::{Block, NONE, Names, Person, PersonRuns, ScanPlan};
+use crate::engine::stop::Stop;
 use crate::journey::EndedBy;
 use crate::time::duration_text;
 

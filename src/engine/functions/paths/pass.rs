@@ -8,13 +8,13 @@ use datafusion::execution::TaskContext;
 
 use super::tally::{Counted, Tally, table};
 use crate::engine::functions::conditions::{Conditions, Masks};
-use crate::engine::functions::leaf::Stop;
 use crate::engine::functions::seen::Seen;
 use crate::engine::functions::table::InPass;
 use crate::engine::functions::walked::walk;
 use crate::engine::relations::edges::{EXIT, START};
 use crate::engine::relations::tape::Facts;
 use crate::engine::scan::{Block, NONE, Names, PersonRuns, ScanPlan};
+use crate::engine::stop::Stop;
 use crate::journey::Walk;
 use crate::journey::path_match::Pattern;
 use crate::journey::pieces::Cut;
