@@ -41,6 +41,7 @@ mod test;
 mod trace;
 mod verify;
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -59,11 +60,20 @@ use failure::{Code, Failure};
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(std::env::args_os().map(comment_is_no_option));
     let context = Context::new(&cli.global);
     match start(cli, &context) {
         Ok(code) => code.into(),
         Err(failure) => failure.report(context.color_err),
+    }
+}
+
+/// SQL may begin with a comment.
+fn comment_is_no_option(argument: OsString) -> OsString {
+    let rest = argument.to_str().and_then(|text| text.strip_prefix("--"));
+    match rest {
+        Some(comment) if comment.starts_with(char::is_whitespace) => format!(" --{comment}").into(),
+        _ => argument,
     }
 }
 

@@ -9,6 +9,7 @@
 //!   command     which kind of statement a text is       variables   SET and SHOW of what clients set
 //!   source      a running query: clock, cancel, rows    columns     Arrow values as Postgres values
 //!   copy        COPY (…) TO STDOUT                      fault       errors with codes, places and hints
+//!   values      what parameters are
 //! ```
 //! Invariants: nothing here changes the store; a connection has a session of its own, and no setting outlives it or is
 //! seen by another; a statement is under one clock from its first byte to its last row, and its end stops the query;
@@ -30,6 +31,7 @@ mod handler;
 mod prepared;
 mod source;
 mod talk;
+mod values;
 mod variables;
 mod wire;
 

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 use async_trait::async_trait;
-use datafusion::common::ParamValues;
-use datafusion_postgres::arrow_pg::datatypes::df::deserialize_parameters_with_server_types;
-use datafusion_postgres::pgwire::api::portal::{Format, Portal};
+use datafusion_postgres::pgwire::api::portal::Portal;
 use datafusion_postgres::pgwire::api::results::FieldInfo;
 use datafusion_postgres::pgwire::api::stmt::QueryParser;
 use datafusion_postgres::pgwire::api::{ClientInfo, ConnectionHandle, Type};
@@ -18,6 +16,7 @@ use super::command::Command;
 use super::fault::{self, IntoError};
 use super::source;
 use super::talk::Talk;
+use super::values::values;
 use crate::database::{Described, bind_numbered, literal_of, split_ranges};
 use crate::engine::postgres::types::{pg_type, wire_schema};
 
@@ -121,36 +120,13 @@ fn arrow_type(kind: &Type) -> Option<DataType> {
 /// The statement of a portal with its values in it.
 pub(super) fn bound(portal: &Portal<Arc<Prepared>>) -> PgWireResult<Option<Command>> {
     let prepared = &portal.statement.statement;
-    let (given, wanted) = (portal.parameter_len(), prepared.parameters.len());
-    if given != wanted {
-        let message = format!("bind message supplies {given} parameters, but prepared statement requires {wanted}");
-        return Err(fault::error("08P01", message).into_error());
-    }
-    if given == 0 {
+    let values = values(portal, &prepared.parameters)?;
+    if values.is_empty() {
         return Ok(None);
     }
-    if let Format::Individual(codes) = &portal.parameter_format
-        && codes.len() != given
-    {
-        let message = format!("bind message has {} parameter formats but {given} parameters", codes.len());
-        return Err(fault::error("08P01", message).into_error());
-    }
-    // A time that is written is read by the engine, which knows more ways to write one.
-    let times = [Type::DATE, Type::TIME, Type::TIMESTAMP, Type::TIMESTAMPTZ, Type::INTERVAL];
-    let types: Vec<Option<&Type>> = prepared
-        .parameters
-        .iter()
-        .enumerate()
-        .map(|(at, kind)| {
-            Some(if times.contains(kind) && portal.parameter_format.is_text(at) { &Type::TEXT } else { kind })
-        })
-        .collect();
-    let ParamValues::List(values) = deserialize_parameters_with_server_types(portal, &[], &types)? else {
-        return Err(source::inside());
-    };
     let zoned = |kind: &Type| matches!(*kind, Type::TIMESTAMPTZ | Type::TIMESTAMPTZ_ARRAY);
     let values = values.iter().zip(&prepared.parameters);
-    let literals = values.map(|(value, kind)| literal_of(&value.value, zoned(kind))).collect::<Result<Vec<_>, _>>();
+    let literals = values.map(|(value, kind)| literal_of(value, zoned(kind))).collect::<Result<Vec<_>, _>>();
     let fill = |sql: &str| {
         let filled = literals.clone().and_then(|literals| bind_numbered(sql, &literals));
         filled.map_err(|error| fault::of(&error.into(), None))

@@ -68,6 +68,20 @@ fn parameters_are_values() {
     let mut client = served.connect();
     let one = |client: &mut Client, sql: &str, values: &[&str]| client.extended(sql, values, 0).value().to_owned();
     assert_eq!(one(&mut client, "SELECT $1", &["o'x $1 -- "]), "o'x $1 -- ");
+    for value in ["''", "a''b", "\\' OR true --", "pg_class x' OR 'a' = 'a", "NULL", "$$ $2", "E'\\x'"] {
+        assert_eq!(one(&mut client, "SELECT $1", &[value]), value);
+        assert_eq!(one(&mut client, "SELECT $1 FROM pg_class LIMIT 1", &[value]), value);
+    }
+    let listed = |client: &mut Client, list: &str| {
+        let rows = client.extended("SELECT unnest($1::text[])", &[list], 0).rows;
+        rows.into_iter().map(|row| row[0].clone()).collect::<Vec<_>>()
+    };
+    let text = |value: &str| Some(value.to_owned());
+    assert_eq!(
+        listed(&mut client, r#"{a,"''","NULL",NULL,"x, \"y\""}"#),
+        [text("a"), text("''"), text("NULL"), None, text("x, \"y\"")]
+    );
+    assert_eq!(client.extended("SELECT $1::text[]", &["{a"], 0).code(), "22P02");
     assert_eq!(one(&mut client, "SELECT 5 -$1::bigint", &["-3"]), "8");
     let all = client.query("SELECT count(*) FROM steps WHERE page = '/thanks'").value().to_owned();
     assert_eq!(

@@ -60,6 +60,12 @@ impl<E: Copy + Default> Grouped<E> {
         for at in 1..=count {
             starts[at] += starts[at - 1];
         }
+        if count == self.groups && self.group.is_sorted() {
+            // They came group by group, as they do inside a pass.
+            self.groups = 0;
+            self.group = Vec::new();
+            return Runs { starts, events: std::mem::take(&mut self.event) };
+        }
         let mut next = starts.clone();
         let mut events = vec![E::default(); starts[count]];
         let mut kept = 0;

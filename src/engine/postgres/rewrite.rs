@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArguments, Statement, Value, ValueWithSpan, visit_expressions_mut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Statement, Value, ValueWithSpan, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -34,9 +34,9 @@ pub(super) fn statement(statement: &mut Statement) {
                 }
             }
             Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
-                if let Some(escape) = escaped(escape_char.take()) {
-                    let backslash = format!("replace({pattern}, '{escape}', '\\')");
-                    put(pattern, &backslash);
+                if let Some(escape) = escape(escape_char.as_ref()) {
+                    *escape_char = None;
+                    with_backslash(pattern, escape);
                 }
             }
             _ => {}
@@ -55,17 +55,58 @@ fn nothing(query: &str) -> Option<&'static str> {
     }
 }
 
-/// The character, unless it is the backslash or would end a text.
-fn escaped(value: Option<ValueWithSpan>) -> Option<String> {
-    match value?.value {
-        Value::SingleQuotedString(text) if text != "\\" && text != "'" => Some(text),
-        _ => None,
+/// The character that an ESCAPE names.
+fn escape(value: Option<&ValueWithSpan>) -> Option<char> {
+    let Value::SingleQuotedString(text) = &value?.value else { return None };
+    let mut letters = text.chars();
+    letters.next().filter(|_| letters.next().is_none())
+}
+
+/// The pattern with a backslash in place of its own escape. It is moved and never spelled: the parser's own spelling of
+/// a text is not always that text.
+fn with_backslash(pattern: &mut Expr, escape: char) {
+    if escape == '\\' {
+        return;
+    }
+    let quoted = if escape == '\'' { "''".to_owned() } else { escape.to_string() };
+    let Some(mut call) = parsed(&format!("replace(NULL, '{quoted}', '\\')")) else { return };
+    if let Expr::Function(function) = &mut call
+        && let FunctionArguments::List(list) = &mut function.args
+        && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first))) = list.args.first_mut()
+    {
+        std::mem::swap(first, pattern);
+        *pattern = call;
     }
 }
 
 fn put(place: &mut Expr, sql: &str) {
-    let parsed = Parser::new(&PostgreSqlDialect {}).try_with_sql(sql).and_then(|mut parser| parser.parse_expr());
-    if let Ok(expr) = parsed {
+    if let Some(expr) = parsed(sql) {
         *place = expr;
+    }
+}
+
+fn parsed(sql: &str) -> Option<Expr> {
+    Parser::new(&PostgreSqlDialect {}).try_with_sql(sql).and_then(|mut parser| parser.parse_expr()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_moved_as_it_is() {
+        for (escape, pattern) in [("!", "\\' OR true --"), ("''", "a''b"), ("\\", "x")] {
+            let sql = format!("SELECT 1 WHERE 'a' LIKE '{}' ESCAPE '{escape}'", pattern.replace('\'', "''"));
+            let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, &sql).unwrap();
+            statement(&mut statements[0]);
+            let mut texts = Vec::new();
+            let _ = visit_expressions_mut(&mut statements[0], |expr| {
+                if let Expr::Value(value) = expr {
+                    texts.extend(value.value.clone().into_string());
+                }
+                ControlFlow::<()>::Continue(())
+            });
+            assert!(texts.iter().any(|text| text == pattern), "{texts:?}");
+        }
     }
 }

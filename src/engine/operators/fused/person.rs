@@ -190,23 +190,19 @@ impl Work<'_> {
                 mark_changes(column, &mut begins)?;
             }
         }
-        let mut run = 0;
-        let runs = begins.iter().enumerate().map(|(row, &begins)| {
-            run += u32::from(begins && row > 0);
-            run
-        });
-        let mut codes: Vec<Vec<u32>> = vec![runs.collect()];
+        let (runs, firsts) = runs(&begins);
+        if self.others.is_empty() {
+            return Ok((runs, firsts));
+        }
+        // Every row of a batch has a number of 32 bits.
+        let mut codes: Vec<Vec<u32>> = vec![runs.iter().map(|&run| u32::try_from(run).unwrap_or(u32::MAX)).collect()];
         for (key, column) in self.others.iter_mut().zip(self.exec.others(keys)) {
             let mut own = Vec::with_capacity(rows);
             key.codes(column, &mut own)?;
             codes.push(own);
         }
         let mut numbers = Vec::new();
-        if codes.len() == 1 {
-            numbers = codes.swap_remove(0);
-        } else {
-            Groups::new(codes.len()).assign(&codes, rows, &mut numbers);
-        }
+        Groups::new(codes.len()).assign(&codes, rows, &mut numbers);
         let mut firsts = Vec::new();
         let groups = (0..).zip(numbers).map(|(row, group)| {
             if group as usize == firsts.len() {
@@ -217,6 +213,18 @@ impl Work<'_> {
         let groups = groups.collect();
         Ok((groups, firsts))
     }
+}
+
+/// The run of each row, and the first row of each run; the first row begins one unsaid.
+fn runs(begins: &[bool]) -> (Vec<usize>, Vec<u32>) {
+    let (mut runs, mut firsts) = (Vec::with_capacity(begins.len()), vec![0]);
+    runs.extend((0..).zip(begins).map(|(row, &begins)| {
+        if begins {
+            firsts.push(row);
+        }
+        firsts.len() - 1
+    }));
+    (runs, firsts)
 }
 
 fn accumulator(function: &Arc<AggregateFunctionExpr>) -> Result<Box<dyn GroupsAccumulator>> {
