@@ -140,6 +140,9 @@ impl TableProvider for JourneyTable {
         if names.contains(&"event") || !settings.end_events.is_empty() {
             plan = plan.with_events();
         }
+        if names.iter().any(|name| Relation::tells_pages(name)) {
+            plan = plan.with_pages();
+        }
         let rows = plan.parts().iter().map(|part| part.rows).sum();
         let readers = if plan.is_about_few() { 1 } else { readers(session, rows) };
         let facts =

@@ -1,5 +1,6 @@
 //! What is known about who is who, as rows: the ground that [`super::People`] stands on.
 
+use super::devices::Devices;
 use super::timeline::Run;
 
 /// Ids that one id may be linked to; one with more stops linking (SEMANTICS §7.5).
@@ -37,8 +38,8 @@ pub struct Alias {
 /// All links of a store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Links {
-    /// Ascending by id.
-    pub devices: Vec<Device>,
+    /// In their order.
+    pub devices: Devices,
     pub matches: Vec<Match>,
     /// Oldest first.
     pub aliases: Vec<Alias>,

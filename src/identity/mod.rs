@@ -18,11 +18,13 @@
 //!
 //! ```text
 //! links.rs     what was seen and said: users on devices, equal hashes, aliases
+//! devices.rs   all that was seen on devices
 //! timeline.rs  a device's time ─► whose it is when
 //! union.rs     ids that are one person, and its name
 //! people.rs    the map: (distinct_id, ts) ─► person
 //! ```
 
+mod devices;
 mod links;
 mod people;
 mod texts;
@@ -36,6 +38,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::config::{SourceIds, Visitor};
 use crate::event::RawEvent;
 pub use crate::event::is_junk;
+pub use devices::Devices;
 pub use links::{Alias, Device, Links, MOST_LINKS, Match};
 pub use people::{Identity, Kind, Owner, People, Stretch, owner};
 pub use timeline::{Run, append, join};

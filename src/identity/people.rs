@@ -15,9 +15,10 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
-use super::links::{Alias, Device, Links, MOST_LINKS, Match};
-use super::texts::Texts;
-use super::timeline::{Span, spans};
+use super::devices::Devices;
+use super::links::{Alias, Links, MOST_LINKS, Match};
+use super::texts::{Ascending, Texts};
+use super::timeline::{Run, Span, spans};
 use super::union::Union;
 
 /// Why an id is a person's.
@@ -88,14 +89,19 @@ impl Stretch {
     }
 }
 
-/// An id and its stretches: until when it is whose.
-type Entry<'a> = (&'a str, Vec<(i64, &'a str)>);
+/// Whose an id is.
+#[derive(Debug, Clone, Copy)]
+enum Whose<'a> {
+    /// This person's.
+    Person(&'a str),
+    /// Whose the device is.
+    Device(Owned<'a>),
+}
 
 /// Who is who. Empty for a store in which nobody is linked.
 #[derive(Debug, Default)]
 pub struct People {
-    /// Ascending.
-    ids: Texts,
+    ids: Ascending,
     /// By id: its owners end here in `owners`.
     ends: Vec<u32>,
     owners: Vec<Owner>,
@@ -110,44 +116,47 @@ impl People {
     /// The map that the links make.
     #[must_use]
     pub fn new(links: Links) -> Self {
-        let (devices, _) = owned_devices(&links);
+        let (devices, _) = OwnedDevices::new(&links);
         let matches = open_matches(&links, &devices);
         let union = Union::new(&links.aliases, &matches);
         let said: HashSet<&str> = links.aliases.iter().map(|alias| alias.distinct_id.as_str()).collect();
-        // Stretches by id; where one comes twice, the later entry counts.
-        let mut entries: Vec<Entry<'_>> = Vec::with_capacity(devices.len());
+        // Where an id comes twice, the later entry counts.
+        let mut entries: Vec<(&str, Whose<'_>)> = Vec::with_capacity(devices.ends.len());
         if !union.is_empty() {
-            let owned: HashMap<&str, &Owned<'_>> = devices.iter().map(|device| (&*device.id, device)).collect();
+            let owned: HashMap<&str, Owned<'_>> = devices.iter().map(|device| (device.id, device)).collect();
             for id in union.ids().filter(|id| union.person(id) != *id) {
+                let person = union.person(id);
                 // Who joined a device goes where the device goes.
-                let device = owned.get(union.person(id)).filter(|device| !said.contains(&*device.id));
-                let whole = || vec![(i64::MAX, union.person(id))];
-                entries.push((id, device.map_or_else(whole, |device| stretches(device, &union))));
+                let device = owned.get(person).filter(|device| !said.contains(device.id));
+                entries.push((id, device.map_or(Whose::Person(person), |device| Whose::Device(*device))));
             }
         }
         // What somebody said of a device goes before what was seen on it.
-        for device in devices.iter().filter(|device| !said.contains(device.id.as_str())) {
-            entries.push((&device.id, stretches(device, &union)));
-        }
+        let seen = devices.iter().filter(|device| !said.contains(device.id));
+        entries.extend(seen.map(|device| (device.id, Whose::Device(device))));
         entries.sort_by_key(|entry| entry.0);
-        let people = Self::packed(&entries);
-        drop(entries);
-        Self { links, joins: people.ids.len() > 0, ..people }
+        let people = Self::packed(&entries, &union);
+        Self { links, joins: people.ids.texts.len() > 0, ..people }
     }
 
-    fn packed(entries: &[Entry<'_>]) -> Self {
+    fn packed(entries: &[(&str, Whose<'_>)], union: &Union<'_>) -> Self {
         let mut people = Self::default();
-        let mut numbers: HashMap<&str, u32, RandomState> = HashMap::default();
+        let mut numbers: HashMap<&str, u32, RandomState> =
+            HashMap::with_capacity_and_hasher(entries.len(), RandomState::default());
         for of_id in entries.chunk_by(|a, b| a.0 == b.0) {
-            let Some((id, stretches)) = of_id.last() else { continue };
+            let Some((id, whose)) = of_id.last() else { continue };
             people.ids.push(id);
-            for &(to, person) in stretches {
+            let mut push = |to, person| {
                 let next = count(people.names.len());
                 let person = *numbers.entry(person).or_insert_with(|| {
                     people.names.push(person);
                     next
                 });
                 people.owners.push(Owner { to, person });
+            };
+            match whose {
+                Whose::Person(person) => push(i64::MAX, person),
+                Whose::Device(device) => device.each_stretch(union, push),
             }
             people.ends.push(count(people.owners.len()));
         }
@@ -167,9 +176,9 @@ impl People {
         let (ids, ends) = (std::mem::take(&mut self.ids), std::mem::take(&mut self.ends));
         let owners = std::mem::take(&mut self.owners);
         let numbers: HashMap<String, u32> = self.names.iter().map(str::to_owned).zip(0..).collect();
-        let mut all: Vec<(&str, Vec<Owner>)> = Vec::with_capacity(ids.len() + alone.len());
+        let mut all: Vec<(&str, Vec<Owner>)> = Vec::with_capacity(ids.texts.len() + alone.len());
         let mut from = 0;
-        for (id, end) in ids.iter().zip(ends) {
+        for (id, end) in ids.texts.iter().zip(ends) {
             all.push((id, owners[from..end as usize].to_vec()));
             from = end as usize;
         }
@@ -206,13 +215,13 @@ impl People {
     /// Whether every id is its own person, alone.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ids.len() == 0
+        self.ids.texts.len() == 0
     }
 
     /// The rows of the table `identities`, by id.
     #[must_use]
     pub fn identities(&self) -> Vec<Identity> {
-        let (devices, mut rows) = owned_devices(&self.links);
+        let (devices, mut rows) = OwnedDevices::new(&self.links);
         let matches = open_matches(&self.links, &devices);
         let union = Union::new(&self.links.aliases, &matches);
         rows.extend(listing(&self.links, &matches, &devices, &union));
@@ -237,23 +246,16 @@ impl People {
     #[must_use]
     #[inline]
     pub fn next_owners(&self, id: &[u8], place: &mut usize) -> Option<&[Owner]> {
-        *place = self.ids.seek(id, *place);
-        self.at(*place, id)
-    }
-
-    #[inline]
-    fn at(&self, place: usize, id: &[u8]) -> Option<&[Owner]> {
-        if !self.ids.is(place, id) {
-            return None;
-        }
-        let from = if place == 0 { 0 } else { self.ends[place - 1] };
-        Some(&self.owners[from as usize..self.ends[place] as usize])
+        self.ids.find(id, place).then(|| {
+            let from = if *place == 0 { 0 } else { self.ends[*place - 1] };
+            &self.owners[from as usize..self.ends[*place] as usize]
+        })
     }
 
     /// The owners of an id, ascending in time; `None`: it is its own person.
     #[must_use]
     pub fn owners(&self, id: &[u8]) -> Option<&[Owner]> {
-        self.at(self.ids.seek(id, 0), id)
+        self.next_owners(id, &mut 0)
     }
 
     /// The person of an id at a time, µs.
@@ -271,7 +273,7 @@ impl People {
         let mut ids: Vec<String> =
             persons.iter().filter(|person| self.owners(person.as_bytes()).is_none()).cloned().collect();
         let mut from = 0;
-        for (id, &end) in self.ids.iter().zip(&self.ends) {
+        for (id, &end) in self.ids.texts.iter().zip(&self.ends) {
             if self.owners[from..end as usize].iter().any(|owner| numbers.contains(&owner.person)) {
                 ids.push(id.to_string());
             }
@@ -280,15 +282,18 @@ impl People {
         ids
     }
 
-    /// The ids that are somebody else's at some time: all, or those of these persons (ascending).
+    /// The ids of these persons (ascending) that are somebody else's at some time.
     #[must_use]
-    pub fn redirected(&self, persons: Option<&[String]>) -> Vec<String> {
-        match persons {
-            None => self.ids.iter().map(str::to_owned).collect(),
-            Some(persons) => {
-                self.ids_of(persons).into_iter().filter(|id| self.owners(id.as_bytes()).is_some()).collect()
-            }
-        }
+    pub fn redirected(&self, persons: &[String]) -> Vec<String> {
+        self.ids_of(persons).into_iter().filter(|id| self.owners(id.as_bytes()).is_some()).collect()
+    }
+
+    /// Whether an id from `min` to `max` is somebody else's at some time.
+    #[must_use]
+    pub fn has_within(&self, min: &[u8], max: Option<&[u8]>) -> bool {
+        let mut place = 0;
+        self.ids.find(min, &mut place);
+        self.ids.texts.get(place).is_some_and(|id| max.is_none_or(|max| id.as_bytes() <= max))
     }
 
     /// Everything that is a person's. Stretches of one id follow each other.
@@ -325,62 +330,85 @@ pub fn owner(owners: &[Owner], ts: i64) -> Option<u32> {
 }
 
 /// A device that has an owner at some time.
+#[derive(Debug, Clone, Copy)]
 struct Owned<'a> {
-    /// With `anon:`.
-    id: String,
-    spans: Vec<Span<'a>>,
+    id: &'a str,
+    spans: &'a [Span<'a>],
 }
 
-impl Owned<'_> {
+impl<'a> Owned<'a> {
     fn is_ambiguous(&self) -> bool {
         self.spans.windows(2).any(|pair| pair[0].user != pair[1].user)
     }
-}
 
-/// The devices with their owners, without the links of ids that have too many; and those ids.
-fn owned_devices(links: &Links) -> (Vec<Owned<'_>>, Vec<Identity>) {
-    let mut stopped = Vec::new();
-    let mut stop = |distinct_id: &str, linked: usize, what: &str| {
-        let evidence = format!("linked to {linked} {what}, at most {MOST_LINKS} are believed");
-        let distinct_id = distinct_id.to_owned();
-        let (person, kind) = (None, Kind::Stopped);
-        stopped.push(Identity {
-            distinct_id,
-            person,
-            from: None,
-            to: None,
-            kind,
-            evidence,
-            ambiguous: false,
-            since: None,
-        });
-    };
-    let mut kept = Vec::with_capacity(links.devices.len());
-    for device in &links.devices {
-        let users = if device.runs.len() > MOST_LINKS { users(device).len() } else { 0 };
-        if users > MOST_LINKS {
-            stop(&format!("anon:{}", device.id), users, "users");
-        } else {
-            kept.push(device);
+    /// Until when it is whose: its users' persons', and its own where it is nobody's.
+    fn each_stretch<'b>(&self, union: &Union<'b>, mut each: impl FnMut(i64, &'b str))
+    where
+        'a: 'b,
+    {
+        let mut from = i64::MIN;
+        for span in self.spans {
+            if span.from > from {
+                each(span.from, self.id);
+            }
+            each(span.to, union.person(span.user));
+            from = span.to;
+        }
+        if from < i64::MAX {
+            each(i64::MAX, self.id);
         }
     }
-    let busy = busy_users(&links.devices);
-    for (user, devices) in &busy {
-        stop(user, *devices, "devices");
+}
+
+/// The devices that have an owner, in order of their ids.
+struct OwnedDevices<'a> {
+    /// Ids, and where their spans end in `spans`.
+    ends: Vec<(&'a str, usize)>,
+    spans: Vec<Span<'a>>,
+}
+
+impl<'a> OwnedDevices<'a> {
+    /// Without the links of ids that have too many; and those ids.
+    fn new(links: &'a Links) -> (Self, Vec<Identity>) {
+        let mut stopped = Vec::new();
+        let mut stop = |distinct_id: &str, linked: usize, what: &str| {
+            let evidence = format!("linked to {linked} {what}, at most {MOST_LINKS} are believed");
+            let distinct_id = distinct_id.to_owned();
+            let (person, kind) = (None, Kind::Stopped);
+            let (from, to, since, ambiguous) = (None, None, None, false);
+            stopped.push(Identity { distinct_id, person, from, to, kind, evidence, ambiguous, since });
+        };
+        let busy = busy_users(&links.devices);
+        for (user, devices) in &busy {
+            stop(user, *devices, "devices");
+        }
+        let links_on = |run: &Run<&str>| run.out || busy.is_empty() || !busy.contains_key(run.user);
+        let most = links.devices.runs().len();
+        let mut owned = Self { ends: Vec::with_capacity(most), spans: Vec::with_capacity(most) };
+        for (id, runs) in links.devices.by_id() {
+            let users = if runs.len() > MOST_LINKS { users(runs.clone()).len() } else { 0 };
+            if users > MOST_LINKS {
+                stop(id, users, "users");
+                continue;
+            }
+            let before = owned.spans.len();
+            spans(runs.filter(links_on), &mut owned.spans);
+            if owned.spans.len() > before {
+                owned.ends.push((id, owned.spans.len()));
+            }
+        }
+        (owned, stopped)
     }
-    let links_on = |user: &str| !busy.contains_key(user);
-    let owned = |device: &&'_ Device| !device.runs.is_empty();
-    let devices = kept.into_iter().filter(owned).filter_map(|device| {
-        let spans = spans(device.runs.iter().filter(|run| run.out || links_on(&run.user)));
-        (!spans.is_empty()).then(|| Owned { id: ["anon:", &device.id].concat(), spans })
-    });
-    let devices = devices.collect();
-    (devices, stopped)
+
+    fn iter(&self) -> impl Iterator<Item = Owned<'_>> {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|&(_, end)| end));
+        self.ends.iter().zip(starts).map(|(&(id, end), start)| Owned { id, spans: &self.spans[start..end] })
+    }
 }
 
 /// Who was seen on a device, each once.
-fn users(device: &Device) -> Vec<&str> {
-    let mut users: Vec<&str> = device.runs.iter().filter(|run| !run.out).map(|run| run.user.as_str()).collect();
+fn users<'a>(runs: impl Iterator<Item = Run<&'a str>>) -> Vec<&'a str> {
+    let mut users: Vec<&str> = runs.filter(|run| !run.out).map(|run| run.user).collect();
     users.sort_unstable();
     users.dedup();
     users
@@ -388,17 +416,17 @@ fn users(device: &Device) -> Vec<&str> {
 
 /// The users with too many devices, and how many. Counted exactly only where a coarse count leaves it open: hardly
 /// anybody has so many.
-fn busy_users(devices: &[Device]) -> HashMap<&str, usize> {
+fn busy_users(devices: &Devices) -> HashMap<&str, usize> {
     let hasher = RandomState::default();
-    let mut coarse = vec![0_u32; (devices.len() * 2).next_power_of_two()];
+    let mut coarse = vec![0_u32; (devices.runs().len() * 2).next_power_of_two()];
     let mask = coarse.len() - 1;
     let place = |user: &str| usize::try_from(hasher.hash_one(user) & mask as u64).unwrap_or(0);
-    let runs = devices.iter().flat_map(|device| &device.runs).filter(|run| !run.out);
-    runs.for_each(|run| coarse[place(&run.user)] += 1);
+    devices.runs().filter(|run| !run.out).for_each(|run| coarse[place(run.user)] += 1);
     let most = u32::try_from(MOST_LINKS).unwrap_or(u32::MAX);
     let mut counts: HashMap<&str, usize> = HashMap::new();
     if coarse.iter().any(|count| *count > most) {
-        for user in devices.iter().flat_map(users).filter(|user| coarse[place(user)] > most) {
+        let all = devices.by_id().flat_map(|(_, runs)| users(runs));
+        for user in all.filter(|user| coarse[place(user)] > most) {
             *counts.entry(user).or_default() += 1;
         }
     }
@@ -406,39 +434,27 @@ fn busy_users(devices: &[Device]) -> HashMap<&str, usize> {
     counts
 }
 
-/// The stretches of a device: its users' persons, and itself where it is nobody's.
-fn stretches<'a>(device: &'a Owned<'a>, union: &Union<'a>) -> Vec<(i64, &'a str)> {
-    let mut stretches = Vec::with_capacity(device.spans.len());
-    let mut from = i64::MIN;
-    for span in &device.spans {
-        if span.from > from {
-            stretches.push((span.from, device.id.as_str()));
-        }
-        stretches.push((span.to, union.person(span.user)));
-        from = span.to;
-    }
-    if from < i64::MAX {
-        stretches.push((i64::MAX, device.id.as_str()));
-    }
-    stretches
-}
-
 /// The matches of ids that are not a device with an owner: its users say whose it is.
-fn open_matches(links: &Links, devices: &[Owned<'_>]) -> Vec<Match> {
+fn open_matches(links: &Links, devices: &OwnedDevices<'_>) -> Vec<Match> {
     if links.matches.is_empty() {
         return Vec::new();
     }
-    let owned: HashSet<&str> = devices.iter().map(|device| device.id.as_str()).collect();
+    let owned: HashSet<&str> = devices.iter().map(|device| device.id).collect();
     links.matches.iter().filter(|one| !owned.contains(one.distinct_id.as_str())).cloned().collect()
 }
 
-fn listing<'a>(links: &'a Links, matches: &'a [Match], devices: &'a [Owned<'a>], union: &Union<'a>) -> Vec<Identity> {
+fn listing<'a>(
+    links: &'a Links,
+    matches: &'a [Match],
+    devices: &'a OwnedDevices<'a>,
+    union: &Union<'a>,
+) -> Vec<Identity> {
     let said: HashSet<&str> = links.aliases.iter().map(|alias| alias.distinct_id.as_str()).collect();
     let bound = |ts: i64, none: i64| (ts != none).then_some(ts);
     let mut rows = Vec::new();
-    for device in devices.iter().filter(|device| !said.contains(device.id.as_str())) {
+    for device in devices.iter().filter(|device| !said.contains(device.id)) {
         rows.extend(device.spans.iter().map(|span| Identity {
-            distinct_id: device.id.clone(),
+            distinct_id: device.id.to_owned(),
             person: Some(union.person(span.user).to_owned()),
             from: bound(span.from, i64::MIN),
             to: bound(span.to, i64::MAX),

@@ -8,26 +8,12 @@ pub(super) struct Texts {
     bytes: String,
     /// Where each ends.
     ends: Vec<usize>,
-    /// First sixteen bytes of each as one number: most comparisons need no more.
-    keys: Vec<u128>,
-}
-
-/// The first sixteen bytes of a text as a number that orders like them.
-#[inline]
-fn key(text: &[u8]) -> u128 {
-    let Some(first) = text.first_chunk() else {
-        let mut first = [0; 16];
-        first[..text.len()].copy_from_slice(text);
-        return u128::from_be_bytes(first);
-    };
-    u128::from_be_bytes(*first)
 }
 
 impl Texts {
     pub fn push(&mut self, text: &str) {
         self.bytes.push_str(text);
         self.ends.push(self.bytes.len());
-        self.keys.push(key(text.as_bytes()));
     }
 
     pub fn len(&self) -> usize {
@@ -44,16 +30,54 @@ impl Texts {
         (0..self.len()).filter_map(|at| self.get(at))
     }
 
-    /// The place of the first text that is not before `text`, where they ascend and none before `from` is: what is
-    /// asked for in ascending order costs a step each.
+    /// Bytes held.
+    pub fn size(&self) -> usize {
+        self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()
+    }
+}
+
+/// Texts that ascend, to be looked up in.
+#[derive(Debug, Default)]
+pub(super) struct Ascending {
+    pub texts: Texts,
+    /// First sixteen bytes of each as one number: most comparisons need no more.
+    keys: Vec<u128>,
+}
+
+/// The first sixteen bytes of a text as a number that orders like them.
+#[inline]
+fn key(text: &[u8]) -> u128 {
+    let Some(first) = text.first_chunk() else {
+        let mut first = [0; 16];
+        first[..text.len()].copy_from_slice(text);
+        return u128::from_be_bytes(first);
+    };
+    u128::from_be_bytes(*first)
+}
+
+impl Ascending {
+    pub fn push(&mut self, text: &str) {
+        self.texts.push(text);
+        self.keys.push(key(text.as_bytes()));
+    }
+
+    /// Whether a text is among them. It is looked for from `place` on, before which it is not; then `place` is that of
+    /// the first that is not before it. What is asked for in ascending order costs a step each.
     #[inline]
-    pub fn seek(&self, text: &[u8], from: usize) -> usize {
+    pub fn find(&self, text: &[u8], place: &mut usize) -> bool {
         let wanted = key(text);
-        if self.keys.get(from).is_none_or(|&key| key > wanted) {
-            return from;
+        // Most that are asked for are not here, and many lie before the next that is.
+        if self.keys.get(*place).is_none_or(|&key| key > wanted) {
+            return false;
         }
+        *place = self.seek(text, wanted, *place);
+        self.keys.get(*place) == Some(&wanted) && self.texts.get(*place).is_some_and(|it| it.as_bytes() == text)
+    }
+
+    /// The place of the first text that is not before `text`, where none before `from` is.
+    fn seek(&self, text: &[u8], wanted: u128, from: usize) -> usize {
         let is_before = |at: usize| match self.keys.get(at).map(|key| key.cmp(&wanted)) {
-            Some(Ordering::Equal) => self.get(at).is_some_and(|it| it.as_bytes() < text),
+            Some(Ordering::Equal) => self.texts.get(at).is_some_and(|it| it.as_bytes() < text),
             order => order == Some(Ordering::Less),
         };
         let mut low = from;
@@ -62,7 +86,7 @@ impl Texts {
             low += step;
             step *= 2;
         }
-        let mut high = (low + step - 1).min(self.len()).max(low);
+        let mut high = (low + step - 1).min(self.keys.len()).max(low);
         while low < high {
             let middle = low.midpoint(high);
             if is_before(middle) { low = middle + 1 } else { high = middle }
@@ -70,15 +94,9 @@ impl Texts {
         low
     }
 
-    /// Whether this text stands at a place.
-    #[inline]
-    pub fn is(&self, at: usize, text: &[u8]) -> bool {
-        self.keys.get(at) == Some(&key(text)) && self.get(at).is_some_and(|it| it.as_bytes() == text)
-    }
-
     /// Bytes held.
     pub fn size(&self) -> usize {
-        self.bytes.capacity() + self.ends.capacity() * size_of::<usize>() + self.keys.capacity() * 16
+        self.texts.size() + self.keys.capacity() * size_of::<u128>()
     }
 }
 
@@ -88,7 +106,7 @@ mod tests {
 
     #[test]
     fn seeking_from_anywhere_before_finds_the_first_that_is_not_before() {
-        let mut texts = Texts::default();
+        let mut texts = Ascending::default();
         for text in ["", "a", "ab", "b", "b\u{e9}", "c", "longer text than others", "longer text than that"] {
             texts.push(text);
         }
@@ -109,11 +127,14 @@ mod tests {
             "longer text than p",
             "m",
         ] {
-            let place = texts.iter().position(|it| it >= wanted).unwrap_or(texts.len());
+            let place = texts.texts.iter().position(|it| it >= wanted).unwrap_or(texts.texts.len());
             for from in 0..=place {
-                assert_eq!(texts.seek(wanted.as_bytes(), from), place, "{wanted} from {from}");
+                let mut found = from;
+                let is_there = texts.texts.get(place) == Some(wanted);
+                assert_eq!(texts.find(wanted.as_bytes(), &mut found), is_there, "{wanted} from {from}");
+                assert_eq!(found, place, "{wanted} from {from}");
             }
         }
-        assert_eq!((texts.get(2), texts.get(8)), (Some("ab"), None));
+        assert_eq!((texts.texts.get(2), texts.texts.get(8)), (Some("ab"), None));
     }
 }

@@ -10,18 +10,18 @@
 //! before a log-out, and users come in order of their ids.
 
 /// A stretch of a device's time in which nothing but one user, or nothing but log-outs, was seen on it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Run {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Run<S = String> {
     /// Time of the first fact, µs.
     pub first: i64,
     /// A log-out; `user` is empty then.
     pub out: bool,
-    pub user: String,
+    pub user: S,
     /// Time of the last fact, µs.
     pub last: i64,
 }
 
-impl Run {
+impl<S: PartialEq> Run<S> {
     fn same(&self, other: &Self) -> bool {
         (self.out, &self.user) == (other.out, &other.user)
     }
@@ -62,39 +62,32 @@ pub struct Span<'a> {
     pub since: i64,
 }
 
-/// The spans of a device, ascending; what lies in none stays anonymous.
-#[must_use]
-pub fn spans<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Vec<Span<'a>> {
-    // Nearly every device has one user.
-    let mut spans: Vec<Span<'a>> = Vec::with_capacity(1);
-    let mut from = i64::MIN;
+/// Adds the spans of a device, ascending; what lies in none stays anonymous.
+pub fn spans<'a>(runs: impl IntoIterator<Item = Run<&'a str>>, spans: &mut Vec<Span<'a>>) {
+    let (before, mut from) = (spans.len(), i64::MIN);
+    let mut push = |span: Span<'a>| match spans[before..].last_mut() {
+        Some(last) if last.user == span.user && last.to == span.from => last.to = span.to,
+        _ if span.from < span.to => spans.push(span),
+        _ => {}
+    };
     let mut open: Option<Span<'a>> = None;
     for run in runs {
         match open {
             Some(span) if run.out => {
                 from = run.first.saturating_add(1);
-                push(&mut spans, Span { to: from, ..span });
+                push(Span { to: from, ..span });
                 open = None;
             }
             Some(span) if span.user != run.user => {
-                push(&mut spans, Span { to: run.first, ..span });
-                open = Some(Span { from: run.first, to: i64::MAX, user: &run.user, since: run.first });
+                push(Span { to: run.first, ..span });
+                open = Some(Span { from: run.first, to: i64::MAX, user: run.user, since: run.first });
             }
-            None if !run.out => open = Some(Span { from, to: i64::MAX, user: &run.user, since: run.first }),
+            None if !run.out => open = Some(Span { from, to: i64::MAX, user: run.user, since: run.first }),
             _ => {}
         }
     }
     if let Some(span) = open {
-        push(&mut spans, span);
-    }
-    spans
-}
-
-fn push<'a>(spans: &mut Vec<Span<'a>>, span: Span<'a>) {
-    match spans.last_mut() {
-        Some(last) if last.user == span.user && last.to == span.from => last.to = span.to,
-        _ if span.from < span.to => spans.push(span),
-        _ => {}
+        push(span);
     }
 }
 
@@ -107,7 +100,15 @@ mod tests {
     }
 
     fn told(runs: &[Run]) -> Vec<(i64, i64, &str)> {
-        spans(runs).into_iter().map(|span| (span.from, span.to, span.user)).collect()
+        // What is there of another device stays as it is.
+        let other = Span { from: 0, to: i64::MIN, user: "u1", since: 0 };
+        let mut all = vec![other];
+        spans(
+            runs.iter().map(|run| Run { first: run.first, out: run.out, user: &*run.user, last: run.last }),
+            &mut all,
+        );
+        assert_eq!(all.remove(0), other);
+        all.into_iter().map(|span| (span.from, span.to, span.user)).collect()
     }
 
     #[test]

@@ -109,6 +109,9 @@ impl TableFunction for ReplayCall {
         if wanted.contains(&"event") || !settings.end_events.is_empty() {
             plan = plan.with_events();
         }
+        if wanted.iter().any(|name| Relation::tells_pages(name)) {
+            plan = plan.with_pages();
+        }
         let facts =
             Facts { now: self.source.now(&settings), first_ts: self.source.span().map_or(0, |span| span.0), settings };
         let pass = Arc::new(SharedPass::new(plan, 1));

@@ -122,6 +122,12 @@ impl Relation {
         }
     }
 
+    /// Whether `name` is about pages, of which a pass must then have the codes.
+    #[must_use]
+    pub fn tells_pages(name: &str) -> bool {
+        matches!(name, "page" | "prev_page" | "next_page" | "is_view" | "dwell_s" | "top_page")
+    }
+
     /// The stored columns that must stay reachable per row for `name`.
     #[must_use]
     pub fn needs(self, name: &str) -> &'static [Column] {

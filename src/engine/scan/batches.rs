@@ -14,10 +14,10 @@ use crate::event::Column;
 use crate::limits;
 
 use super::content::Content;
-use super::part::{Opened, complete, damaged, read_schema};
+use super::part::{IdPage, Opened, complete, damaged, read_schema};
 use super::persons::PersonColumn;
-use super::plan::{Code, ScanPlan, bind, columns_of};
-use super::range::{IdRange, needed};
+use super::plan::{Code, Redirected, ScanPlan, bind, columns_of};
+use super::range::{IdRange, needed_where};
 use super::ties::{Stretch, Ties};
 
 /// Rows of a batch where very many parts are merged.
@@ -62,7 +62,7 @@ impl Batches {
             holds: merged == limits::OPEN_PARTS,
             file: None,
             rows: (limits::BATCH_ROWS * limits::OPEN_PARTS / merged).max(LEAST_ROWS),
-            groups: needed(part, range, plan.ids.as_deref()).into_iter(),
+            groups: needed_where(part, range, |page| may_hold(page, plan)).into_iter(),
             reader: None,
             stretch: None,
             mixes: plan.mixes(),
@@ -166,6 +166,14 @@ impl Batches {
             None => steps,
         };
         Ok(wanted.filter(|wanted| wanted.true_count() < batch.num_rows()))
+    }
+}
+
+/// Whether rows that are asked for may be on a page.
+fn may_hold(page: &IdPage<'_>, plan: &ScanPlan) -> bool {
+    match (&plan.people, &plan.ids) {
+        (Some(people), None) if plan.redirected == Redirected::Only => people.has_within(page.min, page.max),
+        (_, ids) => page.may_hold(ids.as_deref()),
     }
 }
 

@@ -88,7 +88,7 @@ impl Block {
         &self.labels
     }
 
-    /// Page codes (`with_pages` or `with_labels`), [`super::NONE`] for no page.
+    /// Page codes (`with_pages`), [`super::NONE`] for no page.
     #[must_use]
     pub fn pages(&self) -> &[u32] {
         &self.pages
@@ -189,14 +189,14 @@ impl Block {
     }
 
     /// Keeps these rows, in this order.
-    pub(super) fn pick(&mut self, rows: &[u32]) {
-        keep(&mut self.ts, rows);
-        keep(&mut self.labels, rows);
-        keep(&mut self.pages, rows);
-        keep(&mut self.events, rows);
-        keep(&mut self.sources, rows);
-        keep(&mut self.marks, rows);
-        keep(&mut self.edges, rows);
+    pub(super) fn pick(&mut self, stretches: &[Range<usize>]) {
+        keep(&mut self.ts, stretches);
+        keep(&mut self.labels, stretches);
+        keep(&mut self.pages, stretches);
+        keep(&mut self.events, stretches);
+        keep(&mut self.sources, stretches);
+        keep(&mut self.marks, stretches);
+        keep(&mut self.edges, stretches);
         self.places = Vec::new();
     }
 
@@ -216,38 +216,43 @@ impl Block {
         permute(&mut self.places, base, order);
     }
 
-    /// Lays stretches of the rows from `base` on behind each other; together they are all of them.
-    pub(super) fn lay(&mut self, base: usize, stretches: &[Range<usize>]) {
-        lay(&mut self.ts, base, stretches);
-        lay(&mut self.labels, base, stretches);
-        lay(&mut self.pages, base, stretches);
-        lay(&mut self.events, base, stretches);
-        lay(&mut self.sources, base, stretches);
-        lay(&mut self.marks, base, stretches);
+    /// Lays the last rows among those from `base` on: each behind so many of those that are not moved.
+    pub(super) fn weave(&mut self, base: usize, behind: &[usize]) {
+        weave(&mut self.ts, base, behind);
+        weave(&mut self.labels, base, behind);
+        weave(&mut self.pages, base, behind);
+        weave(&mut self.events, base, behind);
+        weave(&mut self.sources, base, behind);
+        weave(&mut self.marks, base, behind);
         if self.edges.len() > base {
             self.edges.resize(self.ts.len(), Edge::FREE);
-            lay(&mut self.edges, base, stretches);
+            weave(&mut self.edges, base, behind);
         }
-        lay(&mut self.places, base, stretches);
+        weave(&mut self.places, base, behind);
     }
 }
 
-fn lay<T: Copy>(values: &mut [T], base: usize, stretches: &[Range<usize>]) {
+fn weave<T: Copy>(values: &mut [T], base: usize, behind: &[usize]) {
     // A column that was not asked for.
-    if values.len() <= base {
-        return;
+    let Some(values) = values.get_mut(base..).filter(|values| !values.is_empty()) else { return };
+    let mut end = values.len() - behind.len();
+    let late = values[end..].to_vec();
+    for (at, (&from, value)) in behind.iter().zip(late).enumerate().rev() {
+        values.copy_within(from..end, from + at + 1);
+        values[from + at] = value;
+        end = from;
     }
-    let mut laid: Vec<T> = Vec::with_capacity(values.len() - base);
-    for rows in stretches {
-        laid.extend_from_slice(&values[base + rows.start..base + rows.end]);
-    }
-    values[base..].copy_from_slice(&laid);
 }
 
-fn keep<T: Copy>(values: &mut Vec<T>, rows: &[u32]) {
+/// Keeps these values, in this order.
+pub(super) fn keep<T: Copy>(values: &mut Vec<T>, stretches: &[Range<usize>]) {
     // A column that was not asked for.
     if !values.is_empty() {
-        *values = rows.iter().map(|&row| values[row as usize]).collect();
+        let mut kept = Vec::with_capacity(values.len());
+        for rows in stretches {
+            kept.extend_from_slice(&values[rows.clone()]);
+        }
+        *values = kept;
     }
 }
 

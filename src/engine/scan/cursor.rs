@@ -32,9 +32,8 @@ pub(super) struct Cursor {
     ids: Option<Arc<[String]>>,
     marks: Vec<Arc<dyn PhysicalExpr>>,
     codes: Codes,
-    /// Which ids are redirected, what becomes of them, and where the last id was looked for.
+    /// Which ids are passed over, and where the last one was looked for.
     people: Option<Arc<People>>,
-    redirected: Redirected,
     place: usize,
     /// Whether a chunk keeps its Arrow rows.
     keeps_rows: bool,
@@ -61,14 +60,13 @@ impl Cursor {
         let person = plan.asks_for_person()?;
         Ok(Self {
             range: range.clone(),
-            // Where only redirected ids are read, the map says which, unless few persons are asked for.
+            // Whoever reads redirected ids knows them, unless few persons are asked for.
             ids: plan.ids.clone().filter(|_| plan.redirected == Redirected::Skip || plan.persons.is_some()),
             marks: plan.marks.iter().map(|expr| bind(expr, &batches.columns, person)).collect::<Result<_>>()?,
             batches: Some(batches),
             codes: plan.codes,
             keeps_rows: plan.keeps_rows(),
-            people: plan.people.clone(),
-            redirected: plan.redirected,
+            people: plan.people.clone().filter(|_| plan.redirected == Redirected::Skip),
             place: 0,
             page_codes: Remap::default(),
             event_codes: Remap::default(),
@@ -93,7 +91,6 @@ impl Cursor {
             codes: Codes::default(),
             keeps_rows: false,
             people: None,
-            redirected: Redirected::Skip,
             place: 0,
             page_codes: Remap::default(),
             event_codes: Remap::default(),
@@ -200,17 +197,28 @@ impl Cursor {
             return internal_err!("the column ts was not read");
         };
         chunk.ts = ts.values().clone();
-        let labelled = self.codes.has(Code::Label);
-        if labelled || self.codes.has(Code::Page) {
+        let (labelled, pages, events) = (self.has(Code::Label), self.has(Code::Page), self.has(Code::Event));
+        let tells_events = labelled && column(Column::Event).is_some();
+        if labelled || pages {
             codes(&mut self.page_codes, column(Column::Page), rows, names, &mut chunk.pages)?;
         }
-        if labelled || self.codes.has(Code::Event) {
+        if tells_events || events {
             codes(&mut self.event_codes, column(Column::Event), rows, names, &mut chunk.events)?;
         }
-        if labelled {
+        if tells_events {
             labels.extend(names, &chunk.pages, &chunk.events, &mut chunk.labels);
+        } else if labelled {
+            // By every rule the label of what has no name is its page.
+            chunk.labels.extend_from_slice(&chunk.pages);
         }
-        if self.codes.has(Code::Source) {
+        // Where nothing but the label is asked for, its sources are not carried on.
+        if !pages {
+            chunk.pages.clear();
+        }
+        if !events {
+            chunk.events.clear();
+        }
+        if self.has(Code::Source) {
             self.source_hashes.extend(column(Column::SourceSessionId), rows, &mut chunk.sources)?;
         }
         if !self.marks.is_empty() {
@@ -262,9 +270,13 @@ impl Cursor {
         Ok(())
     }
 
+    fn has(&self, code: Code) -> bool {
+        self.codes.has(code)
+    }
+
     fn wanted(&mut self, id: &[u8]) -> bool {
         if let Some(people) = &self.people
-            && people.next_owners(id, &mut self.place).is_some() != (self.redirected == Redirected::Only)
+            && people.next_owners(id, &mut self.place).is_some()
         {
             return false;
         }

@@ -17,11 +17,11 @@ use arrow::compute::interleave;
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::Result;
 
-use crate::identity::{People, owner};
+use crate::identity::{Owner, People};
 use crate::journey::Edge;
 use crate::limits;
 
-use super::block::Block;
+use super::block::{Block, keep};
 use super::chunk::Chunk;
 use super::cursor::Cursor;
 use super::label::Labels;
@@ -58,8 +58,8 @@ impl Moved {
     /// Reads the rows of redirected ids.
     pub(super) fn read(plan: &ScanPlan, parts: &[Opened], people: &Arc<People>) -> Result<Self> {
         let mut moved = Self::default();
-        let mut own = plan.clone().with_ids(Some(people.redirected(plan.ids.as_deref())));
-        // These cursors are the ones that read them, and nothing else.
+        let mut own = plan.clone().with_ids(plan.ids.as_deref().map(|ids| people.redirected(ids)));
+        // These cursors do not pass them over.
         own.redirected = Redirected::Only;
         let mut labels = Labels::new(plan.label);
         if let Some(history) = &plan.history {
@@ -130,18 +130,19 @@ impl Sorted {
     ) -> Result<Self> {
         let mut block = Block { keeps_rows: plan.keeps_rows(), ..Block::default() };
         let mut places: Vec<(u32, u32)> = Vec::new();
-        let mut persons: Vec<u32> = Vec::new();
+        let mut pieces: Vec<Piece> = Vec::new();
         for part in parts {
             let mut cursor = Cursor::new(part, plan, &IdRange::default(), 0)?;
             let mut packed = (block.ts.len(), block.batches.len());
             let mut place = 0;
             let mut more = cursor.first(names, labels)?;
             while more {
-                let run = append_run(&mut block, &mut cursor);
-                places.extend((as_u32(run.row)..).take(block.ts.len() - run.from).map(|row| (run.ties, row)));
-                let owners = people.next_owners(cursor.id(), &mut place).unwrap_or_default();
-                let from = persons.len();
-                persons.extend(block.ts[from..].iter().map(|&ts| owner(owners, ts).unwrap_or_default()));
+                if let Some(owners) = people.next_owners(cursor.id(), &mut place) {
+                    let run = append_run(&mut block, &mut cursor);
+                    let rows = run.from..block.ts.len();
+                    places.extend((as_u32(run.row)..).take(rows.len()).map(|row| (run.ties, row)));
+                    cut(&block.ts, rows, owners, &mut pieces);
+                }
                 more = cursor.advance(names, labels)?;
                 if block.keeps_rows && (!more || block.ts.len() - packed.0 >= limits::BATCH_ROWS) {
                     packed = pack(&mut block, packed, plan)?;
@@ -149,38 +150,50 @@ impl Sorted {
             }
         }
         let ties = std::mem::take(&mut block.ties).into();
-        Self { persons: Vec::new(), block, places, ties }.arrange(&persons, plan, people)
+        Self { persons: Vec::new(), block, places, ties }.arrange(&pieces, plan, people)
     }
 
-    /// Brings the rows, whose persons these are, into their order.
-    fn arrange(mut self, persons: &[u32], plan: &ScanPlan, people: &People) -> Result<Self> {
-        let ranks = Ranks::new(persons, plan, people);
-        let mut order = ranks.rows(persons);
-        let ts = |row: u32| self.block.ts[row as usize];
+    /// Brings the rows, of which these are the persons, into their order.
+    fn arrange(mut self, pieces: &[Piece], plan: &ScanPlan, people: &People) -> Result<Self> {
+        let pieces = Ranks::new(pieces, plan, people).sorted(pieces);
+        let mut stretches: Vec<Range<usize>> = Vec::with_capacity(pieces.len());
         let mut from = 0;
-        for of_person in order.chunk_by_mut(|&a, &b| persons[a as usize] == persons[b as usize]) {
-            of_person.sort_by_key(|&row| ts(row));
-            for equal in of_person.chunk_by_mut(|&a, &b| ts(a) == ts(b)).filter(|equal| equal.len() > 1) {
-                let mut keys =
-                    equal.iter().map(|&row| Ok((self.tie(row as usize)?, row))).collect::<Result<Vec<_>>>()?;
-                keys.sort();
-                equal.iter_mut().zip(keys).for_each(|(row, key)| *row = key.1);
-            }
-            let person = people.name(persons[of_person[0] as usize]).to_owned();
-            self.persons.push((person, from..from + of_person.len()));
-            from += of_person.len();
+        for of_person in pieces.chunk_by(|a, b| a.person == b.person) {
+            self.order(of_person, &mut stretches)?;
+            let to = from + of_person.iter().map(|piece| piece.to - piece.from).sum::<usize>();
+            self.persons.push((people.name(of_person[0].person).to_owned(), from..to));
+            from = to;
         }
         if plan.keeps_rows() {
-            let places: Vec<_> = order.iter().map(|&row| self.block.places[row as usize]).collect();
-            let batch = if order.is_empty() { None } else { Some(gather(&self.block.batches, &places, plan)?) };
+            let rows = stretches.iter().flat_map(|rows| &self.block.places[rows.clone()]);
+            let places: Vec<_> = rows.copied().collect();
+            let batch = if places.is_empty() { None } else { Some(gather(&self.block.batches, &places, plan)?) };
             self.block.batches = batch.into_iter().collect();
         }
-        self.places = order.iter().map(|&row| self.places[row as usize]).collect();
-        self.block.pick(&order);
+        keep(&mut self.places, &stretches);
+        self.block.pick(&stretches);
         if let Some(edges) = &plan.edges {
             self.mark(edges, people, plan.session_gap)?;
         }
         Ok(self)
+    }
+
+    /// Adds a person's rows in the total order.
+    fn order(&self, pieces: &[Piece], stretches: &mut Vec<Range<usize>>) -> Result<()> {
+        let ts = |row: usize| self.block.ts[row];
+        if pieces.windows(2).all(|pair| ts(pair[0].to - 1) < ts(pair[1].from)) {
+            stretches.extend(pieces.iter().map(|piece| piece.from..piece.to));
+            return Ok(());
+        }
+        let mut order: Vec<usize> = pieces.iter().flat_map(|piece| piece.from..piece.to).collect();
+        order.sort_by_key(|&row| ts(row));
+        for equal in order.chunk_by_mut(|&a, &b| ts(a) == ts(b)).filter(|equal| equal.len() > 1) {
+            let mut keys = equal.iter().map(|&row| Ok((self.tie(row)?, row))).collect::<Result<Vec<_>>>()?;
+            keys.sort();
+            equal.iter_mut().zip(keys).for_each(|(row, key)| *row = key.1);
+        }
+        stretches.extend(order.into_iter().map(|row| row..row + 1));
+        Ok(())
     }
 
     /// What orders a row.
@@ -235,9 +248,32 @@ fn join_sources(sources: &mut [u64], ts: &[i64], said: &OfRows, gap: i64) {
     }
 }
 
+/// Rows `from..to` of one part, all of one id and one person's.
+#[derive(Debug, Clone, Copy, Default)]
+struct Piece {
+    person: u32,
+    from: usize,
+    to: usize,
+}
+
+/// Cuts rows of an id with these owners.
+fn cut(ts: &[i64], rows: Range<usize>, owners: &[Owner], pieces: &mut Vec<Piece>) {
+    let mut from = rows.start;
+    for (at, owner) in owners.iter().enumerate() {
+        // The last one's time does not end.
+        let ends = at + 1 == owners.len();
+        let to = if ends { rows.end } else { from + ts[from..rows.end].partition_point(|ts| *ts < owner.to) };
+        if from < to {
+            pieces.push(Piece { person: owner.person, from, to });
+        }
+        from = to;
+    }
+}
+
 /// The persons that have rows and are asked for, by name.
-struct Ranks<'a> {
-    names: Vec<(&'a str, u32)>,
+struct Ranks {
+    /// How many there are.
+    len: usize,
     /// By person: place among the names, if any.
     ranks: Vec<u32>,
 }
@@ -245,11 +281,12 @@ struct Ranks<'a> {
 /// The rank of a person who is not asked for, or has no rows.
 const NOWHERE: u32 = u32::MAX;
 
-impl<'a> Ranks<'a> {
-    fn new(persons: &[u32], plan: &ScanPlan, people: &'a People) -> Self {
-        let mut seen = vec![false; persons.iter().max().map_or(0, |max| *max as usize + 1)];
-        for person in persons {
-            seen[*person as usize] = true;
+impl Ranks {
+    fn new(pieces: &[Piece], plan: &ScanPlan, people: &People) -> Self {
+        let most = pieces.iter().map(|piece| piece.person as usize + 1).max();
+        let mut seen = vec![false; most.unwrap_or(0)];
+        for piece in pieces {
+            seen[piece.person as usize] = true;
         }
         let wanted = |name: &str| {
             plan.persons.as_ref().is_none_or(|all| all.binary_search_by(|it| it.as_str().cmp(name)).is_ok())
@@ -261,28 +298,29 @@ impl<'a> Ranks<'a> {
         for (rank, (_, person)) in (0..).zip(&names) {
             ranks[*person as usize] = rank;
         }
-        Self { names, ranks }
+        Self { len: names.len(), ranks }
     }
 
-    /// The rows of these persons, person by person in order of their names, each one's as they come.
-    fn rows(&self, persons: &[u32]) -> Vec<u32> {
-        let rank = |person: u32| self.ranks[person as usize] as usize;
-        let mut starts = vec![0; self.names.len() + 1];
-        for &person in persons.iter().filter(|person| self.ranks[**person as usize] != NOWHERE) {
-            starts[rank(person) + 1] += 1;
-        }
+    fn of(&self, piece: &Piece) -> Option<usize> {
+        let rank = self.ranks[piece.person as usize];
+        (rank != NOWHERE).then_some(rank as usize)
+    }
+
+    /// The pieces of these persons, person by person in order of their names, each one's as they come.
+    fn sorted(&self, pieces: &[Piece]) -> Vec<Piece> {
+        let mut starts = vec![0; self.len + 1];
+        pieces.iter().filter_map(|piece| self.of(piece)).for_each(|rank| starts[rank + 1] += 1);
         for at in 1..starts.len() {
             starts[at] += starts[at - 1];
         }
-        let mut order = vec![0; starts.last().copied().unwrap_or(0)];
-        for (row, &person) in (0..).zip(persons) {
-            if self.ranks[person as usize] != NOWHERE {
-                let next = &mut starts[rank(person)];
-                order[*next] = row;
-                *next += 1;
+        let mut sorted = vec![Piece::default(); starts.last().copied().unwrap_or(0)];
+        for piece in pieces {
+            if let Some(rank) = self.of(piece) {
+                sorted[starts[rank]] = *piece;
+                starts[rank] += 1;
             }
         }
-        order
+        sorted
     }
 }
 

@@ -166,13 +166,23 @@ fn cut_points(parts: &[Opened], slices: usize) -> Vec<Vec<u8>> {
 
 /// The row groups of a part that may hold ids of the range (or of `ids`), each with its rows if not all are needed.
 pub(super) fn needed(part: &Opened, range: &IdRange, ids: Option<&[String]>) -> Vec<(usize, Option<RowSelection>)> {
+    needed_where(part, range, |page| page.may_hold(ids))
+}
+
+/// [`needed`], of the pages for which `holds` is true.
+pub(super) fn needed_where(
+    part: &Opened,
+    range: &IdRange,
+    holds: impl Fn(&IdPage<'_>) -> bool,
+) -> Vec<(usize, Option<RowSelection>)> {
     let pages = part.pages();
     let mut groups = Vec::new();
     let mut before = 0;
     for group in pages.chunk_by(|a, b| a.row_group == b.row_group) {
         let total: usize = group.iter().map(|page| page.rows).sum();
+        let within = |page: &&IdPage<'_>| page.touches(range) && holds(page);
         let mut kept: Vec<std::ops::Range<usize>> =
-            group.iter().filter(|page| touches(page, range, ids)).map(|page| page.row..page.row + page.rows).collect();
+            group.iter().filter(within).map(|page| page.row..page.row + page.rows).collect();
         cut_out(&mut kept, &part.file.hidden, before);
         before += total as u64;
         let selected: usize = kept.iter().map(std::ops::Range::len).sum();
@@ -206,12 +216,16 @@ fn cut_out(ranges: &mut Vec<std::ops::Range<usize>>, hidden: &[u64], before: u64
     *ranges = left;
 }
 
-fn touches(page: &IdPage<'_>, range: &IdRange, ids: Option<&[String]>) -> bool {
-    if range.is_before(page.min) || page.max.is_some_and(|max| range.is_after(max)) {
-        return false;
+impl IdPage<'_> {
+    fn touches(&self, range: &IdRange) -> bool {
+        !range.is_before(self.min) && self.max.is_none_or(|max| !range.is_after(max))
     }
-    ids.is_none_or(|ids| {
-        let first = ids.partition_point(|id| id.as_bytes() < page.min);
-        ids.get(first).is_some_and(|id| page.max.is_none_or(|max| id.as_bytes() <= max))
-    })
+
+    /// Whether one of these ids (ascending, all if absent) may be on the page.
+    pub(super) fn may_hold(&self, ids: Option<&[String]>) -> bool {
+        ids.is_none_or(|ids| {
+            let first = ids.partition_point(|id| id.as_bytes() < self.min);
+            ids.get(first).is_some_and(|id| self.max.is_none_or(|max| id.as_bytes() <= max))
+        })
+    }
 }

@@ -36,6 +36,8 @@ pub struct PersonRuns {
     open: bool,
     /// The open person's rows part by part; kept only if they may be out of order.
     segments: Vec<Segment>,
+    /// Where each of its last rows belongs among the others; kept for its memory.
+    behind: Vec<usize>,
     mixes: bool,
     loaded: usize,
     /// Rows of redirected ids in each later part, and where they lie in the block.
@@ -69,6 +71,7 @@ impl PersonRuns {
             names: Names::default(),
             open: false,
             segments: Vec::new(),
+            behind: Vec::new(),
             loaded: 0,
         };
         runs.next_slice()?;
@@ -268,8 +271,8 @@ impl PersonRuns {
         // Equal times across the borders of those before leave their order open too.
         let mut borders = segments.iter().map(|segment| segment.from).filter(|&from| base < from && from < last);
         let meet = borders.any(|from| block.ts[from - 1] == block.ts[from]);
-        if !meet && let Some(stretches) = merged(&block.ts[base..], last - base) {
-            self.block.lay(base, &stretches);
+        if !meet && places_among(&block.ts[base..], last - base, &mut self.behind) {
+            self.block.weave(base, &self.behind);
             return Ok(());
         }
         let ts = |row: u32| block.ts[base + row as usize];
@@ -316,25 +319,20 @@ impl PersonRuns {
     }
 }
 
-/// The stretches of a person's rows that bring those from `last` on into their places among the others. `None` where
-/// times do not tell: some are equal, or the others do not rise.
-fn merged(ts: &[i64], last: usize) -> Option<Vec<Range<usize>>> {
-    let mut stretches = Vec::new();
-    let (mut here, mut there) = (0..last, last..ts.len());
-    if !ts[here.clone()].is_sorted() {
-        return None;
-    }
-    while let (false, Some(&next)) = (here.is_empty(), ts[there.clone()].first()) {
-        let to = here.start + ts[here.clone()].partition_point(|ts| *ts < next);
-        if ts[here.clone()].get(to - here.start) == Some(&next) {
-            return None;
+/// Behind how many of a person's rows before `last` each of those from there on belongs. `false` where times do not
+/// tell: some are equal, or the others do not rise.
+fn places_among(ts: &[i64], last: usize, behind: &mut Vec<usize>) -> bool {
+    let (others, late) = ts.split_at(last);
+    behind.clear();
+    let mut at = 0;
+    for ts in late {
+        at += others[at..].iter().take_while(|other| *other < ts).count();
+        if others.get(at) == Some(ts) {
+            return false;
         }
-        stretches.push(here.start..to);
-        here.start = to;
-        (here, there) = (there, here);
+        behind.push(at);
     }
-    stretches.extend([here, there]);
-    Some(stretches)
+    others.is_sorted() && late.is_sorted()
 }
 
 /// Lays the cursor's run behind the rows of the open person.
@@ -390,23 +388,31 @@ mod tests {
     use datafusion::logical_expr::Operator;
     use datafusion::physical_expr::expressions::{Column, binary, lit};
 
-    use super::merged;
+    use super::{Block, places_among};
     use crate::engine::functions::fixture::{Events, Hit};
     use crate::engine::scan::{ScanPlan, read_schema};
     use crate::event;
-    use crate::identity::{Device, Links, People, Run};
+    use crate::identity::{Links, People, Run};
     use crate::limits::{BATCH_ROWS, MERGED_PARTS};
     use crate::time::{DAY, HOUR};
 
     #[test]
     fn what_comes_late_finds_its_places_unless_times_are_equal() {
-        let stretches = |ts: &[i64], last| merged(ts, last).map(|all| all.into_iter().flatten().collect::<Vec<_>>());
-        assert_eq!(stretches(&[1, 3, 5, 7, 2, 6, 9], 4), Some(vec![0, 4, 1, 2, 5, 3, 6]));
-        assert_eq!(stretches(&[4, 5, 1, 2], 2), Some(vec![2, 3, 0, 1]));
-        assert_eq!(stretches(&[1, 2, 3, 4], 2), Some(vec![0, 1, 2, 3]));
-        assert_eq!(stretches(&[1, 2], 0), Some(vec![0, 1]));
-        assert_eq!(stretches(&[1, 3, 3], 2), None, "one of two equal times comes from elsewhere");
-        assert_eq!(stretches(&[3, 1, 2], 2), None, "what lies there does not rise");
+        let behind = |ts: &[i64], last| {
+            let mut behind = Vec::new();
+            places_among(ts, last, &mut behind).then_some(behind)
+        };
+        assert_eq!(behind(&[1, 3, 5, 7, 2, 6, 9], 4), Some(vec![1, 3, 4]));
+        assert_eq!(behind(&[4, 5, 1, 2], 2), Some(vec![0, 0]));
+        assert_eq!(behind(&[1, 2, 3, 4], 2), Some(vec![2, 2]));
+        assert_eq!(behind(&[1, 2], 0), Some(vec![0, 0]));
+        assert_eq!(behind(&[1, 3, 3], 2), None, "one of two equal times comes from elsewhere");
+        assert_eq!(behind(&[3, 1, 2], 2), None, "what lies there does not rise");
+        let mut block =
+            Block { ts: vec![9, 1, 3, 5, 7, 2, 6, 8], labels: vec![9, 1, 3, 5, 7, 2, 6, 8], ..Block::default() };
+        block.weave(1, &[1, 3, 4]);
+        assert_eq!(block.ts, [9, 1, 2, 3, 5, 6, 7, 8]);
+        assert_eq!(block.labels, [9, 1, 2, 3, 5, 6, 7, 8]);
     }
 
     #[test]
@@ -437,8 +443,8 @@ mod tests {
             hits.push(Hit::page(other, at, &format!("/{at}/2")));
         }
         let events = Events::new(&hits);
-        let runs = vec![Run { first: 0, out: false, user: "u".to_owned(), last: DAY }];
-        let links = Links { devices: vec![Device { id: "d".to_owned(), runs }], ..Links::default() };
+        let mut links = Links::default();
+        links.devices.push("d", Run { first: 0, out: false, user: "u", last: DAY });
         let page = Column::new("page", 0);
         let schema = read_schema(&[event::Column::Page]);
         let filter = binary(Arc::new(page), Operator::NotEq, lit("/left-out"), &schema).unwrap();

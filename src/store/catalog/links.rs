@@ -91,23 +91,12 @@ fn links(tx: &Transaction<'_>, snapshot: i64) -> rusqlite::Result<Links> {
     let mut query = tx.prepare_cached(&sql)?;
     let mut rows = query.query([snapshot])?;
     while let Some(row) = rows.next()? {
-        let device = row.get_ref(0)?.as_str()?;
-        let run = run(row)?;
-        match links.devices.last_mut() {
-            Some(last) if last.id == device => last.runs.push(run),
-            _ => links.devices.push(Device { id: device.to_owned(), runs: vec![run] }),
-        }
+        let user = row.get_ref(1)?.as_str()?;
+        let run = Run { first: row.get(2)?, out: user.is_empty(), user, last: row.get(3)? };
+        links.devices.push(row.get_ref(0)?.as_str()?, run);
     }
     // Mostly in order already, as they were written: sorted here they cost less than through the table's index.
-    links.devices.sort_by(|a, b| a.id.cmp(&b.id));
-    links.devices.dedup_by(|next, first| {
-        let same = next.id == first.id;
-        if same {
-            first.runs.append(&mut next.runs);
-        }
-        same
-    });
-    links.devices.iter_mut().for_each(|device| device.runs.sort_unstable());
+    links.devices.sort();
     let sql = format!("SELECT hash, distinct_id, since FROM jq_matches WHERE {seen} ORDER BY hash, distinct_id");
     let mut query = tx.prepare_cached(&sql)?;
     let one = |row: &Row<'_>| Ok(Match { hash: row.get(0)?, distinct_id: row.get(1)?, since: row.get(2)? });

@@ -1,0 +1,112 @@
+//! What was seen on devices: there may be very many of them, hence few pieces of memory.
+
+use std::fmt;
+
+use super::timeline::Run;
+
+/// Devices and their runs.
+#[derive(Clone, Default)]
+pub struct Devices {
+    /// Ids of devices and users, row by row.
+    text: String,
+    rows: Vec<Row>,
+}
+
+/// A run of a device: where in the text its id begins, its user, and where that ends; and the run's times.
+#[derive(Clone, Copy)]
+struct Row {
+    id: usize,
+    user: usize,
+    end: usize,
+    first: i64,
+    last: i64,
+}
+
+impl Devices {
+    /// Adds a run of a device, whose anonymous id is without `anon:`.
+    pub fn push(&mut self, device: &str, run: Run<&str>) {
+        let id = self.text.len();
+        self.text.push_str("anon:");
+        self.text.push_str(device);
+        let user = self.text.len();
+        self.text.push_str(run.user);
+        self.rows.push(Row { id, user, end: self.text.len(), first: run.first, last: run.last });
+    }
+
+    /// Brings the runs into the order of ids and times, in which all else expects them.
+    pub fn sort(&mut self) {
+        let text = self.text.as_str();
+        self.rows.sort_by(|a, b| a.id(text).cmp(b.id(text)).then_with(|| a.run(text).cmp(&b.run(text))));
+    }
+
+    /// The devices by `distinct_id`, each with its runs in order of time.
+    pub fn by_id(&self) -> impl Iterator<Item = (&str, impl ExactSizeIterator<Item = Run<&str>> + Clone)> {
+        let text = self.text.as_str();
+        let devices = self.rows.chunk_by(move |a, b| a.id(text) == b.id(text));
+        devices.map(move |rows| (rows[0].id(text), rows.iter().map(move |row| row.run(text))))
+    }
+
+    /// All runs.
+    #[must_use]
+    pub fn runs(&self) -> impl ExactSizeIterator<Item = Run<&str>> {
+        self.rows.iter().map(|row| row.run(&self.text))
+    }
+
+    /// Whether nothing was seen on any device.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
+impl Row {
+    fn id<'a>(&self, text: &'a str) -> &'a str {
+        &text[self.id..self.user]
+    }
+
+    fn run<'a>(&self, text: &'a str) -> Run<&'a str> {
+        let user = &text[self.user..self.end];
+        Run { first: self.first, out: user.is_empty(), user, last: self.last }
+    }
+}
+
+impl PartialEq for Devices {
+    fn eq(&self, other: &Self) -> bool {
+        let same =
+            |(a, b): (&Row, &Row)| a.id(&self.text) == b.id(&other.text) && a.run(&self.text) == b.run(&other.text);
+        self.rows.len() == other.rows.len() && self.rows.iter().zip(&other.rows).all(same)
+    }
+}
+
+impl Eq for Devices {}
+
+impl fmt::Debug for Devices {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_map().entries(self.by_id().map(|(id, runs)| (id, runs.collect::<Vec<_>>()))).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_come_by_device_and_time_however_they_were_added() {
+        let run = |user, first| Run { first, out: str::is_empty(user), user, last: first + 1 };
+        let rows = [("b", run("u2", 5)), ("a", run("", 7)), ("ab", run("u1", 1)), ("a", run("u1", 3))];
+        let made = |order: [usize; 4]| {
+            let mut devices = Devices::default();
+            for at in order {
+                devices.push(rows[at].0, rows[at].1);
+            }
+            devices.sort();
+            devices
+        };
+        let devices = made([0, 1, 2, 3]);
+        let all: Vec<(&str, Vec<Run<&str>>)> = devices.by_id().map(|(id, runs)| (id, runs.collect())).collect();
+        let of_a = vec![rows[3].1, rows[1].1];
+        assert_eq!(all, [("anon:a", of_a), ("anon:ab", vec![rows[2].1]), ("anon:b", vec![rows[0].1])]);
+        assert_eq!(devices, made([3, 1, 0, 2]));
+        assert_ne!(devices, Devices::default());
+    }
+}
