@@ -165,6 +165,9 @@ impl People {
 
     /// Gives every id of these ids' persons an entry: then all that is theirs is read together.
     pub fn set_apart(&mut self, ids: &[String]) {
+        if ids.is_empty() {
+            return;
+        }
         let mut persons: Vec<String> = ids.iter().flat_map(|id| self.persons_of(id)).map(str::to_owned).collect();
         persons.sort_unstable();
         persons.dedup();

@@ -1,7 +1,5 @@
 //! Many short texts in one stretch of memory.
 
-use std::cmp::Ordering;
-
 /// Texts by number.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
@@ -74,19 +72,21 @@ impl Ascending {
         self.keys.get(*place) == Some(&wanted) && self.texts.get(*place).is_some_and(|it| it.as_bytes() == text)
     }
 
-    /// The place of the first text that is not before `text`, where none before `from` is.
-    fn seek(&self, text: &[u8], wanted: u128, from: usize) -> usize {
-        let is_before = |at: usize| match self.keys.get(at).map(|key| key.cmp(&wanted)) {
-            Some(Ordering::Equal) => self.texts.get(at).is_some_and(|it| it.as_bytes() < text),
-            order => order == Some(Ordering::Less),
-        };
-        let mut low = from;
+    /// The place of the first text that is not before `text`, where none before `low` is.
+    fn seek(&self, text: &[u8], wanted: u128, mut low: usize) -> usize {
         let mut step = 1;
-        while is_before(low + step - 1) {
+        while self.keys.get(low + step - 1).is_some_and(|key| *key < wanted) {
             low += step;
             step *= 2;
         }
-        let mut high = (low + step - 1).min(self.keys.len()).max(low);
+        let high = (low + step - 1).min(self.keys.len()).max(low);
+        let place = low + self.keys[low..high].partition_point(|key| *key < wanted);
+        let is_before = |at: usize| self.texts.get(at).is_some_and(|it| it.as_bytes() < text);
+        if self.keys.get(place) != Some(&wanted) || !is_before(place) {
+            return place;
+        }
+        // Several begin alike.
+        let (mut low, mut high) = (place, place + self.keys[place..].partition_point(|key| *key == wanted));
         while low < high {
             let middle = low.midpoint(high);
             if is_before(middle) { low = middle + 1 } else { high = middle }
