@@ -55,6 +55,8 @@ pub const NAME_BYTES: usize = 128;
 pub const BRACKET_PERIODS: usize = 10_000;
 /// Conditions of one funnel.
 pub const FUNNEL_STEPS: usize = 64;
+/// Ways to give events that meet several steps to them, of one unit of a funnel in any order: well below a second.
+pub const FUNNEL_CHOICES: usize = 100_000;
 /// Different steps of a session whose pairs are looked at.
 pub const FOLLOWS_STEPS: usize = 1_000;
 /// Items of a sequence's pattern.

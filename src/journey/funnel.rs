@@ -18,9 +18,10 @@
 //! | `strict_deduplication` | between `ei` and `ei+1` lies an event that meets one of `c1..ci+1` |
 //! | `strict_order` | between `ei` and `ei+1` lies an event that does not meet `ci` (`allow_reentry`: nor `c1`) |
 //! | both of the last two | anything lies between `ei` and `ei+1` |
-//! | step windows | `ts(ei+1) > ts(ei) +` the window of step `i` (equal is inside; [`Search`] only) |
-//! | excluded events | one lies between `e1` and `ek`; it fills no step ([`Search`] only) |
-//! | `unordered` | (no order: the most conditions met in one window; with `strict_once` by distinct events) |
+//! | step windows | `ts(ei+1) > ts(ei) +` the window of step `i` (equal is inside; [`Search`] and [`AnyOrder`] only) |
+//! | excluded events | one lies between `e1` and `ek`; it fills no step ([`Search`] and [`AnyOrder`] only) |
+//! | `grace` | `ts(ei+1) < ts(ei) - grace`, instead of e1 ≤ e2 ≤ … ([`AnyOrder`] only) |
+//! | `unordered` | (no order: the most conditions met in one window; with `strict_once` by distinct events; [`InParts`] with excluded events) |
 //!
 //! With [`Ties::Any`] a chain counts if *some* order of the events with equal time stamps admits it; without
 //! `strict_once` an event may be taken several times at its time stamp. With [`Ties::Order`] the order of the slice is
@@ -31,9 +32,13 @@
 //!
 //! Deliberately not here: what a condition is (`engine/`), who a person is, percentiles of the durations.
 
+mod any_order;
+#[cfg(test)]
+mod any_order_brute;
 #[cfg(test)]
 mod brute;
 mod chain;
+mod in_parts;
 mod levels;
 mod rules;
 mod search;
@@ -43,7 +48,9 @@ mod stop;
 mod ties;
 mod unordered;
 
+pub use any_order::{AnyOrder, Undecided};
 pub use chain::Chains;
+pub use in_parts::{Filled, InParts, unfilled};
 pub use levels::Levels;
 pub use rules::{Entry, Mode, Modes, Rules, Ties};
 pub use search::Search;

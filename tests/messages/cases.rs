@@ -15,6 +15,7 @@ pub const PLACES: &[(&str, &str)] = &[
     ("funnel('/', '/cart', unit => $)", "funnel: option 'unit'"),
     ("funnel('/', '/cart', entry => $)", "funnel: option 'entry'"),
     ("funnel('/', '/cart', ties => $)", "funnel: option 'ties'"),
+    ("funnel('/', '/cart', grace => $)", "funnel: option 'grace'"),
     ("funnel('/', '/cart', ttc => $)", "funnel: option 'ttc'"),
     ("funnel('/', '/cart', exclude => [page = $])", "funnel: option 'exclude'"),
     ("funnel('/', '/cart', exclude => '/x', remove => $)", "funnel: option 'remove'"),

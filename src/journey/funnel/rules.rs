@@ -90,6 +90,8 @@ pub struct Rules {
     pub(super) steps: usize,
     pub(super) window: i64,
     pub(super) ties: Ties,
+    /// How long before a step the next one may have happened.
+    grace: i64,
     pub(super) entry: Entry,
     pub(super) modes: Modes,
     /// From step `i + 1` to the next at most; none where empty.
@@ -121,7 +123,8 @@ impl Rules {
         if modes.has(Mode::Unordered) && modes != unordered && modes != unordered.with(Mode::StrictOnce) {
             return Err("mode 'unordered' takes no other mode beside it but 'strict_once'".to_owned());
         }
-        Ok(Self { steps, window, ties: Ties::Any, entry: Entry::Any, modes, step_windows: Vec::new(), exclude: 0 })
+        let (ties, entry) = (Ties::Any, Entry::Any);
+        Ok(Self { steps, window, ties, grace: 0, entry, modes, step_windows: Vec::new(), exclude: 0 })
     }
 
     /// The same rules with a longest time from each step to the next: one for all, or one for each (`i64::MAX`: none).
@@ -154,7 +157,13 @@ impl Rules {
     /// Whether [`super::Levels`] can follow these rules: nothing is excluded and only the window limits the times.
     #[must_use]
     pub fn is_of_levels(&self) -> bool {
-        self.step_windows.is_empty() && self.exclude == 0
+        self.step_windows.is_empty() && self.exclude == 0 && self.grace == 0
+    }
+
+    /// Whether the time from a step to the next is limited.
+    #[must_use]
+    pub fn has_step_windows(&self) -> bool {
+        !self.step_windows.is_empty()
     }
 
     /// Whether moreover nothing between two steps matters.
@@ -196,6 +205,32 @@ impl Rules {
     pub fn ties(mut self, ties: Ties) -> Self {
         self.ties = if self.modes.has(Mode::StrictIncrease) { Ties::Any } else { ties };
         self
+    }
+
+    /// The same rules where a next step may have happened up to `grace` before; equal time stamps are in any order.
+    ///
+    /// # Errors
+    /// A negative one, or a mode to which the order matters.
+    pub fn grace(mut self, grace: i64) -> Result<Self, String> {
+        if grace < 0 {
+            return Err("a negative grace has no meaning".to_owned());
+        }
+        if grace > 0 && self.modes.has(Mode::StrictIncrease) {
+            return Err("grace does not go with mode 'strict_increase': time cannot rise and run back".to_owned());
+        }
+        if grace > 0 && self.modes.strict_between() {
+            return Err("grace does not go with a mode that looks between the steps: events in any order have no \
+                        place between"
+                .to_owned());
+        }
+        (self.ties, self.grace) = (Ties::Any, grace);
+        Ok(self)
+    }
+
+    /// How much earlier than a step the next one may be: negative where it has to be later.
+    #[must_use]
+    pub fn slack(&self) -> i64 {
+        if self.modes.has(Mode::StrictIncrease) { -1 } else { self.grace }
     }
 
     /// The same rules with another choice of entries.

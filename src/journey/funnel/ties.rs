@@ -12,7 +12,7 @@
 use super::rules::{Mode, Modes};
 
 /// The conditions of steps `from+1..=to` as bits.
-fn bits(from: usize, to: usize) -> u64 {
+pub(super) fn bits(from: usize, to: usize) -> u64 {
     let upto = |n: usize| if n >= 64 { u64::MAX } else { (1 << n) - 1 };
     upto(to) & !upto(from)
 }
@@ -111,6 +111,11 @@ impl<'a> Matching<'a> {
         let placed = self.place(event, &mut 0);
         self.size += usize::from(placed);
         placed
+    }
+
+    /// The steps that the events used so far fill.
+    pub(super) fn filled(&self) -> u64 {
+        self.filled
     }
 
     fn place(&mut self, event: usize, seen: &mut u64) -> bool {

@@ -133,11 +133,11 @@ impl Sink for Counter {
         for step in 1..unit.level {
             if self.wanted.steps {
                 let since = if self.since == Since::Entry { 0 } else { step - 1 };
-                tally.between[step - 1].push(unit.at(step) - unit.at(since));
+                tally.between[step - 1].push(unit.took(since, step));
                 self.durations += 1;
             }
             if self.wanted.totals {
-                tally.total[step - 1].push(unit.at(step) - unit.at(0));
+                tally.total[step - 1].push(unit.took(0, step));
                 self.durations += 1;
             }
         }

@@ -26,7 +26,7 @@ use super::units::Unit;
 use super::users::{moment, seconds};
 use crate::engine::functions::seen::Seen;
 use crate::engine::scan::Names;
-use crate::journey::funnel::Stop;
+use crate::journey::funnel::{Mode, Stop, Ties, unfilled};
 use crate::time::{duration_text, iso};
 
 /// Explains units.
@@ -79,16 +79,16 @@ impl Report for Explain {
 
     fn table(&self, shared: &Shared, parts: Vec<Vec<Line>>, _: &Seen) -> Result<RecordBatch> {
         let mut lines: Vec<Line> = parts.into_iter().flatten().collect();
+        let names = shared.spec.rows();
         if lines.is_empty() {
             let nobody = Some("this person has no step events here".to_owned());
-            lines = (0..shared.spec.names.len()).map(|step| Line { unit: 1, step, ..Line::default() }).collect();
+            lines = (0..names.len()).map(|step| Line { unit: 1, step, ..Line::default() }).collect();
             lines[0].reason = nobody;
         }
         let moments = |of: fn(&Line) -> Option<i64>| -> ArrayRef {
             Arc::new(lines.iter().map(of).collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
         };
         let number = |step: usize| i64::try_from(step + 1).unwrap_or(i64::MAX);
-        let names = &shared.spec.names;
         let columns: Vec<ArrayRef> = vec![
             Arc::new(lines.iter().map(|line| Some(line.unit)).collect::<Int64Array>()),
             moments(|line| line.session),
@@ -124,10 +124,11 @@ impl Sink for Lines {
             if let Some(&at) = unit.chain.get(step) {
                 line.at = Some(unit.events.ts[at]);
                 line.event = Some(label(unit, at).to_owned());
-                let since = |from: usize| seconds(unit.at(step) - unit.at(from));
+                let since = |from: usize| seconds(unit.took(from, step));
                 line.since = step.checked_sub(1).map(|before| (since(before), since(0)));
             } else if step == unit.chain.len() {
-                line.reason = Some(self.reason(unit));
+                let unordered = self.shared.spec.rules.modes().has(Mode::Unordered);
+                line.reason = Some(if unordered { self.left_over(unit) } else { self.reason(unit) });
             }
             self.found.push(line);
         }
@@ -158,9 +159,10 @@ impl Lines {
         let held = if spec.hold.is_some() { " with the value that is held" } else { "" };
         let (first, last) = (chain.first().copied().unwrap_or(0), chain.last().copied().unwrap_or(0));
         let (window, step_window) = (spec.rules.window(), spec.rules.step_window(chain.len()));
-        match Stop::of(&spec.rules, ts, masks, &chain, unit.open) {
+        match Stop::of(&spec.rules, spec.ties, (ts, masks), &chain, unit.open) {
             Stop::Nothing => format!("no event meets this step{held}"),
             Stop::Earlier(at) => format!("only met before the step before it: {}", shown(at)),
+            Stop::Used(at) => format!("only met by {}, which fills another step", shown(at)),
             Stop::Excluded(at) if unit.removed => format!("taken out by the excluded event {}", shown(at)),
             Stop::Excluded(at) => format!("ended by the excluded event {}", shown(at)),
             Stop::Late(at) => {
@@ -172,13 +174,43 @@ impl Lines {
                 format!("too late: {} is {took} after the step before, its window is {window}", shown(at))
             }
             Stop::Between(at) => format!("ended by {}, which the mode does not allow in between", shown(at)),
-            Stop::Open => {
-                let until = ts[first].saturating_add(window).min(ts[last].saturating_add(step_window));
-                match until {
-                    i64::MAX => "not yet: the session may go on".to_owned(),
-                    until => format!("not yet: the window is open until {}", iso(until)),
-                }
+            Stop::Open => self.not_yet(ts[first].saturating_add(window).min(ts[last].saturating_add(step_window))),
+        }
+    }
+
+    fn not_yet(&self, until: i64) -> String {
+        match until {
+            i64::MAX => "not yet: the session may go on".to_owned(),
+            until if until < self.shared.watermark => "not yet: an attempt that began later is open".to_owned(),
+            until => format!("not yet: the window is open until {}", iso(until)),
+        }
+    }
+
+    /// Why no more steps are filled, where any order counts.
+    fn left_over(&self, unit: &Unit<'_>) -> String {
+        let (rules, names) = (&self.shared.spec.rules, &self.shared.spec.names);
+        let (ts, masks) = (&unit.events.ts, &unit.events.masks);
+        let used: Vec<u64> = unit.chain.iter().map(|&at| masks[at]).collect();
+        let left = unfilled(rules, &used);
+        let left =
+            names.iter().enumerate().filter(|(step, _)| left >> step & 1 == 1).map(|(_, name)| format!("'{name}'"));
+        let left = left.collect::<Vec<_>>().join(", ");
+        let Some((&first, &last)) = unit.chain.first().zip(unit.chain.last()) else {
+            return format!("no event meets any of {left}");
+        };
+        let until = ts[first].saturating_add(rules.window());
+        let behind = |at: &usize| match self.shared.spec.ties {
+            Ties::Order => *at > last,
+            Ties::Any => ts[*at] >= ts[last] && ts[*at] > ts[first],
+        };
+        let mut excluded = (0..ts.len()).filter(|&at| masks[at] & rules.excluded() != 0 && ts[at] <= until);
+        match excluded.find(behind) {
+            Some(at) => {
+                let how = if unit.removed { "taken out" } else { "ended" };
+                format!("{how} by the excluded event '{}' at {}; missing: {left}", label(unit, at), iso(ts[at]))
             }
+            None if unit.open => format!("{}; missing: {left}", self.not_yet(until)),
+            None => format!("no event in the window is left for {left}"),
         }
     }
 }

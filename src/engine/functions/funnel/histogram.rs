@@ -132,7 +132,7 @@ impl Sink for Durations {
 
     fn unit(&mut self, unit: &Unit<'_>) {
         if unit.level >= self.step {
-            self.found.push(unit.at(self.step - 1) - unit.at(0));
+            self.found.push(unit.took(0, self.step - 1));
         }
     }
 

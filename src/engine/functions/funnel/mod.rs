@@ -17,7 +17,7 @@
 //! ../conditions.rs  a step becomes a bit: by label code, by page or event code, by a predicate during the scan
 //! values.rs         the values that hold and breakdown compare, as codes
 //! pass.rs           readers over ranges of people: sessions where asked for, events gathered
-//! units.rs          events become units, journey::funnel finds their chains
+//! units.rs          events become units; finder.rs asks journey::funnel for their chains
 //! counts.rs …       what a function makes of the units: a Report
 //! ```
 //!
@@ -27,9 +27,10 @@
 //! | `step_windows` | the longest time from a step to the next: one for all, or a list with one for each (NULL: none) | none |
 //! | `unit` | `'user'`, `'session'`, `'attempt'` | `'user'` |
 //! | `entry` | `'any'`: the longest chain of all entries; `'first'`: the unit's first entry only | `'any'` |
-//! | `ties` | `'order'`: file order decides equal time stamps; `'any'`: any order counts (not with `step_windows`, `exclude` or attempts) | `'order'` |
+//! | `ties` | `'order'`: file order decides equal time stamps; `'any'`: any order counts (not with attempts, nor with `step_windows` or `exclude` beside a mode that looks between the steps) | `'order'` |
+//! | `grace` | how long before a step the next one may have happened; takes `ties => 'any'` with it (as that, and not with a strict mode) | none |
 //! | `ttc` | `'previous'`: durations run from the step before; `'entry'`: from the first step | `'previous'` |
-//! | `mode` | `'strict_increase'`, `'strict_order'`, `'strict_deduplication'`, `'allow_reentry'`, or a list of them; `'unordered'` alone: row `n` counts the units that filled any `n` steps in one window, in any order (without `step_windows`, `exclude` and attempts) | none |
+//! | `mode` | `'strict_increase'`, `'strict_order'`, `'strict_deduplication'`, `'allow_reentry'`, or a list of them; `'unordered'` alone: row `n` counts the units that filled any `n` steps in one window, in any order (without `step_windows` and `grace`) | none |
 //! | `exclude` | a label, a condition or a list: such an event ends an attempt and fills no step | none |
 //! | `remove` | true: an excluded event inside the window of an entry takes out a unit that is not through | false |
 //! | `hold` | an expression whose value is the same in all events of a chain; NULL equals nothing | none |
@@ -40,7 +41,10 @@
 //!
 //! An **attempt** begins at the first event that meets the first step while none is running. It is over when the last
 //! step is reached, or when nothing that comes could continue it: windows are over, an excluded event or a strict mode
-//! ended it. Attempts do not overlap.
+//! ended it. Attempts do not overlap. With `unordered` an attempt begins at the first event that meets any step.
+//!
+//! In **grace** consecutive steps are in any order if they lie so close together (Mixpanel: two seconds). A step before
+//! the first takes nothing of the window, which runs from the first; a time to convert below 0 counts as 0.
 //!
 //! Semantics: SEMANTICS §5, which follows `PostHog`, Mixpanel and Amplitude in that an event fills one step.
 //!
@@ -49,6 +53,7 @@
 
 mod counts;
 mod explain;
+mod finder;
 mod histogram;
 #[cfg(test)]
 mod option_tests;

@@ -69,6 +69,68 @@ fn any_order_of_a_moment_beside_a_mode_that_looks_between() {
 }
 
 #[test]
+fn any_order_of_a_moment_beside_step_windows_and_excluded_events() {
+    let hits =
+        [(0, "A"), (2, "B"), (2, "X"), (2, "A"), (9, "C")].map(|(minute, page)| Hit::page("u", at(minute), page));
+    assert_eq!(units(&hits, "funnel('A', 'B', step_windows => '1 minute')"), "1; 0");
+    assert_eq!(units(&hits, "funnel('A', 'B', step_windows => '1 minute', ties => 'any')"), "1; 1");
+    assert_eq!(units(&hits[..3], "funnel('A', 'B', exclude => 'X', ties => 'any')"), "1; 1");
+    assert_eq!(units(&hits, "funnel('B', 'A', exclude => 'X', ties => 'any', remove => true)"), "1; 1");
+    assert_eq!(units(&hits, "funnel('A', 'C', exclude => 'X')"), "1; 1");
+    let gone: Vec<Hit> = [0, 2, 4].map(|at| hits[at].clone()).to_vec();
+    assert_eq!(units(&gone, "funnel('A', 'C', exclude => 'X', ties => 'any')"), "1; 0");
+    assert_eq!(units(&gone, "funnel('A', 'C', exclude => 'X', ties => 'any', remove => true)"), "0; 0");
+}
+
+#[test]
+fn every_excluded_event_counts_beside_a_value_that_is_held() {
+    // The first excluded event behind A is of its moment and so may be before it; the next one is not.
+    let hits = [(0, "A"), (0, "X"), (1, "X"), (2, "B")].map(|(minute, page)| Hit::page("u", at(minute), page));
+    let hits = with_carts(hits.to_vec(), "1  1");
+    for options in ["", ", hold => source_session_id", ", breakdown => source_session_id, attribution => 'all'"] {
+        let call = format!("funnel('A', 'B', exclude => 'X', ties => 'any'{options})");
+        assert_eq!(units(&hits, &call), "1; 0", "{call}");
+    }
+}
+
+#[test]
+fn in_grace_a_step_may_have_happened_before_the_one_before_it() {
+    let seconds = |user: &str, pages: &[(i64, &str)]| -> Vec<Hit> {
+        pages.iter().map(|&(second, page)| Hit::page(user, at(0) + second * SECOND, page)).collect()
+    };
+    let hits = [
+        seconds("u", &[(0, "B"), (2, "A"), (9, "C")]),
+        seconds("v", &[(0, "B"), (3, "A"), (9, "C")]),
+        seconds("w", &[(0, "A"), (5, "C"), (6, "B")]),
+    ]
+    .concat();
+    assert_eq!(units(&hits, "funnel('A', 'B', 'C')"), "3; 1; 0");
+    assert_eq!(units(&hits, "funnel('A', 'B', 'C', grace => '2 seconds')"), "3; 2; 2");
+    assert_eq!(units(&hits, "funnel('A', 'B', 'C', grace => 2, window => 7)"), "3; 2; 2");
+    assert_eq!(units(&hits, "funnel('A', 'B', 'C', grace => 2, window => 6)"), "3; 2; 1");
+    let times = "SELECT duration_s, steps_at[1] <= steps_at[2] AS rises FROM funnel_users('A', 'B', grace => 2)";
+    assert_eq!(rows(&hits, &Settings::default(), times), "0.0 false; 0.0; 6.0 true");
+    let means = "SELECT ttc_mean_s, total_mean_s FROM funnel('A', 'B', 'C', grace => 2) WHERE step_no > 1";
+    assert_eq!(rows(&hits, &Settings::default(), means), "3.0 3.0; 4.5 6.0");
+    let histogram = "SELECT from_s, units FROM ttc_histogram('A', 'B', grace => 2, bucket => 6)";
+    assert_eq!(rows(&hits, &Settings::default(), histogram), "0.0 1; 6.0 1");
+}
+
+#[test]
+fn too_many_orders_are_no_answer() {
+    // Nobody can tell soon that twenty events, each of which fills any step but its own, cannot fill 21 steps.
+    let pages: String = ('a'..='u').collect();
+    let steps: Vec<String> = pages.chars().map(|own| format!("page NOT IN ('z', '{own}')")).collect();
+    let call = format!("funnel({}, page = 'z', grace => '1 hour')", steps[..20].join(", "));
+    let stage = stage(Events::new(&visits("u", &format!("z{}", &pages[..18]))), Settings::default());
+    let message = run(&stage.context, &format!("SELECT * FROM {call}")).unwrap_err();
+    assert!(
+        message.contains("funnel: too many events of 'u' that may stand in any order meet several steps"),
+        "{message}"
+    );
+}
+
+#[test]
 fn steps_in_any_order_each_filled_by_an_event_of_its_own() {
     let hits = [visits("u", "BA"), visits("v", "C   A"), visits("w", "CBA"), visits("x", "X")].concat();
     let call = "funnel('A', 'B', 'C', mode => 'unordered', window => '2 minutes')";
@@ -81,6 +143,14 @@ fn steps_in_any_order_each_filled_by_an_event_of_its_own() {
     assert_eq!(units(&visits("u", "BB"), once), "1; 0");
     let parted = "SELECT units, breakdown FROM funnel('A', 'B', mode => 'unordered', breakdown => user_id)";
     assert_eq!(rows(&hits, &Settings::default(), &format!("{parted} ORDER BY 2, 1")), "1 u; 1 u; 0 v; 1 v; 1 w; 1 w");
+    let between = |options: &str| {
+        units(&visits("u", "BXAC"), &format!("funnel('A', 'B', 'C', mode => 'unordered', exclude => 'X'{options})"))
+    };
+    assert_eq!(between(""), "1; 1; 0");
+    assert_eq!(between(", remove => true"), "0; 0; 0");
+    let attempts = "funnel('A', 'B', 'C', mode => 'unordered', unit => 'attempt', window => '3 minutes'";
+    assert_eq!(units(&visits("u", "BCAACXB  B"), &format!("{attempts})")), "3; 2; 2");
+    assert_eq!(units(&visits("u", "BCAACXB  B"), &format!("{attempts}, exclude => 'X')")), "3; 2; 1");
     let missing = "SELECT warning FROM funnel('A', 'nowhere', mode => 'unordered') WHERE step_no = 2";
     assert_eq!(rows(&hits, &Settings::default(), missing), "no event meets 'nowhere'");
 }
@@ -203,6 +273,19 @@ fn why_somebody_did_not_come_through() {
         why("ABDC", ", mode => 'strict_order'").1.split(',').next(),
         Some("ended by 'D' at 2024-10-04T00:02:00Z")
     );
+    assert_eq!(why("A......A", "").1, "not yet: an attempt that began later is open");
+    let (steps, reason) = why("CA.......", ", mode => 'unordered'");
+    assert_eq!(steps, "1 C true; 2 A true; 3 - true");
+    assert_eq!(reason, "no event in the window is left for 'B'");
+    assert_eq!(
+        why("CA..", ", mode => 'unordered'").1,
+        "not yet: the window is open until 2024-10-04T00:05:00Z; missing: 'B'"
+    );
+    assert_eq!(
+        why("CXAX", ", mode => 'unordered', exclude => 'X'").1,
+        "ended by the excluded event 'X' at 2024-10-04T00:01:00Z; missing: 'A', 'B'"
+    );
+    assert_eq!(why("....", ", mode => 'unordered'").1, "no event meets any of 'A', 'B', 'C'");
     assert_eq!(
         rows(&[], &Settings::default(), "SELECT reason FROM explain_funnel('u', 'A')"),
         "this person has no step events here"
@@ -217,15 +300,14 @@ fn what_is_refused_and_how() {
         ("funnel('A', 'B', step_windows => '-1 day')", "option 'step_windows'"),
         ("funnel('A', 'B', remove => true)", "option 'remove' needs 'exclude'"),
         ("funnel('A', 'B', remove => 'x', exclude => 'X')", "option 'remove' is true or false, not 'x'"),
-        ("funnel('A', 'B', ties => 'any', exclude => 'X')", "option 'ties' => 'any' goes neither"),
-        ("funnel('A', 'B', mode => 'unordered', exclude => 'X')", "do not go with mode 'unordered'"),
         (
-            "funnel('A', 'B', mode => 'unordered', unit => 'attempt')",
-            "unit 'attempt' does not go with mode 'unordered'",
+            "funnel('A', 'B', ties => 'any', exclude => 'X', mode => 'strict_order')",
+            "does not go with step_windows or exclude beside a mode that looks between the steps",
         ),
+        ("funnel('A', 'B', mode => 'unordered', grace => 2)", "grace do not go with mode 'unordered'"),
+        ("funnel('A', 'B', mode => 'unordered', step_windows => 5)", "do not go with mode 'unordered'"),
         ("funnel('A', 'B', mode => 'unordered', entry => 'first')", "entry 'first' has no meaning"),
-        ("explain_funnel('u', 'A', 'B', mode => 'unordered')", "explain_funnel does not go with mode 'unordered'"),
-        ("funnel('A', 'B', ties => 'any', unit => 'attempt')", "option 'ties' => 'any' goes neither"),
+        ("funnel('A', 'B', ties => 'any', unit => 'attempt')", "does not go with unit 'attempt'"),
         (
             "explain_funnel('u', 'A', 'B', ties => 'any', mode => 'strict_order')",
             "of equal time stamps none is the event that stopped it",
@@ -265,8 +347,8 @@ proptest! {
             ", exclude => 'X'",
             ", hold => source_session_id",
             ", complete_only => true",
-            ", mode => 'strict_deduplication'",
         ], 0..4),
+        order in proptest::sample::select(vec!["", ", mode => 'strict_deduplication'", ", ties => 'any'", ", grace => '6 minutes'", ", mode => 'unordered'"]),
         unit in proptest::sample::select(vec!["user", "session", "attempt"]),
         breakdown in any::<bool>(),
     ) {
@@ -280,7 +362,10 @@ proptest! {
                 session: (cart > 0).then(|| cart.to_string()),
             })
             .collect();
-        let ask = format!("'A', 'B', 'C', unit => '{unit}'{}", options.concat());
+        let stepped = options.iter().any(|option| option.contains("step_windows"));
+        let refused = if order.contains("unordered") { stepped } else { unit == "attempt" && !order.contains("mode") };
+        let order = if refused { "" } else { order };
+        let ask = format!("'A', 'B', 'C', unit => '{unit}'{order}{}", options.concat());
         let every = Settings { source_ids: crate::config::SourceIds::Ignore, ..Settings::default() };
         let numbers = |sql: &str| rows(&hits, &every, sql);
         let funnel = numbers(&format!("SELECT units FROM funnel({ask})"));

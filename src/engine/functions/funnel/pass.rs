@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::common::exec_err;
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
@@ -179,6 +180,13 @@ impl<R: Report> Reader<'_, R> {
             reader.masks.learn(names)?;
             reader.compare(block)?;
             reader.block(block, names);
+            if let Some(person) = reader.units.undecided() {
+                return exec_err!(
+                    "{}: too many events of '{person}' that may stand in any order meet several steps – shorten 'grace', \
+                     or write conditions that exclude each other",
+                    shared.spec.function
+                );
+            }
             memory.try_resize(runs.size() + reader.values.size() + reader.sink.size())?;
         }
         let seen = Seen::new(shared.conditions.labels(), reader.units.met(), runs.names());

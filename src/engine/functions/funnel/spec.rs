@@ -13,12 +13,13 @@ use crate::limits;
 use crate::time::DAY;
 
 /// The options that every funnel takes.
-pub(super) const OPTIONS: [&str; 15] = [
+pub(super) const OPTIONS: [&str; 16] = [
     "window",
     "step_windows",
     "unit",
     "entry",
     "ties",
+    "grace",
     "ttc",
     "mode",
     "exclude",
@@ -67,8 +68,8 @@ pub(super) struct Spec {
     /// What the steps ask of an event, then what is excluded.
     pub tests: Vec<Test>,
     pub rules: Rules,
-    /// Whether any order of events with equal time stamps counts.
-    pub any_order: bool,
+    /// What the order of events with equal time stamps means.
+    pub ties: Ties,
     pub whose: Whose,
     pub since: Since,
     /// Whether an excluded event takes the unit out.
@@ -116,11 +117,20 @@ impl Spec {
         if remove && tests.len() == steps.len() {
             return plan_err!("{function}: option 'remove' needs 'exclude': it says what takes a unit out");
         }
-        let ties = call.choice("ties", &[("order", Ties::Order), ("any", Ties::Any)], planner)?;
+        let grace = call.length("grace", planner)?;
+        let ties = match call.choice("ties", &[("order", Ties::Order), ("any", Ties::Any)], planner)? {
+            Some(Ties::Order) if grace.is_some() => {
+                return plan_err!("{function}: option 'grace' goes with 'ties' => 'any': it asks for no order");
+            }
+            None if grace.is_some() => Ties::Any,
+            ties => ties.unwrap_or(Ties::Order),
+        };
+        let rules = rules(call, (steps.len(), tests.len()), whose, (ties, grace), planner)?;
+        refuse_order(function, &rules, whose, ties)?;
         Ok(Self {
             function,
-            rules: rules(call, steps.len(), tests.len(), (whose, ties), planner)?,
-            any_order: ties == Some(Ties::Any),
+            rules,
+            ties,
             names,
             tests,
             whose,
@@ -137,9 +147,9 @@ impl Spec {
 
 fn rules(
     call: &Call,
-    steps: usize,
-    tests: usize,
-    (whose, ties): (Whose, Option<Ties>),
+    (steps, tests): (usize, usize),
+    whose: Whose,
+    (ties, grace): (Ties, Option<i64>),
     planner: &mut dyn RelationPlannerContext,
 ) -> Result<Rules> {
     let function = call.function;
@@ -151,7 +161,10 @@ fn rules(
     };
     let rules = Rules::new(steps, window, modes(call, planner)?).map_err(wrong)?;
     let excluded = (steps..tests).fold(0, |bits, bit| bits | 1 << bit);
-    let mut rules = rules.ties(ties.unwrap_or(Ties::Order)).exclude(excluded);
+    let mut rules = rules.ties(ties).exclude(excluded);
+    if let Some(grace) = grace {
+        rules = rules.grace(grace).map_err(|error| wrong(format!("option 'grace': {error}")))?;
+    }
     let entry = call.choice("entry", &[("any", Entry::Any), ("first", Entry::First)], planner)?;
     if whose == Whose::Attempt && entry.is_some() {
         return plan_err!("{function}: option 'entry' has no meaning with unit 'attempt': every attempt has its own");
@@ -162,30 +175,30 @@ fn rules(
         let windows = windows.into_iter().map(|value| step_window(call, value, planner)).collect::<Result<_>>()?;
         rules = rules.step_windows(windows).map_err(|error| wrong(format!("option 'step_windows': {error}")))?;
     }
-    if ties == Some(Ties::Any) && (whose == Whose::Attempt || !rules.is_of_levels()) {
-        return plan_err!(
-            "{function}: option 'ties' => 'any' goes neither with step_windows nor exclude nor unit 'attempt': there \
-             file order decides"
-        );
-    }
-    if ties == Some(Ties::Any) && function == "explain_funnel" && rules.modes().strict_between() {
-        return plan_err!(
-            "{function}: option 'ties' => 'any' does not go with a mode that looks between the steps: of equal time \
-             stamps none is the event that stopped it"
-        );
-    }
-    if rules.modes().has(Mode::Unordered) {
-        // What these say of an order has no meaning without one.
-        let refused = [
-            (whose == Whose::Attempt, "unit 'attempt' does"),
-            (!rules.is_of_levels(), "step_windows and exclude do"),
-            (function == "explain_funnel", "explain_funnel does"),
-        ];
-        if let Some((_, what)) = refused.into_iter().find(|(given, _)| *given) {
-            return plan_err!("{function}: {what} not go with mode 'unordered': no step is the next");
-        }
-    }
     Ok(rules)
+}
+
+/// Refuses what would ask for an order where there is none.
+fn refuse_order(function: &str, rules: &Rules, whose: Whose, ties: Ties) -> Result<()> {
+    let between = rules.modes().strict_between();
+    let refused = [
+        (whose == Whose::Attempt, "unit 'attempt': an attempt takes the events behind it, in file order"),
+        (
+            between && !rules.is_of_levels(),
+            "step_windows or exclude beside a mode that looks between the steps: there file order decides",
+        ),
+        (
+            between && function == "explain_funnel",
+            "a mode that looks between the steps: of equal time stamps none is the event that stopped it",
+        ),
+    ];
+    if let Some((_, what)) = refused.into_iter().find(|(given, _)| ties == Ties::Any && *given) {
+        return plan_err!("{function}: any order ('ties' => 'any', 'grace') does not go with {what}");
+    }
+    if rules.modes().has(Mode::Unordered) && (rules.has_step_windows() || rules.slack() > 0) {
+        return plan_err!("{function}: step_windows and grace do not go with mode 'unordered': no step is the next");
+    }
+    Ok(())
 }
 
 /// The longest time from one step to the next; NULL for none.

@@ -2,10 +2,11 @@
 
 use std::cmp::Reverse;
 
+use super::finder::{Finder, Found};
 use super::pass::Wanted;
 use super::spec::{Attribution, Spec, Whose};
 use crate::engine::scan::{Block, NONE, Names};
-use crate::journey::funnel::{Chains, Entry, Levels, Search};
+use crate::journey::funnel::Ties;
 
 /// Where the events of a unit come from.
 #[derive(Debug, Clone, Copy)]
@@ -58,8 +59,9 @@ impl Events {
     }
 
     /// The events of each value that meet a step, values in order of their code; behind each of them the first event
-    /// that is excluded and the first that meets nothing (further ones of a kind change nothing).
-    fn split(&self, codes: &[u32], steps: u64) -> Vec<(u32, Self)> {
+    /// that is excluded and the first that meets nothing (further ones of a kind change nothing in file order; where
+    /// times decide, `all` keeps them).
+    fn split(&self, codes: &[u32], steps: u64, all_others: bool) -> Vec<(u32, Self)> {
         let all = |keep: &dyn Fn(usize) -> bool| (0..self.ts.len()).filter(|&at| keep(at)).collect::<Vec<usize>>();
         let mut of_steps = all(&|at| self.masks[at] & steps != 0 && codes[at] != NONE);
         let others = [all(&|at| self.masks[at] & !steps != 0), all(&|at| self.masks[at] == 0)];
@@ -69,8 +71,12 @@ impl Events {
             for (no, &at) in part.iter().enumerate() {
                 positions.push(at);
                 let next = part.get(no + 1).copied().unwrap_or(usize::MAX);
-                let first = |others: &Vec<usize>| others.get(others.partition_point(|&other| other <= at)).copied();
-                let mut between: Vec<usize> = others.iter().filter_map(first).filter(|&other| other < next).collect();
+                let most = if all_others { usize::MAX } else { 1 };
+                let first = |others: &'_ Vec<usize>| {
+                    let others = &others[others.partition_point(|&other| other <= at)..];
+                    others.iter().copied().take_while(|&other| other < next).take(most).collect::<Vec<_>>()
+                };
+                let mut between: Vec<usize> = others.iter().flat_map(first).collect();
                 between.sort_unstable();
                 positions.append(&mut between);
             }
@@ -107,6 +113,11 @@ impl Unit<'_> {
         self.events.ts[self.chain[at]]
     }
 
+    /// The time from step `from` to step `to`; a step that happened before it, in grace, takes none.
+    pub(super) fn took(&self, from: usize, to: usize) -> i64 {
+        (self.at(to) - self.at(from)).max(0)
+    }
+
     /// Whether the funnel counts it.
     pub(super) fn counts(&self) -> bool {
         self.level > 0 && !self.removed && !self.early
@@ -122,6 +133,7 @@ pub(super) struct Units<'a> {
     events: Events,
     met: u64,
     every: bool,
+    undecided: Option<String>,
 }
 
 impl<'a> Units<'a> {
@@ -131,7 +143,7 @@ impl<'a> Units<'a> {
         let chained =
             wanted.steps || wanted.totals || wanted.chain || parted || spec.complete_only || spec.hold.is_some();
         let finder = Finder::new(spec, chained || every);
-        Self { spec, watermark, finder, events: Events::default(), met: 0, every }
+        Self { spec, watermark, finder, events: Events::default(), met: 0, every, undecided: None }
     }
 
     /// Room for the events of the next unit.
@@ -143,6 +155,11 @@ impl<'a> Units<'a> {
     /// The conditions that some event met.
     pub(super) fn met(&self) -> u64 {
         self.met
+    }
+
+    /// A person whose chains could not be told, if there is one.
+    pub(super) fn undecided(&self) -> Option<&str> {
+        self.undecided.as_deref()
     }
 
     /// Visits the units of the events that were put in; `lives` says that more may come.
@@ -160,11 +177,14 @@ impl<'a> Units<'a> {
         let events = std::mem::take(&mut self.events);
         match self.spec.breakdown {
             Some((_, Attribution::All)) => {
-                for (value, part) in events.split(&events.parting, steps) {
+                for (value, part) in events.split(&events.parting, steps, self.spec.ties == Ties::Any) {
                     self.of_value(home, &part, lives, Some(value), &mut take);
                 }
             }
             _ => self.of_value(home, &events, lives, None, &mut take),
+        }
+        if self.finder.is_undecided() {
+            self.undecided.get_or_insert_with(|| home.person.to_owned());
         }
         self.events = events;
     }
@@ -180,7 +200,7 @@ impl<'a> Units<'a> {
         if self.spec.hold.is_none() {
             return self.whole(home, events, lives, value, take);
         }
-        let parts = events.split(&events.held, self.spec.rules.conditions());
+        let parts = events.split(&events.held, self.spec.rules.conditions(), self.spec.ties == Ties::Any);
         if self.spec.whose == Whose::Attempt {
             for (_, part) in &parts {
                 self.whole(home, part, lives, value, take);
@@ -217,16 +237,16 @@ impl<'a> Units<'a> {
         take: &mut impl FnMut(&Unit<'_>),
     ) {
         if self.spec.whose != Whose::Attempt {
-            let found = self.finder.find(events, self.watermark, lives);
+            let found = self.finder.find(&events.ts, &events.masks, self.watermark, lives);
             return self.tell(home, events, 0..events.ts.len(), found, (lives, value), take);
         }
         let mut from = 0;
-        while let Some((span, found)) = self.finder.attempt(events, from, self.watermark, lives) {
+        while let Some((span, found)) = self.finder.attempt(&events.ts, &events.masks, from, self.watermark, lives) {
             from = span.end;
             self.tell(home, events, span, found, (lives, value), take);
         }
         if from == 0 && self.every {
-            let found = self.finder.find(events, self.watermark, lives);
+            let found = self.finder.find(&events.ts, &events.masks, self.watermark, lives);
             self.tell(home, events, 0..events.ts.len(), found, (lives, value), take);
         }
     }
@@ -240,7 +260,7 @@ impl<'a> Units<'a> {
         (lives, value): (bool, Option<u32>),
         take: &mut impl FnMut(&Unit<'_>),
     ) {
-        let (spec, chain) = (self.spec, &self.finder.chain);
+        let (spec, chain) = (self.spec, self.finder.chain());
         let runs = |entry: i64| self.watermark.saturating_sub(entry) <= spec.rules.window();
         let early =
             spec.complete_only && (found.open || (lives && chain.first().is_some_and(|&entry| runs(events.ts[entry]))));
@@ -272,90 +292,4 @@ fn touched(unit: &Unit<'_>, attribution: Attribution, steps: u64) -> u32 {
         Attribution::Step(step) => unit.chain.get(step - 1).copied(),
     };
     at.map_or(NONE, |at| parting[at])
-}
-
-/// What was found of a unit.
-#[derive(Debug, Clone, Copy)]
-struct Found {
-    level: usize,
-    open: bool,
-    removed: bool,
-}
-
-/// The algorithms: the fast one where only the window limits a chain or any order of a tie counts, else the search.
-#[derive(Debug)]
-struct Finder {
-    plain: bool,
-    first: bool,
-    /// Whether the chain itself is wanted.
-    chained: bool,
-    window: i64,
-    steps: usize,
-    levels: Levels,
-    chains: Chains,
-    search: Search,
-    /// The chain found last, as positions of the events.
-    chain: Vec<usize>,
-}
-
-impl Finder {
-    fn new(spec: &Spec, chained: bool) -> Self {
-        let rules = &spec.rules;
-        Self {
-            plain: (spec.any_order || rules.is_plain()) && spec.whose != Whose::Attempt,
-            first: rules.enters() == Entry::First,
-            chained,
-            window: rules.window(),
-            steps: rules.steps(),
-            levels: Levels::new(rules.clone()),
-            chains: Chains::new(rules.clone()),
-            search: Search::new(rules.clone()),
-            chain: Vec::new(),
-        }
-    }
-
-    fn find(&mut self, events: &Events, watermark: i64, lives: bool) -> Found {
-        let (ts, masks) = (&events.ts, &events.masks);
-        self.chain.clear();
-        if !self.plain {
-            let level = self.search.run(ts, masks);
-            let found = self.found(level, watermark, lives);
-            if self.chained {
-                self.search.chain(ts, masks, level, self.first, &mut self.chain);
-            }
-            return found;
-        }
-        let level = self.levels.run(ts, masks);
-        let open = |entry: i64| watermark.saturating_sub(entry) <= self.window;
-        let open = lives && level < self.steps && self.levels.latest_entry().is_some_and(open);
-        if self.chained {
-            self.chains.find(ts, masks, level, &mut self.chain);
-        }
-        Found { level, open, removed: false }
-    }
-
-    fn found(&mut self, level: usize, watermark: i64, lives: bool) -> Found {
-        let open = lives && level < self.steps && self.search.is_open(watermark);
-        Found { level, open, removed: self.search.is_removed() }
-    }
-
-    /// The next attempt from event `from` on, with its events.
-    fn attempt(
-        &mut self,
-        events: &Events,
-        from: usize,
-        watermark: i64,
-        lives: bool,
-    ) -> Option<(std::ops::Range<usize>, Found)> {
-        let (ts, masks) = (&events.ts[from..], &events.masks[from..]);
-        let span = self.search.attempt(ts, masks)?;
-        let level = self.search.reached();
-        let found = self.found(level, watermark, lives);
-        self.chain.clear();
-        if self.chained {
-            self.search.chain(&ts[span.clone()], &masks[span.clone()], level, true, &mut self.chain);
-            self.chain.iter_mut().for_each(|at| *at += from + span.start);
-        }
-        Some((from + span.start..from + span.end, found))
-    }
 }

@@ -9,7 +9,7 @@
 //! | `converted` | `Boolean` | whether that is all of them |
 //! | `in_progress` | `Boolean` | whether the unit may still come further |
 //! | `entered_at`, `reached_at` | `Timestamp(µs, UTC)` | when the chain begins and ends |
-//! | `duration_s` | `Float64` | seconds between |
+//! | `duration_s` | `Float64` | seconds between; 0 where, in grace, the last step happened before the first |
 //! | `steps_at` | `List` of `Timestamp(µs, UTC)` | when each step of the chain was |
 //! | `breakdown` | `Utf8`, NULL if not known | the value that the unit is counted under, with that option |
 //!
@@ -145,7 +145,8 @@ impl Lines {
         let moments = |times: Vec<Option<i64>>| TimestampMicrosecondArray::from(times).with_timezone("UTC");
         let times = moments(self.times.iter().copied().map(Some).collect());
         let reached = self.lengths.iter().map(|&length| i64::try_from(length).unwrap_or(i64::MAX));
-        let step = self.lengths.iter().map(|&length| spec.names[length - 1].as_str());
+        let names = spec.rows();
+        let step = self.lengths.iter().map(|&length| names[length - 1].as_str());
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(self.users.finish()),
             Arc::new(moments(std::mem::take(&mut self.sessions))),
@@ -155,7 +156,7 @@ impl Lines {
             Arc::new(BooleanArray::from(std::mem::take(&mut self.open))),
             Arc::new(moments(ends.iter().map(|ends| Some(ends.0)).collect())),
             Arc::new(moments(ends.iter().map(|ends| Some(ends.1)).collect())),
-            Arc::new(Float64Array::from_iter_values(ends.iter().map(|ends| seconds(ends.1 - ends.0)))),
+            Arc::new(Float64Array::from_iter_values(ends.iter().map(|ends| seconds((ends.1 - ends.0).max(0))))),
             Arc::new(ListArray::try_new(item(), offsets, Arc::new(times), None)?),
         ];
         if spec.breakdown.is_some() {
