@@ -9,25 +9,11 @@ and run by the binary. Exit code 3: playwright or Chromium is not there. A faile
 """
 
 import json
-import os
 import pathlib
-import shutil
 import subprocess
-import sys
 
-try:
-    from playwright.sync_api import sync_playwright
-except ImportError as error:
-    print(f"not there: {error} (pip install playwright)", file=sys.stderr)
-    sys.exit(3)
+from browser import CHROMIUM, PLAN, sync_playwright
 
-NAMES = ["chromium", "chromium-browser", "google-chrome", "chrome"]
-CHROMIUM = os.environ.get("JOURNEYQL_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-if CHROMIUM is None:
-    print("not there: chromium (apt-get install chromium, or set JOURNEYQL_CHROMIUM)", file=sys.stderr)
-    sys.exit(3)
-
-PLAN = json.load(sys.stdin)
 OUT = pathlib.Path(PLAN["out"])
 
 

@@ -12,26 +12,15 @@ import http.server
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
 import time
 import wave
 
-try:
-    from playwright.sync_api import sync_playwright
-except ImportError as error:
-    print(f"not there: {error} (pip install playwright)", file=sys.stderr)
-    sys.exit(3)
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), os.pardir))
+from browser import CHROMIUM, PLAN, sync_playwright
 
-NAMES = ["chromium", "chromium-browser", "google-chrome", "chrome"]
-CHROMIUM = os.environ.get("JOURNEYQL_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-if CHROMIUM is None:
-    print("not there: chromium (apt-get install chromium, or set JOURNEYQL_CHROMIUM)", file=sys.stderr)
-    sys.exit(3)
-
-PLAN = json.load(sys.stdin)
 SERVER = PLAN["server"].rstrip("/")
 
 # What a headless browser calls itself is a robot, and takes no steps.
