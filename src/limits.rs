@@ -107,6 +107,8 @@ pub const HTTP_TOKEN_BYTES: usize = 16;
 pub const HTTP_HEALTH_MICROS: i64 = 2_000_000;
 /// How long a client of the Postgres wire has from its first byte to its first statement.
 pub const PG_STARTUP: Duration = Duration::from_secs(15);
+/// How long a client of the Postgres wire may be silent before the snapshot that it reads is let go.
+pub const PG_REST: Duration = Duration::from_secs(30);
 /// How long half a message of the Postgres wire is waited for.
 pub const PG_HALF: Duration = Duration::from_secs(30);
 /// How long a connection of the Postgres wire may be silent: pools hold theirs for minutes.

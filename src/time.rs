@@ -192,6 +192,16 @@ pub fn parse_zone(text: &[u8]) -> Option<i64> {
     Some(sign * (i64::from(hours) * 60 + i64::from(minutes)) * 60 * SECOND)
 }
 
+/// Whether a time zone's name is one of those that UTC has.
+#[must_use]
+pub fn is_utc(zone: &str) -> bool {
+    let zone = zone.trim().to_ascii_lowercase();
+    let zone = zone.strip_prefix("etc/").unwrap_or(&zone);
+    let offset = zone.strip_prefix("utc").or_else(|| zone.strip_prefix("gmt")).unwrap_or(zone);
+    let is_zero = offset.contains('0') && offset.chars().all(|it| "+-0:".contains(it));
+    is_zero || matches!(zone, "utc" | "gmt" | "uct" | "z" | "zulu" | "universal" | "greenwich")
+}
+
 fn digits2(text: &[u8], at: usize) -> Option<u8> {
     let (tens, ones) = (text.get(at)?.wrapping_sub(b'0'), text.get(at + 1)?.wrapping_sub(b'0'));
     (tens < 10 && ones < 10).then(|| tens * 10 + ones)

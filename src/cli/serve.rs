@@ -104,7 +104,7 @@ pub(in crate::cli) async fn run(
     };
     let door = Door::open(database, queries, options).await.map_err(|error| match error {
         HttpError::Listen { .. } | HttpError::Collect(_) => Failure::failed(&error.to_string()),
-        HttpError::Open(_) | HttpError::ShortToken => Failure::usage(&error.to_string()),
+        HttpError::Unguarded(_) => Failure::usage(&error.to_string()),
     })?;
     context.remark(&format!("listening on http://{} – Ctrl-C ends it", door.address()));
     if let Some(postgres) = &postgres {
@@ -131,7 +131,7 @@ async fn postgres(
     let door = pg::Door::open(Arc::clone(queries), pg::Options { address, token }).await;
     door.map(Some).map_err(|error| match error {
         PgError::Listen { .. } | PgError::Random(_) => Failure::failed(&error.to_string()),
-        PgError::Open(_) | PgError::ShortToken => Failure::usage(&error.to_string()),
+        PgError::Unguarded(_) => Failure::usage(&error.to_string()),
     })
 }
 

@@ -2,8 +2,10 @@
 //!
 //! Queries run on threads of their own, so that one that does not yield keeps nobody else from being heard.
 
-use std::io;
-use std::sync::Arc;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use thiserror::Error as ThisError;
@@ -13,7 +15,47 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::{Database, Error, Session};
 use crate::engine::Raises;
-use crate::limits;
+use crate::terminal::neutral;
+use crate::{limits, time};
+
+/// Why a door is not opened: anybody could come in.
+#[derive(Debug, ThisError)]
+pub enum Unguarded {
+    #[error("{0} can be reached by others: a token must say who may ask – give --token-file FILE")]
+    Open(SocketAddr),
+    #[error("a token has at least {} letters – head -c 32 /dev/urandom | base64 > token", limits::HTTP_TOKEN_BYTES)]
+    ShortToken,
+}
+
+/// Whether a door may be opened at an address with this token.
+///
+/// # Errors
+/// Others reach the address and there is no token, or it could be guessed.
+pub fn guarded(address: SocketAddr, token: Option<&str>) -> Result<(), Unguarded> {
+    match token {
+        None if !address.ip().is_loopback() => Err(Unguarded::Open(address)),
+        Some(token) if token.len() < limits::HTTP_TOKEN_BYTES => Err(Unguarded::ShortToken),
+        _ => Ok(()),
+    }
+}
+
+/// Tells the operator of a server, who reads stderr.
+pub fn log(what: &str) {
+    // A closed stderr is nobody's failure.
+    let _ = writeln!(io::stderr(), "{} {}", time::iso(time::now_micros()), neutral(what));
+}
+
+/// What the Postgres door counts, for the page of figures that the other one has.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// Connections that are open.
+    pub connections: AtomicU64,
+    pub accepted: AtomicU64,
+    /// Those for whom there was no room.
+    pub turned_away: AtomicU64,
+    pub statements: AtomicU64,
+    pub failed: AtomicU64,
+}
 
 /// What one server and one query may use.
 #[derive(Debug, Clone)]
@@ -62,6 +104,7 @@ pub struct Queries {
     /// Those that run and those that wait.
     present: Arc<Semaphore>,
     limits: Limits,
+    postgres: OnceLock<Arc<Traffic>>,
 }
 
 /// So many are computed and so many wait that there is no room for another.
@@ -76,21 +119,32 @@ pub struct Full {
 #[derive(Debug)]
 pub struct Waiting {
     present: OwnedSemaphorePermit,
-    running: Arc<Semaphore>,
+    turns: Turns,
 }
+
+/// Where those who were let in before wait for another turn.
+#[derive(Debug, Clone)]
+pub struct Turns(Arc<Semaphore>);
 
 /// The right to compute; another has it when it is dropped.
 #[derive(Debug)]
 pub struct Place {
-    _present: OwnedSemaphorePermit,
+    _present: Option<OwnedSemaphorePermit>,
     _running: Option<OwnedSemaphorePermit>,
 }
 
 impl Waiting {
     /// Waits for one's turn.
     pub async fn turn(self) -> Place {
+        Place { _present: Some(self.present), ..self.turns.turn().await }
+    }
+}
+
+impl Turns {
+    /// Waits for one's turn.
+    pub async fn turn(&self) -> Place {
         // Nobody closes the semaphore.
-        Place { _present: self.present, _running: self.running.acquire_owned().await.ok() }
+        Place { _present: None, _running: Arc::clone(&self.0).acquire_owned().await.ok() }
     }
 }
 
@@ -108,7 +162,20 @@ impl Queries {
             running: Arc::new(Semaphore::new(limits.queries)),
             present: Arc::new(Semaphore::new(limits.queries + limits::HTTP_WAITING)),
             limits,
+            postgres: OnceLock::new(),
         })
+    }
+
+    /// What the Postgres door counts; it is there from now on.
+    #[must_use]
+    pub fn count_postgres(&self) -> &Arc<Traffic> {
+        self.postgres.get_or_init(Arc::default)
+    }
+
+    /// What the Postgres door counts, where there is one.
+    #[must_use]
+    pub fn postgres(&self) -> Option<&Traffic> {
+        self.postgres.get().map(AsRef::as_ref)
     }
 
     /// What a query may use.
@@ -148,7 +215,13 @@ impl Queries {
     pub fn enter(&self) -> Result<Waiting, Full> {
         let full = |_| Full { running: self.limits.queries, waiting: limits::HTTP_WAITING };
         let present = Arc::clone(&self.present).try_acquire_owned().map_err(full)?;
-        Ok(Waiting { present, running: Arc::clone(&self.running) })
+        Ok(Waiting { present, turns: self.turns() })
+    }
+
+    /// Where a query that was begun waits to go on.
+    #[must_use]
+    pub fn turns(&self) -> Turns {
+        Turns(Arc::clone(&self.running))
     }
 
     /// Begins work on the threads for queries.

@@ -19,6 +19,7 @@ use super::error::QueryError;
 use super::params::replaced;
 use super::session::Engine;
 use super::statement::parse;
+use crate::time;
 
 /// What is known of a statement before its parameters have values.
 #[derive(Debug, Clone)]
@@ -75,7 +76,12 @@ pub fn literal(value: &ScalarValue, zoned: bool) -> Result<String, QueryError> {
             Ok(format!("CAST('{sign}{whole}.{part}' AS DECIMAL(38, {scale}))"))
         }
         ScalarValue::TimestampMicrosecond(Some(micros), None) if zoned => {
-            Ok(format!("CAST('{}' AS TIMESTAMP WITH TIME ZONE)", crate::time::iso(*micros)))
+            Ok(format!("CAST('{}' AS TIMESTAMP WITH TIME ZONE)", time::iso(*micros)))
+        }
+        ScalarValue::TimestampMicrosecond(Some(micros), None) => typed(time::iso(*micros).replace('Z', "")),
+        ScalarValue::Time64Microsecond(Some(micros)) => {
+            // The time of the first day there is.
+            typed(time::iso(*micros).trim_start_matches("1970-01-01T").replace('Z', ""))
         }
         ScalarValue::Binary(Some(bytes)) => {
             let mut text = String::from("X'");
@@ -94,7 +100,9 @@ pub fn literal(value: &ScalarValue, zoned: bool) -> Result<String, QueryError> {
                 literal(&value.map_err(|error| QueryError::from_datafusion(&error, &[]))?, zoned)
             };
             let items = (0..items.len()).map(item).collect::<Result<Vec<_>, _>>()?;
-            if items.is_empty() { Ok(null_of(Some(&value.data_type()))) } else { Ok(format!("[{}]", items.join(", "))) }
+            // A list of nothing is not nothing: `<> ALL` of it is true.
+            let empty = || sql_type(&value.data_type()).unwrap_or_else(|| "VARCHAR[]".to_owned());
+            Ok(if items.is_empty() { format!("CAST([] AS {})", empty()) } else { format!("[{}]", items.join(", ")) })
         }
         other => typed(other.to_string()),
     }
@@ -293,9 +301,13 @@ mod tests {
                 "CAST('1970-01-01T00:00:00Z' AS TIMESTAMP WITH TIME ZONE)",
             ),
             (ScalarValue::Date32(Some(1)), "CAST('1970-01-02' AS DATE)"),
+            (ScalarValue::Time64Microsecond(Some(3_723_000_004)), "CAST('01:02:03.000004' AS TIME)"),
             (ScalarValue::Utf8(None), "CAST(NULL AS VARCHAR)"),
+            (ScalarValue::List(ScalarValue::new_list(&[], &DataType::Int64, true)), "CAST([] AS BIGINT[])"),
         ] {
             assert_eq!(literal(&value, true).unwrap(), text);
         }
+        let naive = ScalarValue::TimestampMicrosecond(Some(1_500_000), None);
+        assert_eq!(literal(&naive, false).unwrap(), "CAST('1970-01-01T00:00:01.500000' AS TIMESTAMP)");
     }
 }

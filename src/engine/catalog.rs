@@ -19,7 +19,7 @@ pub const CATALOG: &str = "journeyql";
 /// Name of the schema of the tables and views.
 pub const SCHEMA: &str = "public";
 /// Name of the schema of what the program says of itself: `journeyql.functions`.
-const OWN_SCHEMA: &str = "journeyql";
+pub const OWN_SCHEMA: &str = "journeyql";
 
 /// Where views find the session they are planned in; bound once, when the session is there.
 pub type SessionLink = OnceLock<Weak<RwLock<SessionState>>>;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -132,6 +131,17 @@ pub(super) fn metrics(server: &Server) -> Response<Body> {
     ] {
         metric(&mut text, name, kind, what, [(String::new(), value)]);
     }
+    if let Some(it) = server.queries.postgres() {
+        for (name, kind, what, value) in [
+            ("pg_connections", "gauge", "Postgres clients that are connected", &it.connections),
+            ("pg_connections_total", "counter", "Postgres clients that came", &it.accepted),
+            ("pg_connections_refused_total", "counter", "Postgres clients without room", &it.turned_away),
+            ("pg_statements_total", "counter", "Statements of Postgres clients", &it.statements),
+            ("pg_errors_total", "counter", "Errors that Postgres clients were told", &it.failed),
+        ] {
+            metric(&mut text, name, kind, what, [(String::new(), value.load(Ordering::Relaxed))]);
+        }
+    }
     if let Some(it) = server.collector.as_ref().map(|collector| collector.status()) {
         for (name, kind, what, value) in [
             ("messages_total", "counter", "Messages that were taken", it.messages),
@@ -155,10 +165,4 @@ fn metric(text: &mut String, name: &str, kind: &str, what: &str, values: impl In
     for (labels, value) in values {
         let _ = writeln!(text, "journeyql_{name}{labels} {value}");
     }
-}
-
-/// Tells the operator, who reads stderr.
-pub(super) fn log(what: &str) {
-    // A closed stderr is nobody's failure.
-    let _ = writeln!(std::io::stderr(), "{} {}", time::iso(time::now_micros()), crate::terminal::neutral(what));
 }

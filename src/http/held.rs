@@ -11,8 +11,8 @@ use tokio::time::sleep;
 
 use super::Server;
 use super::compute::{Made, Question, prepare};
-use super::health::log;
 use super::reply::Refusal;
+use crate::database::log;
 use crate::database::panel::{Facts, Freshness, panels};
 use crate::limits;
 use crate::time;

@@ -38,8 +38,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
-use crate::database::{Collector, Database, Error, Queries};
-use crate::limits;
+use crate::database::{Collector, Database, Error, Queries, Unguarded, guarded};
 
 pub use collect::Collect;
 use guard::Guard;
@@ -65,10 +64,8 @@ pub struct Options {
 pub enum HttpError {
     #[error("cannot listen on {address}: {error}")]
     Listen { address: SocketAddr, error: std::io::Error },
-    #[error("{0} can be reached by others: a token must say who may ask – give --token-file FILE")]
-    Open(SocketAddr),
-    #[error("a token has at least {} letters – head -c 32 /dev/urandom | base64 > token", limits::HTTP_TOKEN_BYTES)]
-    ShortToken,
+    #[error(transparent)]
+    Unguarded(#[from] Unguarded),
     #[error("cannot collect messages: {0} – --no-collect serves without")]
     Collect(Box<Error>),
 }
@@ -99,12 +96,7 @@ impl Door {
     /// # Errors
     /// The address is taken, or open to others without a token.
     pub async fn open(database: Database, queries: Arc<Queries>, options: Options) -> Result<Self, HttpError> {
-        if !options.address.ip().is_loopback() && options.token.is_none() {
-            return Err(HttpError::Open(options.address));
-        }
-        if options.token.as_ref().is_some_and(|token| token.len() < limits::HTTP_TOKEN_BYTES) {
-            return Err(HttpError::ShortToken);
-        }
+        guarded(options.address, options.token.as_deref())?;
         let fail = |error| HttpError::Listen { address: options.address, error };
         let listener = TcpListener::bind(options.address).await.map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;

@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use crate::database::panel::{PanelError, Wrong};
-use crate::database::{Error, Fault};
+use crate::database::{Error, Fault, log};
 use crate::engine::QueryErrorKind;
 
 /// A question that has no answer.
@@ -114,7 +114,7 @@ impl IntoResponse for Refusal {
             error: Told,
         }
         if let Some(inside) = &self.inside {
-            super::health::log(inside);
+            log(inside);
         }
         let body = serde_json::to_vec(&Outer { error: self.told }).unwrap_or_default();
         let mut response = Response::new(Body::from(body));

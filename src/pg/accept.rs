@@ -1,6 +1,7 @@
 //! Sockets: so many at a time, and an end that loses no answer.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -12,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::{Server, connection, fault};
+use crate::database::Traffic;
 use crate::limits;
 
 /// So many for whom there is no room are told so at a time; others are just cut off.
@@ -39,9 +41,13 @@ pub(super) async fn serve(listener: TcpListener, server: &Arc<Server>, stop: imp
             let (server, ends) = (Arc::clone(server), ends.clone());
             open.spawn(async move {
                 let _place = place;
+                let _open = Open::new(&server.traffic);
                 Box::pin(connection::serve(server, stream, ends)).await;
             });
-        } else if let Ok(place) = Arc::clone(&told).try_acquire_owned() {
+            continue;
+        }
+        server.traffic.turned_away.fetch_add(1, Ordering::Relaxed);
+        if let Ok(place) = Arc::clone(&told).try_acquire_owned() {
             tokio::spawn(async move {
                 let _place = place;
                 let _ = timeout(Duration::from_secs(1), turn_away(stream)).await;
@@ -52,6 +58,23 @@ pub(super) async fn serve(listener: TcpListener, server: &Arc<Server>, stop: imp
     // Nobody listens where there are no connections.
     let _ = ending.send(true);
     let _ = timeout(limits::HTTP_STOP, async { while open.join_next().await.is_some() {} }).await;
+}
+
+/// A connection that is counted while it is open.
+struct Open(Arc<Traffic>);
+
+impl Open {
+    fn new(traffic: &Arc<Traffic>) -> Self {
+        traffic.accepted.fetch_add(1, Ordering::Relaxed);
+        traffic.connections.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(traffic))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Reads a little, so that the answer is not lost with what was not read, and answers.

@@ -148,6 +148,10 @@ impl Command {
                 words.take("PREPARE");
                 Self::Deallocate(words.name().filter(|name| name != "all"))
             }
+            "TABLE" => {
+                let sql = format!("SELECT * FROM {}", words.text());
+                Self::Query { catalog: is_about_catalog(&sql), sql }
+            }
             "UNLISTEN" => Self::Nothing("UNLISTEN"),
             "LISTEN" => Self::Nothing("LISTEN"),
             "DECLARE" => declare(&mut words).unwrap_or_else(query),
@@ -159,6 +163,11 @@ impl Command {
             verb if WRITES.contains(&verb) => Self::Refused(verb.to_owned()),
             _ => query(),
         }
+    }
+
+    /// Whether it is a query of this very text, so that places in it are places in the text.
+    pub(super) fn is_as(&self, text: &str) -> bool {
+        matches!(self, Self::Query { sql, .. } if sql == text)
     }
 
     /// Whether it may run in a transaction that has failed.
@@ -248,7 +257,8 @@ fn set(words: &mut Words<'_>) -> Option<Command> {
         words.rest.by_ref().map(|(word, _)| word).filter(|word| *word != ",").map(value_of).collect();
     // A list, or one value that is made of several marks: −5, 1.5, UTC+1.
     let text = if list.len() > 1 && !value.contains(',') { value.to_owned() } else { list.join(", ") };
-    let value = if value.eq_ignore_ascii_case("default") { None } else { Some(text) };
+    let is_first = |word: &str| value.eq_ignore_ascii_case(word);
+    let value = if is_first("default") || name == "timezone" && is_first("local") { None } else { Some(text) };
     Some(Command::Set { name, value, local })
 }
 
@@ -376,12 +386,15 @@ mod tests {
             ("SET LOCAL journeyql.user TO 'A b'", set_to("journeyql.user", Some("A b"), true)),
             ("SET search_path = a, \"B\"", set_to("search_path", Some("a, B"), false)),
             ("SET TIME ZONE 'UTC'", set_to("timezone", Some("UTC"), false)),
+            ("SET TIME ZONE LOCAL", set_to("timezone", None, false)),
             ("SET extra_float_digits TO -1", set_to("extra_float_digits", Some("-1"), false)),
             ("SET a TO DEFAULT", set_to("a", None, false)),
             ("RESET ALL", set_to("all", None, false)),
             ("show transaction isolation level", Command::Show("transaction_isolation".to_owned())),
             ("SHOW journeyql.session_gap", Command::Show("journeyql.session_gap".to_owned())),
             ("SHOW TABLES", query("SHOW TABLES", false)),
+            ("TABLE \"sessions\" LIMIT 1", query("SELECT * FROM \"sessions\" LIMIT 1", false)),
+            ("table pg_class", query("SELECT * FROM pg_class", true)),
             ("DEALLOCATE ALL", Command::Deallocate(None)),
             ("insert into a values (1)", Command::Refused("INSERT".to_owned())),
             ("COPY events TO '/tmp/x'", Command::Refused("COPY".to_owned())),

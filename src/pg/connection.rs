@@ -3,23 +3,26 @@
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use datafusion_postgres::pgwire::api::cancel::DefaultCancelHandler;
 use datafusion_postgres::pgwire::api::{ClientInfo, DefaultClient, NoopHandler, PgWireConnectionState};
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError};
 use datafusion_postgres::pgwire::messages::response::{GssEncResponse, SslResponse};
 use datafusion_postgres::pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage, SslNegotiationMetaMessage};
 use datafusion_postgres::pgwire::tokio::server::{PgWireMessageServerCodec, process_error, process_message};
-use futures::{FutureExt, SinkExt, StreamExt};
+use futures::{FutureExt, SinkExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
-use tokio_util::codec::Framed;
+use tokio_util::codec::{Decoder, Framed};
 
 use super::Server;
 use super::fault::{self, IntoError};
+use super::frame::{self, Bad, Kind};
 use super::gate::Gate;
 use super::handler::Handler;
 use super::prepared::Prepared;
@@ -37,7 +40,10 @@ const NEGOTIATIONS: usize = 3;
 /// What handles the messages of one connection.
 struct Connection {
     socket: Socket,
-    unread: Arc<AtomicUsize>,
+    /// What has come and is no whole message yet.
+    bytes: BytesMut,
+    /// Whether the next password is the first.
+    first: bool,
     gate: Arc<Gate>,
     handler: Arc<Handler>,
     copy: Arc<NoopHandler>,
@@ -48,19 +54,20 @@ struct Connection {
 pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, mut ends: watch::Receiver<bool>) {
     let Ok(peer) = stream.peer_addr() else { return };
     let _ = stream.set_nodelay(true);
-    let (stream, unread) = (Arc::new(stream), Arc::new(AtomicUsize::new(0)));
-    let wire = Wire::new(Arc::clone(&stream), Arc::clone(&unread));
+    let stream = Arc::new(stream);
+    let codec = PgWireMessageServerCodec::new(DefaultClient::new(peer, false));
     let mut connection = Connection {
-        socket: Framed::new(wire, PgWireMessageServerCodec::new(DefaultClient::new(peer, false))),
-        unread,
+        // Messages are read and cut here; the codec has no buffer of its own for them.
+        socket: Framed::with_capacity(Wire::new(Arc::clone(&stream)), codec, 0),
+        bytes: BytesMut::new(),
+        first: true,
         gate: Arc::new(Gate::new(&server)),
         handler: Arc::new(Handler::new(Arc::new(Talk::new(Arc::clone(&server), Arc::clone(&stream))))),
         copy: Arc::new(NoopHandler),
         cancel: Arc::new(DefaultCancelHandler::new(Arc::clone(&server.connections))),
     };
-    // Messages that make no sense make some of their decoders panic.
     let talked = AssertUnwindSafe(connection.converse(&mut ends)).catch_unwind().await;
-    if let Err(last) = talked.unwrap_or_else(|_| Err(Last::told("08P01", "a message makes no sense"))) {
+    if let Err(last) = talked.unwrap_or_else(|_| Err(Last::told("XX000", "the connection failed inside"))) {
         let _ = timeout(Duration::from_secs(1), connection.say_last(last)).await;
         wire::drain(&stream).await;
     }
@@ -81,16 +88,24 @@ impl Last {
 impl From<PgWireError> for Last {
     fn from(error: PgWireError) -> Self {
         match error {
-            PgWireError::IoError(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-                let message = format!("a message has more than {} MiB", limits::PG_MESSAGE_BYTES >> 20);
-                Self::told("54000", &message)
-            }
             PgWireError::IoError(_) => Self::Gone,
             error => {
                 let mut info = ErrorInfo::from(error);
                 "FATAL".clone_into(&mut info.severity);
                 Self::Told(Box::new(info))
             }
+        }
+    }
+}
+
+impl From<Bad> for Last {
+    fn from(bad: Bad) -> Self {
+        match bad {
+            Bad::TooLong => {
+                Self::told("54000", &format!("a message has more than {} MiB", limits::PG_MESSAGE_BYTES >> 20))
+            }
+            Bad::Shape => Self::told("08P01", "a message makes no sense"),
+            Bad::Text => Self::told("22021", "a text is not UTF-8"),
         }
     }
 }
@@ -104,6 +119,7 @@ impl From<io::Error> for Last {
 impl Connection {
     async fn say_last(&mut self, last: Last) {
         if let Last::Told(info) = last {
+            self.handler.talk.count(|traffic| &traffic.failed);
             let _ = self.socket.send(PgWireBackendMessage::ErrorResponse((*info).into())).await;
         }
     }
@@ -116,7 +132,9 @@ impl Connection {
         }
         self.handler.talk.pid.store(self.socket.pid_and_secret_key().0, Ordering::Relaxed);
         let startup = self.socket.metadata().clone();
-        let mut greeting = self.handler.talk.greet(&startup).await.err();
+        self.handler.talk.greet(&startup).await?;
+        self.handler.warn(&mut self.socket).await?;
+        SinkExt::<PgWireBackendMessage>::flush(&mut self.socket).await?;
         loop {
             let message = tokio::select! {
                 message = self.next() => message?,
@@ -129,11 +147,7 @@ impl Connection {
                 return Ok(());
             }
             let extended = message.is_extended_query();
-            let done = match greeting.take() {
-                Some(error) => Err(error),
-                None => self.process(message).await,
-            };
-            if let Err(error) = done {
+            if let Err(error) = self.process(message).await {
                 if let PgWireError::IoError(error) = error {
                     return Err(error.into());
                 }
@@ -141,6 +155,7 @@ impl Connection {
                 if info.is_fatal() {
                     return Err(Last::Told(Box::new(info)));
                 }
+                self.handler.talk.count(|traffic| &traffic.failed);
                 process_error(&mut self.socket, info.into_error(), extended).await?;
             }
         }
@@ -153,17 +168,10 @@ impl Connection {
             let Some(message) = self.next().await? else { return Err(Last::Gone) };
             match message {
                 PgWireFrontendMessage::SslNegotiation(asked) => {
-                    let answer = match asked {
-                        SslNegotiationMetaMessage::None => {
-                            self.socket.set_state(PgWireConnectionState::AwaitingStartup);
-                            continue;
-                        }
-                        SslNegotiationMetaMessage::PostgresSsl(_) => {
-                            PgWireBackendMessage::SslResponse(SslResponse::Refuse)
-                        }
-                        SslNegotiationMetaMessage::PostgresGss(_) => {
-                            PgWireBackendMessage::GssEncResponse(GssEncResponse::Refuse)
-                        }
+                    let answer = if matches!(asked, SslNegotiationMetaMessage::PostgresSsl(_)) {
+                        PgWireBackendMessage::SslResponse(SslResponse::Refuse)
+                    } else {
+                        PgWireBackendMessage::GssEncResponse(GssEncResponse::Refuse)
                     };
                     negotiations += 1;
                     if negotiations > NEGOTIATIONS {
@@ -200,24 +208,54 @@ impl Connection {
 
     /// The next message: nothing when the client has gone.
     async fn next(&mut self) -> Result<Option<PgWireFrontendMessage>, Last> {
-        let idle = Instant::now() + limits::PG_IDLE;
-        let mut half = Instant::now() + limits::PG_HALF;
+        let (patience, code) = self.handler.talk.patience().await;
+        let (idle, mut rest) = (Instant::now() + patience, Instant::now() + limits::PG_REST);
+        let mut whole = None;
         loop {
-            match timeout_at(half.min(idle), self.socket.next()).await {
-                Ok(message) => {
-                    self.unread.store(self.socket.read_buffer().len(), Ordering::Relaxed);
-                    return message.transpose().map_err(Last::from);
-                }
-                Err(_) if !self.socket.read_buffer().is_empty() => {
+            if let Some(message) = self.message()? {
+                return Ok(Some(message));
+            }
+            let until = if self.bytes.is_empty() {
+                rest.min(idle)
+            } else {
+                *whole.get_or_insert_with(|| Instant::now() + limits::PG_HALF)
+            };
+            match timeout_at(until, self.socket.get_mut().read_buf(&mut self.bytes)).await {
+                Ok(Ok(0)) => return Ok(None),
+                Ok(read) => _ = read?,
+                Err(_) if whole.is_some() => {
                     return Err(Last::told("08P01", "half a message came, and nothing for a while"));
                 }
                 Err(_) if Instant::now() >= idle => {
-                    return Err(Last::told("57P05", "the connection was silent for too long"));
+                    return Err(Last::told(code, "the connection was silent for too long"));
                 }
                 Err(_) => {
+                    // What a long message took is not kept for the next one.
+                    self.bytes = BytesMut::new();
                     self.handler.talk.rest().await;
-                    half = Instant::now() + limits::PG_HALF;
+                    rest = Instant::now() + limits::PG_REST;
                 }
+            }
+        }
+    }
+
+    /// The message that what has come begins with, if it is whole.
+    fn message(&mut self) -> Result<Option<PgWireFrontendMessage>, Last> {
+        let kind = match self.socket.state() {
+            PgWireConnectionState::AwaitingSslRequest | PgWireConnectionState::AwaitingStartup => Kind::Greeting,
+            PgWireConnectionState::AuthenticationInProgress if self.first => Kind::FirstPassword,
+            _ => Kind::Any,
+        };
+        let Some(mut frame) = frame::cut(&mut self.bytes, kind)? else { return Ok(None) };
+        self.first &= kind != Kind::FirstPassword;
+        loop {
+            match self.socket.codec_mut().decode(&mut frame)? {
+                // No encryption is asked for: it is the greeting itself.
+                Some(PgWireFrontendMessage::SslNegotiation(SslNegotiationMetaMessage::None)) => {
+                    self.socket.set_state(PgWireConnectionState::AwaitingStartup);
+                }
+                Some(message) => return Ok(Some(message)),
+                None => return Err(Bad::Shape.into()),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError};
 
-use crate::database::{Error, Fault};
+use crate::database::{Error, Fault, log};
 use crate::engine::{QueryError, QueryErrorKind};
 
 /// An error that ends the connection.
@@ -22,6 +22,14 @@ pub(super) fn hinted(code: &str, message: impl Into<String>, hint: impl Into<Str
     info.into_error()
 }
 
+/// A warning, `what – hint`.
+pub(super) fn warning(notice: &str) -> ErrorInfo {
+    let (what, hint) = notice.split_once(" – ").map_or((notice, None), |(what, hint)| (what, Some(hint)));
+    let mut info = ErrorInfo::new("WARNING".to_owned(), "01000".to_owned(), what.to_owned());
+    info.hint = hint.map(str::to_owned);
+    info
+}
+
 /// What may become an error of the protocol.
 pub(super) trait IntoError {
     fn into_error(self) -> PgWireError;
@@ -36,9 +44,15 @@ impl IntoError for ErrorInfo {
 /// An error of the database; `sql` is the text that it has a place in, and how many letters of the client's text stand
 /// before it.
 pub(super) fn of(failed: &Error, sql: Option<(&str, usize)>) -> PgWireError {
+    // What is told to the operator is not told to whoever asked.
+    let inside = || log(&failed.to_string());
     let info = match failed {
-        _ if failed.fault() == Fault::Damaged => return hinted("XX001", "the store is damaged", "journeyql verify"),
+        _ if failed.fault() == Fault::Damaged => {
+            inside();
+            return hinted("XX001", "the store is damaged", "journeyql verify");
+        }
         Error::Query(query) if query.kind == QueryErrorKind::Memory => {
+            inside();
             return hinted(
                 "53200",
                 "the query needs more memory than it may use",
@@ -53,7 +67,10 @@ pub(super) fn of(failed: &Error, sql: Option<(&str, usize)>) -> PgWireError {
             info.position = place.map(|place| place.to_string());
             info
         }
-        _ => error("XX000", "the query failed inside"),
+        _ => {
+            inside();
+            error("XX000", "the query failed inside")
+        }
     };
     info.into_error()
 }

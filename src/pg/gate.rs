@@ -60,7 +60,7 @@ impl ServerParameterProvider for Told {
         let mut variables = Variables::default();
         for (name, value) in variables::wanted(client.metadata()) {
             // What cannot be was refused before.
-            let _ = variables.set(&name, Some(&value));
+            let _ = variables.greet(&name, &value);
         }
         variables.is_of(client.metadata().get("user").map_or("", String::as_str));
         Some(variables.reported().collect())
@@ -92,7 +92,7 @@ fn check(startup: &Startup) -> PgWireResult<()> {
         if name.starts_with("journeyql.") {
             continue;
         }
-        if let Err(error) = Variables::default().set(&name, Some(&value)) {
+        if let Err(error) = Variables::default().greet(&name, &value) {
             let mut info = ErrorInfo::from(error);
             "FATAL".clone_into(&mut info.severity);
             return Err(info.into_error());

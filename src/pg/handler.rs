@@ -15,11 +15,12 @@ use datafusion_postgres::pgwire::api::results::{CopyResponse, DescribePortalResp
 use datafusion_postgres::pgwire::api::stmt::StoredStatement;
 use datafusion_postgres::pgwire::api::store::{Entry, PortalStore};
 use datafusion_postgres::pgwire::api::{ClientInfo, ClientPortalStore, DEFAULT_NAME, PgWireConnectionState, Type};
-use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use datafusion_postgres::pgwire::messages::copy::{CopyDone, CopyOutResponse};
 use datafusion_postgres::pgwire::messages::extendedquery::{
-    Bind, BindComplete, Close, CloseComplete, Describe, Execute, Parse, ParseComplete, TARGET_TYPE_BYTE_PORTAL,
+    Bind, BindComplete, Close, CloseComplete, Describe, Execute, Parse, ParseComplete, Sync as PgSync,
+    TARGET_TYPE_BYTE_PORTAL,
 };
 use datafusion_postgres::pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
 use datafusion_postgres::pgwire::messages::simplequery::Query;
@@ -50,6 +51,8 @@ impl Handler {
 
     /// A statement's time begins.
     async fn begin<C: ClientInfo + Sync>(&self, client: &C) {
+        // What was to be said beside a statement that failed is not said beside another.
+        drop(self.talk.notices());
         begin(&self.talk, client).await;
     }
 
@@ -80,13 +83,17 @@ impl Handler {
         for (name, value) in reply.told {
             client.feed(PgWireBackendMessage::ParameterStatus(ParameterStatus::new(name, value))).await?;
         }
-        let notices = std::mem::take(&mut *reply.notices.lock().unwrap_or_else(PoisonError::into_inner));
-        for notice in notices {
-            let (what, hint) =
-                notice.split_once(" – ").map_or((notice.as_str(), None), |(what, hint)| (what, Some(hint)));
-            let mut info = ErrorInfo::new("WARNING".to_owned(), "01000".to_owned(), what.to_owned());
-            info.hint = hint.map(str::to_owned);
-            client.feed(PgWireBackendMessage::NoticeResponse(info.into())).await?;
+        self.warn(client).await
+    }
+
+    /// Sends what is to be said beside the answer.
+    pub(super) async fn warn<C>(&self, client: &mut C) -> PgWireResult<()>
+    where
+        C: Sink<PgWireBackendMessage> + Unpin,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        for notice in self.talk.notices() {
+            client.feed(PgWireBackendMessage::NoticeResponse(fault::warning(&notice).into())).await?;
         }
         Ok(())
     }
@@ -104,6 +111,7 @@ impl Handler {
         C: ClientInfo + ClientPortalStore,
         C::PortalStore: PortalStore,
     {
+        self.talk.count(|traffic| &traffic.statements);
         allowed(client, command)?;
         // What has failed is not committed.
         let failed = client.transaction_status() == TransactionStatus::Error;
@@ -128,6 +136,20 @@ impl Handler {
         }
         self.talk.answer(command, format, described, before).await
     }
+}
+
+/// The client may go on. What was not in a transaction is at its end, and its portals with it.
+async fn ready<C>(client: &mut C) -> PgWireResult<()>
+where
+    C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+    C::PortalStore: PortalStore,
+    C::Error: Debug,
+    PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+{
+    if client.transaction_status() == TransactionStatus::Idle {
+        client.portal_store().clear_portals();
+    }
+    send_ready_for_query(client, client.transaction_status()).await
 }
 
 async fn send_copy<C>(client: &mut C, mut copy: CopyResponse, header: bool) -> PgWireResult<()>
@@ -168,15 +190,16 @@ impl SimpleQueryHandler for Handler {
         for part in statements {
             self.begin(client).await;
             let before = query.query[..part.start].chars().count();
-            let command = Command::read(&query.query[part]);
-            let done = match self.run(client, &command, &Format::UnifiedText, None, Some(before)).await {
+            let command = Command::read(&query.query[part.clone()]);
+            let before = command.is_as(&query.query[part]).then_some(before);
+            let done = match self.run(client, &command, &Format::UnifiedText, None, before).await {
                 Ok(reply) => self.send(client, reply, true).await,
                 Err(error) => Err(error),
             };
             self.talk.pause();
             done?;
         }
-        send_ready_for_query(client, client.transaction_status()).await
+        ready(client).await
     }
 
     async fn do_query<C>(&self, client: &mut C, query: &str) -> PgWireResult<Vec<Response>>
@@ -210,14 +233,11 @@ impl ExtendedQueryHandler for Handler {
         let name = message.name.clone().unwrap_or_else(|| DEFAULT_NAME.to_owned());
         {
             let kept = &mut self.kept.lock().unwrap_or_else(PoisonError::into_inner).0;
-            let named = |known: &&usize| **known > 0;
-            let bytes: usize =
-                kept.iter().filter(|(known, _)| **known != name).map(|(_, bytes)| bytes).filter(named).sum();
+            let bytes: usize = kept.iter().filter(|(known, _)| **known != name).map(|(_, bytes)| bytes).sum();
             if bytes + message.query.len() > limits::PG_PREPARED_BYTES {
                 let message = format!("prepared statements have more than {} MiB", limits::PG_PREPARED_BYTES >> 20);
                 return Err(fault::hinted("53200", message, "DEALLOCATE those that are not needed any more"));
             }
-            kept.insert(name.clone(), message.query.len() + 1024);
         }
         for oid in &mut message.type_oids {
             // Values of types that there are not here come as texts.
@@ -231,6 +251,7 @@ impl ExtendedQueryHandler for Handler {
             Some(statement) => client.portal_store().put_statement(Arc::new(statement)),
             None => client.portal_store().put_empty_statement(&name),
         }
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).0.insert(name, message.query.len() + 1024);
         client.feed(PgWireBackendMessage::ParseComplete(ParseComplete::new())).await?;
         Ok(())
     }
@@ -310,6 +331,16 @@ impl ExtendedQueryHandler for Handler {
         done
     }
 
+    async fn on_sync<C>(&self, client: &mut C, _: PgSync) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        ready(client).await
+    }
+
     async fn on_close<C>(&self, client: &mut C, message: Close) -> PgWireResult<()>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
@@ -348,7 +379,7 @@ impl Handler {
         let prepared = &portal.statement.statement;
         let filled = bound(portal)?;
         let command = filled.as_ref().unwrap_or(&prepared.command);
-        let before = filled.is_none().then_some(0);
+        let before = prepared.before.filter(|_| filled.is_none());
         self.run(client, command, &portal.result_column_format, prepared.schema.clone(), before).await
     }
 
@@ -377,7 +408,7 @@ impl Handler {
                 if !send_partial_query_response(client, rows, most).await? {
                     *state = PortalExecutionState::Finished;
                 }
-                Ok(())
+                self.warn(client).await
             }
             _ => send_execution_response(client, Tag::new("SELECT").with_rows(0)).await,
         }

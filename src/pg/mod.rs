@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! accept      sockets: how many, and an end without losses
-//! wire        bytes: how much is taken, how long is waited
+//! wire        bytes: how long is waited for who takes none
+//! frame       messages as bytes: where one ends, and whether it is one
 //! connection  messages in, answers out          gate     who may ask: SCRAM, or anybody on this machine
 //! handler     the simple and the extended protocol (pgwire)   prepared    statements before they have values
 //! talk        what one connection is: session, transaction, cursors, settings
 //!   command     which kind of statement a text is       variables   SET and SHOW of what clients set
 //!   source      a running query: clock, cancel, rows    columns     Arrow values as Postgres values
+//!   seat        whether it computes
 //!   copy        COPY (…) TO STDOUT                      fault       errors with codes, places and hints
 //!   values      what parameters are
 //! ```
@@ -26,9 +28,11 @@ mod connection;
 mod copy;
 mod cursor;
 mod fault;
+mod frame;
 mod gate;
 mod handler;
 mod prepared;
+mod seat;
 mod source;
 mod talk;
 mod values;
@@ -42,8 +46,7 @@ use datafusion_postgres::pgwire::api::{ConnectionManager, RandomPidSecretKeyGene
 use thiserror::Error;
 use tokio::net::TcpListener;
 
-use crate::database::Queries;
-use crate::limits;
+use crate::database::{Queries, Traffic, Unguarded, guarded};
 
 use gate::Secret;
 
@@ -60,10 +63,8 @@ pub struct Options {
 pub enum PgError {
     #[error("cannot listen on {address}: {error}")]
     Listen { address: SocketAddr, error: std::io::Error },
-    #[error("{0} can be reached by others: a token must say who may ask – give --token-file FILE")]
-    Open(SocketAddr),
-    #[error("a token has at least {} letters – head -c 32 /dev/urandom | base64 > token", limits::HTTP_TOKEN_BYTES)]
-    ShortToken,
+    #[error(transparent)]
+    Unguarded(#[from] Unguarded),
     #[error("there are no random numbers: {0}")]
     Random(getrandom::Error),
 }
@@ -72,6 +73,7 @@ pub enum PgError {
 #[derive(Debug)]
 struct Server {
     queries: Arc<Queries>,
+    traffic: Arc<Traffic>,
     secret: Option<Arc<Secret>>,
     /// Which connection a request to cancel is about.
     connections: Arc<ConnectionManager>,
@@ -92,17 +94,13 @@ impl Door {
     /// # Errors
     /// The address is taken, or open to others without a token.
     pub async fn open(queries: Arc<Queries>, options: Options) -> Result<Self, PgError> {
-        if !options.address.ip().is_loopback() && options.token.is_none() {
-            return Err(PgError::Open(options.address));
-        }
-        if options.token.as_ref().is_some_and(|token| token.len() < limits::HTTP_TOKEN_BYTES) {
-            return Err(PgError::ShortToken);
-        }
+        guarded(options.address, options.token.as_deref())?;
         let secret = options.token.as_deref().map(Secret::new).transpose().map_err(PgError::Random)?;
         let fail = |error| PgError::Listen { address: options.address, error };
         let listener = TcpListener::bind(options.address).await.map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;
         let server = Server {
+            traffic: Arc::clone(queries.count_postgres()),
             queries,
             secret: secret.map(Arc::new),
             connections: Arc::new(ConnectionManager::new()),

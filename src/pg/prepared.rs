@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 use async_trait::async_trait;
-use datafusion_postgres::pgwire::api::portal::Portal;
+use datafusion_postgres::pgwire::api::portal::{Format, Portal};
 use datafusion_postgres::pgwire::api::results::FieldInfo;
 use datafusion_postgres::pgwire::api::stmt::QueryParser;
 use datafusion_postgres::pgwire::api::{ClientInfo, ConnectionHandle, Type};
@@ -24,6 +24,8 @@ use crate::engine::postgres::types::{pg_type, wire_schema};
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) command: Command,
+    /// How many letters of the client's text stand before it, where it is as the client wrote it.
+    pub(super) before: Option<usize>,
     /// The types of its parameters.
     parameters: Vec<Type>,
     /// The columns of its rows, as they were said to be.
@@ -70,12 +72,13 @@ impl QueryParser for Reader {
             return Err(fault::error("42601", message).into_error());
         };
         let command = Command::read(&sql[part.clone()]);
+        let before = command.is_as(&sql[part.clone()]).then(|| sql[..part.start].chars().count());
         allowed(client, &command)?;
         begin(&self.0, client).await;
         let declared = types.iter().map(|kind| kind.as_ref().and_then(arrow_type)).collect();
-        let described = self.0.describe(&command, declared).await?;
+        let described = self.0.describe(&command, declared, before).await?;
         let Some(Described { parameters, schema }) = described else {
-            return Ok(Some(Arc::new(Prepared { command, parameters: Vec::new(), schema: None })));
+            return Ok(Some(Arc::new(Prepared { command, before, parameters: Vec::new(), schema: None })));
         };
         let told = |(at, kind): (usize, Option<DataType>)| match types.get(at) {
             Some(Some(kind)) => kind.clone(),
@@ -84,7 +87,7 @@ impl QueryParser for Reader {
         let parameters = parameters.into_iter().enumerate().map(told).collect();
         let rows = !matches!(command, Command::Declare { .. } | Command::Copy { .. });
         let schema = rows.then(|| wire_schema(&schema));
-        Ok(Some(Arc::new(Prepared { command, parameters, schema })))
+        Ok(Some(Arc::new(Prepared { command, before, parameters, schema })))
     }
 
     fn get_parameter_types(&self, statement: &Arc<Prepared>) -> PgWireResult<Vec<Type>> {
@@ -107,7 +110,9 @@ fn arrow_type(kind: &Type) -> Option<DataType> {
         Type::FLOAT4 => DataType::Float32,
         Type::FLOAT8 => DataType::Float64,
         Type::TEXT | Type::VARCHAR => DataType::Utf8,
+        Type::BYTEA => DataType::Binary,
         Type::DATE => DataType::Date32,
+        Type::TIME => DataType::Time64(TimeUnit::Microsecond),
         Type::TIMESTAMP => DataType::Timestamp(TimeUnit::Microsecond, None),
         Type::TIMESTAMPTZ => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         Type::TEXT_ARRAY | Type::VARCHAR_ARRAY => DataType::new_list(DataType::Utf8, true),

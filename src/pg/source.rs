@@ -1,7 +1,5 @@
 //! A running query: rows are computed as they are taken, by threads of their own, under the connection's clock.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use arrow::array::RecordBatch;
@@ -18,44 +16,8 @@ use super::clock::Clock;
 use super::columns::{Columns, encode};
 use super::copy::{Lines, Options};
 use super::fault::{self, IntoError};
-use crate::database::{Answer, Error, Full, Place, Queries, Work};
-
-/// Rows that are handed on at a time.
-const SLICE: usize = 1024;
-
-/// The place of a query among those that compute. A query that waits for its client has none.
-#[derive(Debug, Default)]
-pub(super) struct Seat {
-    place: std::sync::Mutex<Option<Place>>,
-    /// Nobody takes rows any more; it computes until it hears of it, and has its place until then.
-    left: AtomicBool,
-}
-
-impl Seat {
-    /// Leaves the place to others until rows are asked for again.
-    pub(super) fn pause(&self) {
-        if !self.left.load(Ordering::Relaxed) {
-            drop(self.take(None));
-        }
-    }
-
-    fn take(&self, place: Option<Place>) -> Option<Place> {
-        std::mem::replace(&mut *self.place.lock().unwrap_or_else(PoisonError::into_inner), place)
-    }
-
-    fn is_free(&self) -> bool {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner).is_none()
-    }
-}
-
-/// What comes of a query after its columns.
-#[derive(Debug)]
-enum Piece {
-    Rows(RecordBatch),
-    Failed(Error),
-    /// Its end, and what is to be said beside the rows.
-    End(Vec<String>),
-}
+use super::seat::{Piece, Seat};
+use crate::database::{Answer, Error, Full, Queries, Work};
 
 /// A query that was begun. Dropping it stops the query.
 #[derive(Debug)]
@@ -68,20 +30,14 @@ pub(super) struct Source {
     /// Rows that came and were not taken, and the place in them.
     batch: Option<(RecordBatch, usize)>,
     taken: usize,
-    pub(super) notices: Arc<std::sync::Mutex<Vec<String>>>,
-    _work: Option<Work<()>>,
+    failed: bool,
+    /// Where that goes which is to be said beside the rows.
+    notices: Notices,
+    work: Option<Work<()>>,
 }
 
-impl Drop for Source {
-    fn drop(&mut self) {
-        self.seat.left.store(true, Ordering::Relaxed);
-    }
-}
-
-/// A place in the queue is refused.
-fn full(full: &Full) -> PgWireError {
-    fault::hinted("53300", full.to_string(), "try again; serve --max-queries is the limit")
-}
+/// What is to be said beside an answer.
+pub(super) type Notices = Arc<std::sync::Mutex<Vec<String>>>;
 
 impl Source {
     /// Begins what `answer` answers.
@@ -91,25 +47,28 @@ impl Source {
     pub(super) async fn begin(
         queries: &Arc<Queries>,
         clock: &Arc<Clock>,
+        notices: &Notices,
         answer: impl Future<Output = Result<Answer, Error>> + Send + 'static,
         described: Option<SchemaRef>,
         blame: impl FnOnce(&Error) -> PgWireError,
     ) -> PgWireResult<Self> {
-        let waiting = queries.enter().map_err(|it| full(&it))?;
-        let seat = Arc::new(Seat::default());
+        let full = |full: Full| fault::hinted("53300", full.to_string(), "try again; serve --max-queries is the limit");
+        let (waiting, turns) = (queries.enter().map_err(full)?, queries.turns());
+        let seat = Seat::new();
         let (head, begun) = oneshot::channel();
         let (pieces, rest) = mpsc::channel(1);
-        let mine = Arc::clone(&seat);
+        let mine = Arc::downgrade(&seat);
         let work = queries.begin(async move {
-            mine.take(Some(waiting.turn().await));
+            let place = waiting.turn().await;
             match answer.await {
                 Ok(answer) => {
                     let _ = head.send(Ok(answer.schema()));
-                    send(answer, &pieces).await;
+                    if let Some(worker) = mine.upgrade().map(|seat| seat.worker(turns, place)) {
+                        worker.work(answer, &pieces).await;
+                    }
                 }
                 Err(error) => drop(head.send(Err(error))),
             }
-            drop(mine.take(None));
         });
         let schema = match clock.within(begun).await? {
             Ok(Ok(schema)) => schema,
@@ -124,23 +83,28 @@ impl Source {
             pieces: Some(rest),
             batch: None,
             taken: 0,
-            notices: Arc::default(),
-            _work: Some(work),
+            failed: false,
+            notices: Arc::clone(notices),
+            work: Some(work),
         })
     }
 
     /// Rows that are there already.
+    ///
+    /// # Errors
+    /// There are too many columns.
     pub(super) fn of(queries: &Arc<Queries>, clock: &Arc<Clock>, batch: RecordBatch) -> PgWireResult<Self> {
         Ok(Self {
             columns: Columns::new(&batch.schema(), None)?,
             queries: Arc::clone(queries),
             clock: Arc::clone(clock),
-            seat: Arc::default(),
+            seat: Seat::new(),
             pieces: None,
             batch: Some((batch, 0)),
             taken: 0,
+            failed: false,
             notices: Arc::default(),
-            _work: None,
+            work: None,
         })
     }
 
@@ -151,80 +115,63 @@ impl Source {
     /// The next row: rows and the place of it in them.
     ///
     /// # Errors
-    /// The query fails, takes too long, or has more rows than it may.
+    /// The query fails or has failed before, takes too long, or has more rows than it may.
     pub(super) async fn next(&mut self) -> PgWireResult<Option<(&RecordBatch, usize)>> {
-        while self.batch.as_ref().is_none_or(|(batch, at)| *at == batch.num_rows()) {
-            self.batch = match self.piece().await? {
-                Some(batch) => Some((self.columns.convert(&batch)?, 0)),
-                None => return Ok(None),
-            };
+        if self.failed {
+            // What is left of its rows is not known: that is not their end.
+            return Err(fault::error("55000", "the query has failed before, and has no more rows").into_error());
         }
-        self.taken += 1;
-        if let Some(most) = self.queries.limits().rows.filter(|most| self.taken > *most) {
-            self.pieces = None;
-            let message = format!("the answer has more than {most} rows");
-            return Err(fault::hinted("54000", message, "add LIMIT; serve --max-rows is the limit"));
-        }
-        let Some((batch, at)) = &mut self.batch else { return Ok(None) };
+        let there = match self.advance().await {
+            Ok(there) => there,
+            Err(error) => {
+                self.fail();
+                return Err(error);
+            }
+        };
+        let Some((batch, at)) = self.batch.as_mut().filter(|_| there) else { return Ok(None) };
         *at += 1;
         Ok(Some((batch, *at - 1)))
     }
 
+    fn fail(&mut self) {
+        (self.failed, self.pieces, self.batch, self.work) = (true, None, None, None);
+    }
+
+    /// Goes to the next row, if there is one.
+    async fn advance(&mut self) -> PgWireResult<bool> {
+        while self.batch.as_ref().is_none_or(|(batch, at)| *at == batch.num_rows()) {
+            self.batch = match self.piece().await? {
+                Some(batch) => Some((self.columns.convert(&batch)?, 0)),
+                None => return Ok(false),
+            };
+        }
+        self.taken += 1;
+        if let Some(most) = self.queries.limits().rows.filter(|most| self.taken > *most) {
+            let message = format!("the answer has more than {most} rows");
+            return Err(fault::hinted("54000", message, "add LIMIT; serve --max-rows is the limit"));
+        }
+        Ok(true)
+    }
+
     async fn piece(&mut self) -> PgWireResult<Option<RecordBatch>> {
         let Some(pieces) = &mut self.pieces else { return Ok(None) };
-        if self.seat.is_free() && pieces.is_empty() && !pieces.is_closed() {
-            let waiting = self.queries.enter().map_err(|it| full(&it))?;
-            self.seat.take(Some(self.clock.within(waiting.turn()).await?));
-        }
-        let piece = match self.clock.within(pieces.recv()).await {
-            Ok(piece) => piece,
-            Err(error) => {
-                self.pieces = None;
-                return Err(error);
-            }
-        };
-        match piece {
-            Some(Piece::Rows(batch)) => return Ok(Some(batch)),
+        self.seat.ask();
+        match self.clock.within(pieces.recv()).await? {
+            Some(Piece::Rows(batch)) => Ok(Some(batch)),
             Some(Piece::End(notices)) => {
                 self.notices.lock().unwrap_or_else(PoisonError::into_inner).extend(notices);
-            }
-            failed => {
                 self.pieces = None;
-                return Err(match failed {
-                    Some(Piece::Failed(error)) => fault::of(&error, None),
-                    _ => inside(),
-                });
+                Ok(None)
             }
+            Some(Piece::Failed(error)) => Err(fault::of(&error, None)),
+            None => Err(inside()),
         }
-        self.pieces = None;
-        self.seat.take(None);
-        Ok(None)
     }
 }
 
 /// A query that ended without saying how.
 pub(super) fn inside() -> PgWireError {
     fault::error("XX000", "the query failed inside").into_error()
-}
-
-/// Hands on rows as they are taken.
-async fn send(mut answer: Answer, pieces: &mpsc::Sender<Piece>) {
-    while let Some(batch) = answer.next().await {
-        let mut slices: VecDeque<Piece> = match batch {
-            Ok(batch) => (0..batch.num_rows())
-                .step_by(SLICE)
-                .map(|from| Piece::Rows(batch.slice(from, SLICE.min(batch.num_rows() - from))))
-                .collect(),
-            Err(error) => VecDeque::from([Piece::Failed(error)]),
-        };
-        while let Some(piece) = slices.pop_front() {
-            let is_last = matches!(piece, Piece::Failed(_));
-            if pieces.send(piece).await.is_err() || is_last {
-                return;
-            }
-        }
-    }
-    let _ = pieces.send(Piece::End(answer.notices())).await;
 }
 
 /// Rows of a source as the protocol sends them: so many, or all that are left.
@@ -266,14 +213,17 @@ fn encoded<E: Encoder + Send>(
             let (source, mut encoder, most) = state.filter(|(_, _, most)| *most != Some(0))?;
             let row = {
                 let mut source = source.lock().await;
-                match source.next().await {
+                let row = match source.next().await {
                     Ok(None) => return None,
                     Ok(Some((batch, at))) => encode(&mut encoder, batch, at, &fields).map(|()| encoder.take_row()),
                     Err(error) => Err(error),
+                };
+                if row.is_err() {
+                    source.fail();
                 }
+                row
             };
-            let next = row.is_ok().then(|| (source, encoder, most.map(|most| most - 1)));
-            Some((row, next))
+            Some((row, Some((source, encoder, most.map(|most| most - 1)))))
         }
     })
 }

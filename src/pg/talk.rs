@@ -2,9 +2,11 @@
 
 mod settings;
 mod show;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
@@ -20,9 +22,10 @@ use super::clock::Clock;
 use super::command::Command;
 use super::cursor::Fetch;
 use super::fault::{self, IntoError};
-use super::source::{self, Seat, Source};
+use super::seat::Seat;
+use super::source::{self, Notices, Source};
 use super::variables::{self, Variables};
-use crate::database::{Described, Error, Session};
+use crate::database::{Described, Error, Session, Traffic};
 use crate::engine::postgres::Asker;
 use crate::limits;
 
@@ -53,8 +56,6 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) response: Response,
-    /// Warnings; those of a query are known when its rows are at their end.
-    pub(super) notices: Arc<std::sync::Mutex<Vec<String>>>,
     /// Variables that have changed.
     pub(super) told: Vec<(String, String)>,
     /// A header of COPY, which is no row.
@@ -63,16 +64,11 @@ pub(super) struct Reply {
 
 impl Reply {
     fn new(response: Response) -> Self {
-        Self { response, notices: Arc::default(), told: Vec::new(), header: false }
+        Self { response, told: Vec::new(), header: false }
     }
 
     fn done(tag: &str) -> Self {
         Self::new(Response::Execution(Tag::new(tag)))
-    }
-
-    fn warned(self, what: &str) -> Self {
-        self.notices.lock().unwrap_or_else(PoisonError::into_inner).push(what.to_owned());
-        self
     }
 }
 
@@ -88,6 +84,8 @@ pub(super) struct Talk {
     pub(super) pid: AtomicI32,
     /// Queries that were begun and not ended.
     seats: std::sync::Mutex<Vec<Weak<Seat>>>,
+    /// Warnings that the client was not told yet; those of a query come with the end of its rows.
+    notices: Notices,
 }
 
 impl Talk {
@@ -100,7 +98,22 @@ impl Talk {
             state: Mutex::default(),
             pid: AtomicI32::new(0),
             seats: std::sync::Mutex::default(),
+            notices: Arc::default(),
         }
+    }
+
+    /// What is to be said beside answers, once.
+    pub(super) fn notices(&self) -> Vec<String> {
+        std::mem::take(&mut *self.notices.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn warn(&self, what: &str) {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).push(what.to_owned());
+    }
+
+    /// A statement is run, or an error told.
+    pub(super) fn count(&self, what: impl Fn(&Traffic) -> &AtomicU64) {
+        what(&self.server.traffic).fetch_add(1, Ordering::Relaxed);
     }
 
     /// Takes over what the client asked for as it connected.
@@ -109,8 +122,8 @@ impl Talk {
         for (name, value) in variables::wanted(startup) {
             if let Some(ours) = name.strip_prefix("journeyql.") {
                 self.put(ours, Some(&value)).await?;
-            } else {
-                state.variables.set(&name, Some(&value))?;
+            } else if let Some(warning) = state.variables.greet(&name, &value)? {
+                self.warn(&warning);
             }
         }
         state.variables.is_of(startup.get("user").map_or("", String::as_str));
@@ -120,7 +133,17 @@ impl Talk {
     /// How long a statement may take.
     pub(super) async fn limit(&self) -> Duration {
         let most = self.server.queries.limits().time;
-        self.state.lock().await.variables.statement_timeout().map_or(most, |asked| asked.min(most))
+        self.state.lock().await.variables.time("statement_timeout").map_or(most, |asked| asked.min(most))
+    }
+
+    /// How long the client may be silent, and the code of the error that then ends the connection.
+    pub(super) async fn patience(&self) -> (Duration, &'static str) {
+        let state = self.state.lock().await;
+        let (name, code) = match state.transaction {
+            Some(_) => ("idle_in_transaction_session_timeout", "25P03"),
+            None => ("idle_session_timeout", "57P05"),
+        };
+        (state.variables.time(name).map_or(limits::PG_IDLE, |asked| asked.min(limits::PG_IDLE)), code)
     }
 
     /// Begun queries leave their places to others until their rows are asked for.
@@ -165,12 +188,11 @@ impl Talk {
             }
             Command::Deallocate(_) => Reply::done("DEALLOCATE"),
             Command::Declare { name, query, hold } => {
-                let source = self.query(query, asker, described, None).await?;
-                source.seat().pause();
-                let cursor = Cursor { source: Arc::new(Mutex::new(source)), hold: *hold };
                 if state.cursors.contains_key(name) {
                     return Err(fault::error("42P03", format!("cursor \"{name}\" already exists")).into_error());
                 }
+                let source = self.query(query, asker, described, None).await?;
+                let cursor = Cursor { source: Arc::new(Mutex::new(source)), hold: *hold };
                 state.cursors.insert(name.clone(), cursor);
                 Reply::done("DECLARE CURSOR")
             }
@@ -184,22 +206,20 @@ impl Talk {
             }
             Command::Copy { query, options } => {
                 let source = self.query(query, asker, None, None).await?;
-                let notices = Arc::clone(&source.notices);
                 let header = options.header;
                 let response = Response::CopyOut(source::copied(source, options.clone())?);
-                Reply { notices, header, ..Reply::new(response) }
+                Reply { header, ..Reply::new(response) }
             }
             Command::Refused(verb) => return Err(refused(verb)),
             Command::Query { sql, .. } => {
                 let source = self.query(sql, asker, described, before).await?;
-                let notices = Arc::clone(&source.notices);
-                let rows = source::rows(Arc::new(Mutex::new(source)), format, None).await?;
-                Reply { notices, ..Reply::new(Response::Query(rows)) }
+                Reply::new(Response::Query(source::rows(Arc::new(Mutex::new(source)), format, None).await?))
             }
         })
     }
 
-    /// What is known of a statement before its parameters have values; nothing of one without rows.
+    /// What is known of a statement before its parameters have values; nothing of one without rows. `before` is as for
+    /// [`Self::answer`].
     ///
     /// # Errors
     /// It is refused.
@@ -207,6 +227,7 @@ impl Talk {
         &self,
         command: &Command,
         declared: Vec<Option<DataType>>,
+        before: Option<usize>,
     ) -> PgWireResult<Option<Described>> {
         let text = |names: &[&str]| {
             let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
@@ -221,7 +242,7 @@ impl Talk {
             }
             Command::Refused(verb) => Err(refused(verb)),
             _ => match command.query() {
-                Some((sql, catalog)) => self.described(sql.to_owned(), catalog, declared).await.map(Some),
+                Some((sql, catalog)) => self.described(sql.to_owned(), catalog, declared, before).await.map(Some),
                 None => Ok(None),
             },
         }
@@ -234,7 +255,13 @@ impl Talk {
         Some(Arc::clone(&source.columns.schema))
     }
 
-    async fn described(&self, sql: String, catalog: bool, declared: Vec<Option<DataType>>) -> PgWireResult<Described> {
+    async fn described(
+        &self,
+        sql: String,
+        catalog: bool,
+        declared: Vec<Option<DataType>>,
+        before: Option<usize>,
+    ) -> PgWireResult<Described> {
         let (in_transaction, asker) = {
             let state = self.state.lock().await;
             (state.transaction.is_some(), catalog.then(|| self.asker(&state)))
@@ -251,7 +278,9 @@ impl Talk {
             }
         });
         match self.clock.within(work.end()).await? {
-            Some(Ok(described)) => described.map_err(|error| fault::of(&error, Some((&sql, 0)))),
+            Some(Ok(described)) => {
+                described.map_err(|error| fault::of(&error, before.map(|before| (sql.as_str(), before))))
+            }
             _ => Err(source::inside()),
         }
     }
@@ -293,7 +322,7 @@ impl Talk {
             }
         };
         let blame = |error: &Error| fault::of(error, before.map(|before| (sql, before)));
-        let source = Source::begin(&self.server.queries, &self.clock, answer, described, blame).await?;
+        let source = Source::begin(&self.server.queries, &self.clock, &self.notices, answer, described, blame).await?;
         self.seats.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(source.seat()));
         Ok(source)
     }

@@ -20,6 +20,8 @@ enum Kind {
     One(&'static [&'static str]),
     /// A length of time; 0 is none.
     Time,
+    /// A time zone, which is UTC by any of its names.
+    Zone,
     /// It says what is.
     Fixed,
 }
@@ -46,8 +48,8 @@ const VARIABLES: [Variable; 45] = [
     ("default_transaction_read_only", "on", ON, true),
     ("escape_string_warning", "on", Kind::Free, false),
     ("extra_float_digits", "1", Kind::One(&["1", "2", "3", "0"]), false),
-    ("idle_in_transaction_session_timeout", "0", Kind::Free, false),
-    ("idle_session_timeout", "0", Kind::Free, false),
+    ("idle_in_transaction_session_timeout", "0", Kind::Time, false),
+    ("idle_session_timeout", "0", Kind::Time, false),
     ("in_hot_standby", "off", Kind::Fixed, true),
     ("integer_datetimes", "on", Kind::Fixed, true),
     ("IntervalStyle", "postgres", Kind::One(&["postgres"]), true),
@@ -72,7 +74,7 @@ const VARIABLES: [Variable; 45] = [
     ("statement_timeout", "0", Kind::Time, false),
     ("synchronize_seqscans", "on", Kind::Free, false),
     ("synchronous_commit", "on", Kind::Free, false),
-    ("TimeZone", "UTC", Kind::Free, true),
+    ("TimeZone", "UTC", Kind::Zone, true),
     ("transaction_deferrable", "off", Kind::Free, false),
     ("transaction_isolation", "repeatable read", READ_COMMITTED, false),
     ("transaction_read_only", "on", ON, false),
@@ -139,6 +141,9 @@ impl Variables {
                 Kind::Fixed if value != first => return refused(format!("{name} is {first}")),
                 Kind::One(some) if !some.contains(&word) => return refused(format!("{name} is {first}, not {value}")),
                 Kind::Time => drop(duration(value)?),
+                Kind::Zone if !time::is_utc(value) => {
+                    return Err(fault::hinted("22023", format!("{name} is {first}, not {value}"), elsewhere(value)));
+                }
                 _ => {}
             }
         }
@@ -149,6 +154,20 @@ impl Variables {
         };
         self.0.insert(name.to_lowercase(), value.to_owned());
         Ok(told.then(|| (name.to_owned(), value.to_owned())))
+    }
+
+    /// As [`Self::set`], of a client that connects; a warning where it asked for another time zone: many always do, and it
+    /// is told the one that there is.
+    ///
+    /// # Errors
+    /// There is none of the name, or it is not possible here.
+    pub(super) fn greet(&mut self, name: &str, value: &str) -> PgWireResult<Option<String>> {
+        match self.set(name, Some(value)) {
+            Err(_) if name.eq_ignore_ascii_case("timezone") => {
+                Ok(Some(format!("TimeZone is UTC, not {value} – {}", elsewhere(value))))
+            }
+            done => done.map(|_| None),
+        }
     }
 
     /// Says who has connected.
@@ -164,11 +183,17 @@ impl Variables {
         self.reported().collect()
     }
 
-    /// How long a statement may take, if the client said so.
-    pub(super) fn statement_timeout(&self) -> Option<Duration> {
-        let value = self.0.get("statement_timeout")?;
+    /// How long something may take, if the client said so: `statement_timeout` and the like.
+    pub(super) fn time(&self, name: &str) -> Option<Duration> {
+        let value = self.0.get(name)?;
         duration(value).ok().flatten()
     }
+}
+
+/// How times of another zone are had.
+fn elsewhere(zone: &str) -> String {
+    let zone = if zone.starts_with(|it: char| it.is_ascii_alphabetic()) { zone } else { "Europe/Berlin" };
+    format!("times are UTC; ts AT TIME ZONE '{zone}' is the time there")
 }
 
 /// What a client asks for as it connects: variables by name, and those of `options`: `-c name=value`.
@@ -244,6 +269,15 @@ mod tests {
         {
             assert!(variables.set(name, Some(value)).is_err(), "{name}");
         }
+        for utc in ["UTC", "etc/utc", "GMT", "Z", "0", "+00:00", "UTC+0"] {
+            assert!(variables.set("timezone", Some(utc)).is_ok(), "{utc}");
+            assert_eq!(variables.get("TimeZone").unwrap(), "UTC");
+        }
+        for other in ["Europe/Berlin", "+02", "UTC+2", "nonsense", ""] {
+            assert!(variables.set("timezone", Some(other)).is_err(), "{other}");
+            assert!(variables.greet("TIMEZONE", other).unwrap().is_some(), "{other}");
+        }
+        assert_eq!(variables.get("TimeZone").unwrap(), "UTC");
         assert_eq!(variables.get("DATESTYLE").unwrap(), "ISO, MDY");
         assert_eq!(variables.get("application_name").unwrap(), "x");
         variables.reset();

@@ -1,9 +1,8 @@
-//! Bytes of one connection: no more is kept of a message than it may have, and nobody is waited for who takes nothing.
+//! Bytes of one connection: nobody is waited for who takes nothing.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -17,15 +16,13 @@ use crate::limits;
 #[derive(Debug)]
 pub(super) struct Wire {
     stream: Arc<TcpStream>,
-    /// Bytes that were read and are no whole message yet.
-    unread: Arc<AtomicUsize>,
     /// Since when nothing is taken.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wire {
-    pub(super) fn new(stream: Arc<TcpStream>, unread: Arc<AtomicUsize>) -> Self {
-        Self { stream, unread, stalled: None }
+    pub(super) const fn new(stream: Arc<TcpStream>) -> Self {
+        Self { stream, stalled: None }
     }
 
     /// Writes once the socket takes something, within [`limits::PG_STALL`].
@@ -52,15 +49,11 @@ impl Wire {
 
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.unread.load(Ordering::Relaxed) > limits::PG_MESSAGE_BYTES {
-            return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
-        }
         loop {
             ready!(self.stream.poll_read_ready(cx))?;
             match self.stream.try_read(buffer.initialize_unfilled()) {
                 Ok(count) => {
                     buffer.advance(count);
-                    self.unread.fetch_add(count, Ordering::Relaxed);
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

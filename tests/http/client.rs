@@ -30,6 +30,17 @@ impl Shop {
         shop
     }
 
+    /// The bundled sample.
+    pub fn sample() -> Self {
+        let shop = Self { dir: tempfile::tempdir().unwrap() };
+        fs::write(shop.dir.path().join("rules.toml"), RULES).unwrap();
+        for name in ["access.log", "events.ndjson"] {
+            let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(name);
+            shop.ingest(name, &fs::read_to_string(file).unwrap());
+        }
+        shop
+    }
+
     pub fn ingest(&self, name: &str, text: &str) {
         let file = self.dir.path().join(name);
         fs::write(&file, text).unwrap();
@@ -39,7 +50,7 @@ impl Shop {
         assert!(done.success());
     }
 
-    fn store(&self) -> PathBuf {
+    pub fn store(&self) -> PathBuf {
         self.dir.path().join("store")
     }
 

@@ -128,7 +128,7 @@ fn who_only_waits_is_cut_off() {
 }
 
 /// The files that this process may have open; what it starts may have as many.
-fn files_allowed() -> usize {
+pub fn files_allowed() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let files = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
     files.and_then(|numbers| numbers.split_whitespace().next()?.parse().ok()).unwrap_or(0)

@@ -4,7 +4,7 @@ mod abuse;
 pub mod client;
 mod collect;
 mod guard;
-mod limits;
+pub mod limits;
 mod routes;
 mod schema;
 mod snippet;

@@ -34,13 +34,25 @@ fn what_is_no_message_ends_its_connection_only() {
         b"D\0\0\0\x04",
         b"\x01\0\0\0\x04",
         b"P\0\0\0\x08\0x\0\0",
+        b"C\0\0\0\x05S",
+        b"Q\0\0\0\x09SELECT 1\0",
     ] {
         let mut client = served.connect();
         client.send(bytes);
-        let _ = client.stream.shutdown(std::net::Shutdown::Write);
+        let said = client.until_ready();
+        assert_eq!(
+            (said.field('S'), said.code()),
+            ("FATAL", if bytes[1] == 0xff { "54000" } else { "08P01" }),
+            "{bytes:?}"
+        );
         assert!(client.is_closed_within(Duration::from_secs(20)), "{bytes:?}");
     }
+    let mut client = served.connect();
+    client.send(b"Q\0\0\0\x0fSELECT '\xff'\0");
+    assert_eq!(client.until_ready().code(), "22021", "a byte that is no text is no other text");
     served.is_alive();
+    let said = served.server.said.lock().unwrap().clone();
+    assert!(!said.contains("panicked"), "{said}");
 }
 
 #[test]
@@ -169,6 +181,13 @@ fn what_one_connection_may_keep_has_an_end() {
         client.until_ready().code() == "53200"
     });
     assert!(refused, "prepared statements grow without an end");
+    // What could not be prepared is not kept, and not counted.
+    client.query("DEALLOCATE ALL");
+    for number in 0..20 {
+        let wrong = format!("w{number}\0SELECT nothing, '{}'\0\0\0", "x".repeat(500 << 10));
+        client.send(&[message(b'P', wrong.as_bytes()), message(b'S', b"")].concat());
+        assert_eq!(client.until_ready().code(), "42703");
+    }
     assert_eq!(client.query("CLOSE ALL; DEALLOCATE ALL; SELECT 1").value(), "1");
     served.is_alive();
 }

@@ -3,6 +3,9 @@
 mod abuse;
 mod catalog;
 mod clients;
+mod equal;
 mod gate;
+mod idle;
 mod server;
 mod wire;
+mod zone;

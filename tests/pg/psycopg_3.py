@@ -37,6 +37,13 @@ for binary in (False, True):
     assert isinstance(pages, list) and all(isinstance(page, str) for page in pages), pages
     assert isinstance(one("SELECT avg(duration_s) FROM sessions", binary=binary), float)
     assert one("SELECT DATE '2026-01-05'", binary=binary) == datetime.date(2026, 1, 5)
+    naive = datetime.datetime(2025, 1, 2, 3, 4, 5, 678)
+    assert one("SELECT %s::timestamp", naive, binary=binary) == naive
+    assert one("SELECT count(*) FROM steps WHERE page = %s AND ts > %s", "/thanks", begin.replace(tzinfo=None)) == steps
+    assert one("SELECT %s", datetime.time(1, 2, 3), binary=binary) in (datetime.time(1, 2, 3), "01:02:03")
+    assert one("SELECT %s", b"\0\xff", binary=binary) == b"\0\xff"
+    every = one("SELECT count(*) FROM events WHERE page IS NOT NULL")
+    assert one("SELECT count(*) FROM events WHERE page IS NOT NULL AND page <> ALL(%s)", [], binary=binary) == every
 rows = connection.execute("SELECT * FROM funnel(%s, %s)", ("/landing", "/thanks")).fetchall()
 assert rows == connection.execute("SELECT * FROM funnel('/landing', '/thanks')").fetchall() and rows
 assert connection.execute("SELECT page FROM steps WHERE page = ANY(%s) LIMIT 1", (["/thanks", "x"],)).fetchone() == ("/thanks",)

@@ -15,7 +15,10 @@ pub struct Served {
 
 impl Served {
     pub fn new(args: &[&str]) -> Self {
-        let shop = Shop::new();
+        Self::of(Shop::new(), args)
+    }
+
+    pub fn of(shop: Shop, args: &[&str]) -> Self {
         let server = shop.serve(&[&["--pg", "127.0.0.1:0"], args].concat());
         let began = Instant::now();
         let address = loop {
@@ -69,6 +72,8 @@ pub struct Answered {
     /// Fields of the error by their letters.
     pub error: Vec<(char, String)>,
     pub notices: Vec<String>,
+    /// What the server says that variables are.
+    pub parameters: Vec<(String, String)>,
 }
 
 impl Answered {
@@ -134,10 +139,18 @@ impl Client {
         while let Some((letter, body)) = self.next() {
             match letter {
                 b'T' => answered.columns = columns(&body),
-                b'D' => answered.rows.push(row(&body)),
+                b'D' => {
+                    let text = |value: Vec<u8>| String::from_utf8_lossy(&value).into_owned();
+                    answered.rows.push(row(&body).into_iter().map(|value| value.map(text)).collect());
+                }
                 b'C' => answered.tags.push(String::from_utf8_lossy(&body[..body.len() - 1]).into_owned()),
                 b'E' => answered.error = fields(&body),
                 b'N' => answered.notices.extend(fields(&body).into_iter().filter(|it| it.0 == 'M').map(|it| it.1)),
+                b'S' => {
+                    let text = String::from_utf8_lossy(&body).into_owned();
+                    let mut parts = text.split('\0').map(str::to_owned);
+                    answered.parameters.push((parts.next().unwrap(), parts.next().unwrap()));
+                }
                 b'K' => self.key = body,
                 b'Z' => break,
                 _ => {}
@@ -167,6 +180,23 @@ impl Client {
         bytes.extend(message(b'S', b""));
         self.send(&bytes);
         self.until_ready()
+    }
+
+    /// The rows of a statement in binary.
+    pub fn binary(&mut self, sql: &str) -> Vec<Vec<Option<Vec<u8>>>> {
+        let mut bytes = message(b'P', format!("\0{sql}\0\0\0").as_bytes());
+        bytes.extend(message(b'B', b"\0\0\0\0\0\0\0\x01\0\x01"));
+        bytes.extend(message(b'E', b"\0\0\0\0\0"));
+        bytes.extend(message(b'S', b""));
+        self.send(&bytes);
+        let mut rows = Vec::new();
+        while let Some((letter, body)) = self.next().filter(|(letter, _)| *letter != b'Z') {
+            assert_ne!(letter, b'E', "{sql}: {:?}", fields(&body));
+            if letter == b'D' {
+                rows.push(row(&body));
+            }
+        }
+        rows
     }
 
     /// Reads until the server closes; whether it does within a time.
@@ -199,7 +229,7 @@ fn columns(body: &[u8]) -> Vec<(String, u32)> {
     columns
 }
 
-fn row(body: &[u8]) -> Vec<Option<String>> {
+pub fn row(body: &[u8]) -> Vec<Option<Vec<u8>>> {
     let count = u16::from_be_bytes(body[..2].try_into().unwrap());
     let mut rest = &body[2..];
     let mut values = Vec::new();
@@ -210,7 +240,7 @@ fn row(body: &[u8]) -> Vec<Option<String>> {
             values.push(None);
             continue;
         };
-        values.push(Some(String::from_utf8_lossy(&rest[..long]).into_owned()));
+        values.push(Some(rest[..long].to_vec()));
         rest = &rest[long..];
     }
     values

@@ -68,7 +68,7 @@ fn parameters_are_values() {
     let mut client = served.connect();
     let one = |client: &mut Client, sql: &str, values: &[&str]| client.extended(sql, values, 0).value().to_owned();
     assert_eq!(one(&mut client, "SELECT $1", &["o'x $1 -- "]), "o'x $1 -- ");
-    for value in ["''", "a''b", "\\' OR true --", "pg_class x' OR 'a' = 'a", "NULL", "$$ $2", "E'\\x'"] {
+    for value in ["''", "a''b", "\\' OR true --", "pg_class x' OR 'a' = 'a", "NULL", "$$ $2", "E'\\x'", "é"] {
         assert_eq!(one(&mut client, "SELECT $1", &[value]), value);
         assert_eq!(one(&mut client, "SELECT $1 FROM pg_class LIMIT 1", &[value]), value);
     }
@@ -91,6 +91,11 @@ fn parameters_are_values() {
     assert_eq!(one(&mut client, "SELECT count(*) FROM (SELECT * FROM steps LIMIT $1)", &["2"]), "2");
     let direct = client.query("SELECT * FROM funnel('/landing', '/thanks')").rows;
     assert_eq!(client.extended("SELECT * FROM funnel($1, $2)", &["/landing", "/thanks"], 0).rows, direct);
+    // A list of nothing: `= ANY` of it is false, `<> ALL` of it is true.
+    let every = client.query("SELECT count(*) FROM events WHERE page IS NOT NULL").value().to_owned();
+    let empty = |test: &str| format!("SELECT count(*) FROM events WHERE page IS NOT NULL AND page {test}($1)");
+    assert_eq!(one(&mut client, &empty("<> ALL"), &["{}"]), every);
+    assert_eq!(one(&mut client, &empty("= ANY"), &["{}"]), "0");
     assert_eq!(client.extended("SELECT $1::int", &["x"], 0).code(), "22P02");
     assert_eq!(client.extended("SELECT $1, $2", &["x"], 0).code(), "08P01");
 }
@@ -121,6 +126,10 @@ fn errors_have_a_code_a_hint_and_a_place() {
             assert_eq!(answered.code(), code, "{sql}: {:?}", answered.error);
         }
     }
+    // The place is one of the client's text, blanks before the statement included.
+    assert_eq!(client.extended("\n  SELECT pge FROM events", &[], 0).field('P'), "11");
+    assert_eq!(client.query("\n  SELECT pge FROM events").field('P'), "11");
+    assert_eq!(client.query("DECLARE c CURSOR FOR SELECT pge FROM events").field('P'), "");
     assert_eq!(client.query("").rows.len(), 0);
     assert_eq!(client.query("SELECT 1").value(), "1");
 }
@@ -145,7 +154,6 @@ fn settings_belong_to_their_connection() {
     assert_eq!(one.query("SHOW journeyql.session_gap").value(), gap);
     for (set, show, value) in [
         ("SET application_name TO 'x y'", "SHOW application_name", "x y"),
-        ("SET TIME ZONE 'Europe/Berlin'", "SHOW TimeZone", "Europe/Berlin"),
         (
             "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED",
             "SHOW transaction_isolation",
@@ -199,7 +207,75 @@ fn cursors_and_portals_go_on_where_they_were() {
     assert_eq!(client.query("FETCH b").code(), "34000");
     let part = client.extended("SELECT * FROM generate_series(1, 10)", &[], 3);
     assert_eq!((part.rows.len(), part.tags.len()), (3, 0));
+    // Outside of a transaction a portal ends with its statement.
+    client.send(&[message(b'E', b"\0\0\0\0\x03"), message(b'S', b"")].concat());
+    assert!(!client.until_ready().error.is_empty());
     assert_eq!(client.query("COPY (SELECT 1 AS a, 'x' AS b) TO STDOUT").tags, ["COPY 1"]);
+}
+
+#[test]
+fn warnings_come_with_the_rows_however_they_are_taken() {
+    let served = Served::new(&[]);
+    let mut client = served.connect();
+    let sql = "SELECT * FROM paths_from('/nowhere')";
+    let warned = client.query(sql).notices;
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    assert_eq!(client.extended(sql, &[], 0).notices, warned);
+    assert_eq!(client.extended(sql, &[], 1000).notices, warned);
+    client.query(&format!("BEGIN; DECLARE c CURSOR FOR {sql}"));
+    assert_eq!(client.query("FETCH ALL FROM c").notices, warned);
+    client.query("ROLLBACK");
+    assert!(client.query("SELECT 1").notices.is_empty());
+}
+
+#[test]
+fn a_client_that_cannot_have_its_settings_is_not_served() {
+    let served = Served::new(&[]);
+    let mut client = served.socket();
+    client.start(&[("user", "anna"), ("options", "-c journeyql.session_gap=nonsense")]);
+    client.until_ready();
+    let refused = client.query("SELECT count(*) FROM sessions");
+    assert_eq!((refused.field('S'), refused.code(), refused.rows.len()), ("FATAL", "22023", 0), "{:?}", refused.error);
+    assert!(client.is_closed_within(Duration::from_secs(5)));
+    let mut client = served.socket();
+    client.start(&[("user", "anna"), ("options", "-c journeyql.user=eve")]);
+    client.until_ready();
+    assert_eq!(client.query("SELECT sessions FROM stats").value(), "2");
+}
+
+#[test]
+fn what_is_counted_is_shown_and_what_fails_inside_is_logged() {
+    let served = Served::new(&[]);
+    served.server.has_refreshed();
+    let mut client = served.connect();
+    client.query("SELECT 1");
+    client.query("SELECT nothing");
+    let metrics = served.server.get("/metrics").body;
+    for line in ["pg_connections 1", "pg_connections_total 1", "pg_connections_refused_total 0", "pg_errors_total 1"] {
+        assert!(metrics.contains(&format!("\njourneyql_{line}\n")), "no {line} in {metrics}");
+    }
+    assert!(metrics.contains("\njourneyql_pg_statements_total 2\n"), "{metrics}");
+    let before = served.server.said.lock().unwrap().len();
+    damage(&served.shop.store().join("data"));
+    let damaged = served.connect().query("SELECT count(DISTINCT properties) FROM events");
+    assert_eq!(damaged.code(), "XX001", "{:?}", damaged.error);
+    let (began, said) = (Instant::now(), || served.server.said.lock().unwrap()[before..].to_owned());
+    while !said().contains(".parquet") {
+        assert!(began.elapsed() < Duration::from_secs(5), "{}", said());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Cuts every file of a store short.
+fn damage(folder: &std::path::Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            damage(&path);
+        } else {
+            std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(100).unwrap();
+        }
+    }
 }
 
 #[test]

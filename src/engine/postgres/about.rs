@@ -9,14 +9,15 @@ use datafusion_postgres::pgwire::api::Type;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::types::{pg_type, size, standard_name};
-use crate::engine::catalog::{CATALOG, SCHEMA};
+use crate::engine::catalog::{CATALOG, OWN_SCHEMA, SCHEMA};
 use crate::engine::functions;
 use crate::engine::views::Queries;
 
 /// Numbers below are those of Postgres itself.
 const FIRST_OID: u64 = 16_384;
-/// The schema `public`.
+/// The schema `public`, and the one that tells of the program.
 pub(super) const PUBLIC: i64 = 2_200;
+pub(super) const OWN: i64 = 16_382;
 
 /// A column as clients are told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,7 @@ pub(super) struct Column {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Relation {
     pub(super) oid: i64,
+    pub(super) schema: &'static str,
     pub(super) name: String,
     pub(super) columns: Vec<Column>,
     pub(super) what: String,
@@ -68,6 +70,13 @@ impl About {
         self.relations.iter().find(|relation| relation.oid == oid)
     }
 
+    /// The table of a name as SQL writes it, `public.events` or `"events"`.
+    pub(super) fn named(&self, name: &str) -> Option<&Relation> {
+        let name = name.replace('"', "");
+        let (schema, name) = name.split_once('.').unwrap_or((SCHEMA, &name));
+        self.relations.iter().find(|relation| relation.schema == schema && relation.name == name)
+    }
+
     pub(super) fn function(&self, oid: i64) -> Option<&Function> {
         self.functions.iter().find(|function| function.oid == oid)
     }
@@ -95,17 +104,23 @@ impl Numbers {
 pub(super) async fn of(state: &SessionState, views: &Queries) -> Result<About> {
     let mut numbers = Numbers::default();
     let mut relations = Vec::new();
-    let schema = state.catalog_list().catalog(CATALOG).and_then(|catalog| catalog.schema(SCHEMA));
-    let schema = schema.ok_or_else(|| plan_datafusion_err!("there is no schema {SCHEMA}"))?;
-    for name in schema.table_names() {
-        let view = views.get(&name);
+    let catalog = state.catalog_list().catalog(CATALOG);
+    let catalog = catalog.ok_or_else(|| plan_datafusion_err!("there is no catalog {CATALOG}"))?;
+    let named = |schema: &'static str| {
+        catalog.schema(schema).into_iter().flat_map(|it| it.table_names()).map(move |it| (schema, it))
+    };
+    for (schema, name) in [SCHEMA, OWN_SCHEMA].into_iter().flat_map(named) {
+        let is_public = schema == SCHEMA;
+        let view = views.get(&name).filter(|_| is_public);
+        let Some(provider) = catalog.schema(schema) else { continue };
         // A view that cannot be planned any more is there, and says why when it is read.
-        let columns = match schema.table(&name).await {
+        let columns = match provider.table(&name).await {
             Ok(Some(table)) => table.schema().fields().iter().map(|field| column(field)).collect(),
             _ => Vec::new(),
         };
         let mut relation = Relation {
-            oid: numbers.of(format!("table {name}")),
+            oid: numbers.of(if is_public { format!("table {name}") } else { format!("table {schema}.{name}") }),
+            schema,
             what: view.map_or_else(String::new, |view| view.header.what.clone()),
             sql: view.map(|view| view.sql.clone()),
             columns,
@@ -138,15 +153,19 @@ pub(super) async fn of(state: &SessionState, views: &Queries) -> Result<About> {
     Ok(About { functions: functions.collect(), relations })
 }
 
+fn is_array(field: &Field) -> bool {
+    matches!(field.data_type(), DataType::List(_) | DataType::LargeList(_) | DataType::ListView(_))
+}
+
 fn column(field: &Field) -> Column {
     let kind: Type = pg_type(field);
     Column {
         name: field.name().clone(),
         oid: i64::from(kind.oid()),
         short: kind.name().to_owned(),
-        standard: standard_name(&kind),
+        standard: if is_array(field) { "ARRAY".to_owned() } else { standard_name(&kind) },
         size: i64::from(size(&kind)),
-        array: matches!(field.data_type(), DataType::List(_) | DataType::LargeList(_) | DataType::ListView(_)),
+        array: is_array(field),
         nullable: field.is_nullable(),
         what: String::new(),
     }

@@ -4,14 +4,16 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use super::Asker;
 use super::about::About;
 use super::schemas::{CLASS_FUNCTION, CLASS_RELATION};
-use crate::engine::catalog::CATALOG;
+use super::types::{pg_type, standard_name};
+use crate::engine::catalog::{CATALOG, SCHEMA};
+use crate::time;
 
 /// What a function makes of one row's arguments.
 type Answer = Arc<dyn Fn(&[ScalarValue]) -> Result<ScalarValue> + Send + Sync>;
@@ -118,70 +120,132 @@ fn constant(name: &'static str, value: ScalarValue) -> Arc<ScalarUDF> {
     told(name, value.data_type(), move |_| Ok(value.clone()))
 }
 
+/// What a function always answers.
+#[derive(Debug, Clone, Copy)]
+enum Constant {
+    Truth(bool),
+    Nothing,
+    Long,
+    Int,
+}
+
+impl Constant {
+    fn scalar(self) -> ScalarValue {
+        match self {
+            Self::Truth(truth) => ScalarValue::from(truth),
+            Self::Nothing => ScalarValue::Utf8(None),
+            Self::Long => ScalarValue::from(0_i64),
+            Self::Int => ScalarValue::from(0_i32),
+        }
+    }
+}
+
+const CONSTANTS: [(Constant, &[&str]); 5] = [
+    (
+        Constant::Truth(true),
+        &[
+            "pg_function_is_visible",
+            "pg_type_is_visible",
+            "pg_operator_is_visible",
+            "pg_opclass_is_visible",
+            "pg_opfamily_is_visible",
+            "pg_collation_is_visible",
+            "pg_conversion_is_visible",
+            "pg_statistics_obj_is_visible",
+            "pg_ts_config_is_visible",
+            "pg_ts_dict_is_visible",
+            "pg_ts_parser_is_visible",
+            "pg_ts_template_is_visible",
+            "has_column_privilege",
+            "has_function_privilege",
+            "has_sequence_privilege",
+            "has_type_privilege",
+            "has_language_privilege",
+            "has_tablespace_privilege",
+            "has_server_privilege",
+            "pg_has_role",
+        ],
+    ),
+    (
+        Constant::Truth(false),
+        &[
+            "pg_is_in_recovery",
+            "pg_is_other_temp_schema",
+            "row_security_active",
+            "pg_index_column_has_property",
+            "pg_is_wal_replay_paused",
+        ],
+    ),
+    (
+        Constant::Nothing,
+        &[
+            "pg_get_indexdef",
+            "pg_get_triggerdef",
+            "pg_get_ruledef",
+            "pg_get_serial_sequence",
+            "pg_get_partition_constraintdef",
+            "pg_get_function_sqlbody",
+            "pg_tablespace_location",
+            "shobj_description",
+            "inet_server_addr",
+            "inet_client_addr",
+            "pg_advisory_unlock_all",
+            "pg_get_statisticsobjdef",
+            "to_regtype",
+            "pg_get_function_arg_default",
+            "pg_describe_object",
+            "json_build_object",
+        ],
+    ),
+    (Constant::Long, &["pg_table_size", "pg_indexes_size", "pg_database_size", "pg_tablespace_size", "txid_current"]),
+    (Constant::Int, &["pg_my_temp_schema", "inet_server_port", "inet_client_port"]),
+];
+
 /// All of them.
 pub(super) fn all(about: &Arc<About>, asker: &Asker) -> Vec<Arc<ScalarUDF>> {
     let mut all = connection(asker);
     all.extend(objects(about));
-    for name in [
-        "pg_function_is_visible",
-        "pg_type_is_visible",
-        "pg_operator_is_visible",
-        "pg_opclass_is_visible",
-        "pg_collation_is_visible",
-        "pg_conversion_is_visible",
-        "pg_statistics_obj_is_visible",
-        "pg_ts_config_is_visible",
-        "has_column_privilege",
-        "has_function_privilege",
-        "has_sequence_privilege",
-        "has_type_privilege",
-        "has_language_privilege",
-        "has_tablespace_privilege",
-        "has_server_privilege",
-        "pg_has_role",
-    ] {
-        all.push(constant(name, ScalarValue::from(true)));
-    }
-    for name in [
-        "pg_is_in_recovery",
-        "pg_is_other_temp_schema",
-        "row_security_active",
-        "pg_index_column_has_property",
-        "pg_is_wal_replay_paused",
-    ] {
-        all.push(constant(name, ScalarValue::from(false)));
-    }
-    for name in [
-        "pg_get_indexdef",
-        "pg_get_triggerdef",
-        "pg_get_ruledef",
-        "pg_get_serial_sequence",
-        "pg_get_partition_constraintdef",
-        "pg_get_function_sqlbody",
-        "pg_tablespace_location",
-        "shobj_description",
-        "inet_server_addr",
-        "inet_client_addr",
-        "pg_advisory_unlock_all",
-        "pg_get_statisticsobjdef",
-        "to_regtype",
-        "pg_get_function_arg_default",
-        "json_build_object",
-    ] {
-        all.push(constant(name, ScalarValue::Utf8(None)));
-    }
-    for name in ["pg_table_size", "pg_indexes_size", "pg_database_size", "pg_tablespace_size", "txid_current"] {
-        all.push(constant(name, ScalarValue::from(0_i64)));
-    }
-    for name in ["pg_my_temp_schema", "inet_server_port", "inet_client_port"] {
-        all.push(constant(name, ScalarValue::from(0_i32)));
-    }
+    let of = |(value, names): &(Constant, &'static [&'static str])| {
+        names.iter().map(|&name| constant(name, value.scalar())).collect::<Vec<_>>()
+    };
+    all.extend(CONSTANTS.iter().flat_map(of));
     all.push(constant("generate_subscripts", ScalarValue::Int32(None)));
     all.push(constant("pg_char_to_encoding", ScalarValue::from(6_i32)));
+    all.push(constant("getdatabaseencoding", ScalarValue::from("UTF8")));
+    all.push(told("pg_typeof", DataType::Utf8, |values| {
+        let kind = values.first().map(|value| standard_name(&pg_type(&Field::new("", value.data_type(), true))));
+        Ok(is_text(kind))
+    }));
+    all.push(told("format", DataType::Utf8, |values| {
+        Ok(is_text(text(values, 0).map(|form| formatted(&form, values))))
+    }));
     all.push(told("pg_size_pretty", DataType::Utf8, |values| {
         Ok(is_text(number(values, 0).map(|bytes| format!("{bytes} bytes"))))
     }));
     all
+}
+
+/// A text with its values in the places of `%s`, `%I` and `%L`.
+fn formatted(form: &str, values: &[ScalarValue]) -> String {
+    let (mut done, mut rest, mut at) = (String::new(), form, 0);
+    while let Some((before, after)) = rest.split_once('%') {
+        done.push_str(before);
+        let mut letters = after.chars();
+        let letter = letters.next();
+        if letter == Some('%') {
+            done.push('%');
+        } else {
+            at += 1;
+            let value = values.get(at).filter(|value| !value.is_null()).map(ToString::to_string).unwrap_or_default();
+            done += &match letter {
+                Some('I') => format!("\"{}\"", value.replace('"', "\"\"")),
+                Some('L') => format!("'{}'", value.replace('\'', "''")),
+                _ => value,
+            };
+        }
+        rest = letters.as_str();
+    }
+    done + rest
 }
 
 /// What is so of this connection.
@@ -204,6 +268,7 @@ fn connection(asker: &Asker) -> Vec<Arc<ScalarUDF>> {
             Some(_) if ["search_path", "jit", "application_name", "client_min_messages"].contains(&name.as_str()) => {
                 Ok(is_text(value))
             }
+            Some(_) if name == "timezone" && value.as_deref().is_some_and(time::is_utc) => Ok(is_text(value)),
             Some((_, now)) if Some(now) == value.as_ref() => Ok(is_text(value)),
             _ => plan_err!("set_config: {name} is set by SET"),
         }
@@ -229,8 +294,7 @@ fn objects(about: &Arc<About>) -> Vec<Arc<ScalarUDF>> {
         let about = Arc::clone(about);
         move |values: &[ScalarValue]| Ok(is_text(number(values, 0).and_then(|oid| about.function(oid)).map(part)))
     };
-    let (described, columns, views, names) =
-        (Arc::clone(about), Arc::clone(about), Arc::clone(about), Arc::clone(about));
+    let [described, columns, views, names, seen] = std::array::from_fn(|_| Arc::clone(about));
     let description = move |values: &[ScalarValue]| {
         let class = match text(values, 1).as_deref() {
             Some("pg_class") => CLASS_RELATION,
@@ -254,18 +318,21 @@ fn objects(about: &Arc<About>) -> Vec<Arc<ScalarUDF>> {
     let view = move |values: &[ScalarValue]| {
         let called = text(values, 0);
         let relation = match &called {
-            Some(name) => views.relations.iter().find(|it| name.trim_matches('"').ends_with(it.name.as_str())),
+            Some(name) => views.named(name),
             None => number(values, 0).and_then(|oid| views.relation(oid)),
         };
         Ok(is_text(relation.and_then(|it| it.sql.clone())))
     };
     let class = move |values: &[ScalarValue]| {
-        let name = text(values, 0).unwrap_or_default().replace('"', "");
-        let name = name.strip_prefix("public.").unwrap_or(&name).to_owned();
-        let found = names.relations.iter().find(|relation| relation.name == name);
+        let found = names.named(&text(values, 0).unwrap_or_default());
         Ok(ScalarValue::Int32(found.and_then(|relation| i32::try_from(relation.oid).ok())))
     };
+    let visible = move |values: &[ScalarValue]| {
+        let relation = number(values, 0).and_then(|oid| seen.relation(oid));
+        Ok(ScalarValue::from(relation.is_none_or(|it| it.schema == SCHEMA)))
+    };
     vec![
+        told("pg_table_is_visible", DataType::Boolean, visible),
         told("obj_description", DataType::Utf8, description),
         told("col_description", DataType::Utf8, column),
         told("pg_get_viewdef", DataType::Utf8, view),

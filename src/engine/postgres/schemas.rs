@@ -9,9 +9,9 @@ use datafusion::common::{Result, plan_datafusion_err};
 use datafusion::prelude::SessionContext;
 
 use super::Asker;
-use super::about::{About, Column, PUBLIC, Relation};
+use super::about::{About, Column, OWN, PUBLIC, Relation};
 use super::rows::{Row, columns, table};
-use crate::engine::catalog::CATALOG;
+use crate::engine::catalog::{CATALOG, OWN_SCHEMA, SCHEMA};
 
 /// Tables by their names.
 pub(super) type Tables = Vec<(&'static str, Arc<dyn TableProvider>)>;
@@ -68,6 +68,8 @@ pub(super) async fn pg_catalog(about: &About, base: &Arc<dyn SchemaProvider>) ->
         "datid:int datname pid:int usesysid:int usename application_name client_addr client_port:int backend_start query_start state query backend_type wait_event_type wait_event",
     );
     tables.push(("pg_stat_activity", table(&activity, &[], Vec::new())?));
+    let mappings = columns("umid:int srvid:int srvname umuser:int usename umoptions");
+    tables.push(("pg_user_mappings", table(&mappings, &[], Vec::new())?));
     Ok(tables)
 }
 
@@ -90,6 +92,7 @@ async fn schema(base: &Arc<dyn SchemaProvider>, name: &str) -> Result<SchemaRef>
         "pg_class" => &["reloptions", "relacl"],
         "pg_index" => &["indnullsnotdistinct", "indnkeyatts", "indclass", "indcollation", "indoption"],
         "pg_constraint" => &["conindid"],
+        "pg_settings" => &["boot_val"],
         _ => &[],
     };
     let mut fields = schema.fields().to_vec();
@@ -109,7 +112,7 @@ async fn known(base: &Arc<dyn SchemaProvider>, name: &str) -> Result<(SchemaRef,
 }
 
 fn namespaces() -> Vec<Row> {
-    [("public", PUBLIC), ("pg_catalog", CATALOG_SCHEMA), ("information_schema", INFORMATION)]
+    [(SCHEMA, PUBLIC), (OWN_SCHEMA, OWN), ("pg_catalog", CATALOG_SCHEMA), ("information_schema", INFORMATION)]
         .into_iter()
         .map(|(name, oid)| vec![("oid", oid.into()), ("nspname", name.into()), ("nspowner", OWNER.into())])
         .collect()
@@ -134,7 +137,7 @@ fn class(relation: &Relation) -> Row {
     vec![
         ("oid", relation.oid.into()),
         ("relname", (&relation.name).into()),
-        ("relnamespace", PUBLIC.into()),
+        ("relnamespace", if relation.schema == SCHEMA { PUBLIC } else { OWN }.into()),
         ("relowner", OWNER.into()),
         ("relkind", if relation.sql.is_some() { "v" } else { "r" }.into()),
         ("relpersistence", "p".into()),
@@ -177,7 +180,7 @@ fn views(about: &About) -> impl Iterator<Item = &Relation> {
 }
 
 fn named(relation: &Relation, name: &'static str, owner: &'static str) -> Row {
-    vec![("schemaname", "public".into()), (name, (&relation.name).into()), (owner, CATALOG.into())]
+    vec![("schemaname", relation.schema.into()), (name, (&relation.name).into()), (owner, CATALOG.into())]
 }
 
 fn view(relation: &Relation) -> Row {
@@ -335,7 +338,7 @@ const INFORMATION_TABLES: [(&str, &str); 21] = [
 pub(super) fn information(about: &About) -> Result<Tables> {
     let rows = |name: &str| -> Vec<Row> {
         match name {
-            "schemata" => ["public", "pg_catalog", "information_schema"]
+            "schemata" => [SCHEMA, OWN_SCHEMA, "pg_catalog", "information_schema"]
                 .into_iter()
                 .map(|name| {
                     vec![
@@ -366,7 +369,8 @@ pub(super) fn information(about: &About) -> Result<Tables> {
 }
 
 fn of_table(relation: &Relation) -> Row {
-    vec![("table_catalog", CATALOG.into()), ("table_schema", "public".into()), ("table_name", (&relation.name).into())]
+    let schema = relation.schema.into();
+    vec![("table_catalog", CATALOG.into()), ("table_schema", schema), ("table_name", (&relation.name).into())]
 }
 
 fn listed(relation: &Relation) -> Row {

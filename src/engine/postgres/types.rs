@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_postgres::arrow_pg::datatypes::field_into_pg_type;
 use datafusion_postgres::pgwire::api::Type;
+use postgres_types::Kind;
 
 /// The schema in types that Postgres has.
 #[must_use]
@@ -74,9 +75,12 @@ pub fn size(kind: &Type) -> i16 {
     }
 }
 
-/// What the standard calls a type.
+/// What Postgres calls a type where it stands alone.
 #[must_use]
 pub fn standard_name(kind: &Type) -> String {
+    if let Kind::Array(item) = kind.kind() {
+        return format!("{}[]", standard_name(item));
+    }
     let name = match *kind {
         Type::BOOL => "boolean",
         Type::INT2 => "smallint",
@@ -87,7 +91,6 @@ pub fn standard_name(kind: &Type) -> String {
         Type::TIMESTAMP => "timestamp without time zone",
         Type::TIMESTAMPTZ => "timestamp with time zone",
         Type::TIME => "time without time zone",
-        _ if kind.name().starts_with('_') => "ARRAY",
         _ => kind.name(),
     };
     name.to_owned()

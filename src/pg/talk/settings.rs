@@ -13,7 +13,8 @@ impl Talk {
     pub(super) async fn begin(&self, state: &mut State) -> PgWireResult<Reply> {
         let reply = Reply::new(Response::TransactionStart(Tag::new("BEGIN")));
         if state.transaction.is_some() {
-            return Ok(reply.warned("there is already a transaction in progress"));
+            self.warn("there is already a transaction in progress");
+            return Ok(reply);
         }
         let settings = self.settings().await;
         state.transaction = Some(Saved { before: (state.variables.clone(), settings), kept: None });
@@ -22,12 +23,15 @@ impl Talk {
 
     pub(super) async fn end(&self, state: &mut State, commit: bool) -> PgWireResult<Reply> {
         let tag = if commit { "COMMIT" } else { "ROLLBACK" };
-        let reply = Reply::new(Response::TransactionEnd(Tag::new(tag)));
+        let mut reply = Reply::new(Response::TransactionEnd(Tag::new(tag)));
         let Some(saved) = state.transaction.take() else {
-            return Ok(reply.warned("there is no transaction in progress"));
+            self.warn("there is no transaction in progress");
+            return Ok(reply);
         };
         state.cursors.retain(|_, cursor| cursor.hold);
         if let Some((variables, settings)) = if commit { saved.kept } else { Some(saved.before) } {
+            reply.told =
+                variables.reported().filter(|told| !state.variables.reported().any(|now| now == *told)).collect();
             state.variables = variables;
             if self.settings().await != settings {
                 self.settle(settings).await?;
@@ -60,7 +64,10 @@ impl Talk {
     ) -> PgWireResult<Reply> {
         let mut reply = Reply::done(if value.is_none() { "RESET" } else { "SET" });
         match &mut state.transaction {
-            None if local => return Ok(reply.warned("SET LOCAL can only be used in transaction blocks")),
+            None if local => {
+                self.warn("SET LOCAL can only be used in transaction blocks");
+                return Ok(reply);
+            }
             Some(saved) if local && saved.kept.is_none() => {
                 saved.kept = Some((state.variables.clone(), self.settings().await));
             }
