@@ -102,9 +102,9 @@ mod tests {
     fn in_grace_the_time_tells_what_follows() {
         let rules = Rules::new(3, 4, Modes::default()).unwrap().exclude(0b1000).grace(1).unwrap();
         assert_eq!(why(&rules, Ties::Any, "CAB.", false), Stop::Earlier(0));
-        assert_eq!(why(&rules, Ties::Any, "ACB....", false), Stop::Earlier(1));
+        assert_eq!(why(&rules, Ties::Any, "AC.B...", false), Stop::Earlier(1));
         assert_eq!(why(&rules, Ties::Any, "BAXC", true), Stop::Excluded(2));
-        assert_eq!(why(&rules, Ties::Any, "XBA...C", true), Stop::Late(6));
+        assert_eq!(why(&rules, Ties::Any, "XBA....C", true), Stop::Late(7));
         assert_eq!(why(&rules, Ties::Any, "XBA..", true), Stop::Open);
         assert_eq!(why(&rules, Ties::Any, "XBA..", false), Stop::Nothing);
     }
