@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 use async_trait::async_trait;
+use datafusion::common::ScalarValue;
 use datafusion_postgres::pgwire::api::portal::{Format, Portal};
 use datafusion_postgres::pgwire::api::results::FieldInfo;
 use datafusion_postgres::pgwire::api::stmt::QueryParser;
@@ -18,6 +19,8 @@ use super::source;
 use super::talk::Talk;
 use super::values::values;
 use crate::database::{Described, bind_numbered, literal_of, split_ranges};
+use crate::engine::QueryError;
+use crate::engine::bound::sql_type;
 use crate::engine::postgres::types::{pg_type, wire_schema};
 
 /// A statement that was parsed, with what is known of it.
@@ -131,7 +134,16 @@ pub(super) fn bound(portal: &Portal<Arc<Prepared>>) -> PgWireResult<Option<Comma
     }
     let zoned = |kind: &Type| matches!(*kind, Type::TIMESTAMPTZ | Type::TIMESTAMPTZ_ARRAY);
     let values = values.iter().zip(&prepared.parameters);
-    let literals = values.map(|(value, kind)| literal_of(value, zoned(kind))).collect::<Result<Vec<_>, _>>();
+    // A time that came as a text has its type all the same: one may add to it.
+    let typed = |(value, kind): (&ScalarValue, &Type)| {
+        let literal = literal_of(value, zoned(kind))?;
+        let name = arrow_type(kind).filter(DataType::is_temporal).and_then(|kind| sql_type(&kind));
+        Ok(match name.filter(|_| matches!(value, ScalarValue::Utf8(Some(_)))) {
+            Some(name) => format!("CAST({literal} AS {name})"),
+            None => literal,
+        })
+    };
+    let literals = values.map(typed).collect::<Result<Vec<_>, QueryError>>();
     let fill = |sql: &str| {
         let filled = literals.clone().and_then(|literals| bind_numbered(sql, &literals));
         filled.map_err(|error| fault::of(&error.into(), None))

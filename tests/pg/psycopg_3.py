@@ -39,6 +39,9 @@ for binary in (False, True):
     assert one("SELECT DATE '2026-01-05'", binary=binary) == datetime.date(2026, 1, 5)
     naive = datetime.datetime(2025, 1, 2, 3, 4, 5, 678)
     assert one("SELECT %s::timestamp", naive, binary=binary) == naive
+    for way in ("%t", "%b"):
+        day = datetime.date(2026, 1, 5)
+        assert one(f"SELECT {way} + INTERVAL '1 day' > DATE '2026-01-05'", day, binary=binary) is True
     assert one("SELECT count(*) FROM steps WHERE page = %s AND ts > %s", "/thanks", begin.replace(tzinfo=None)) == steps
     assert one("SELECT %s", datetime.time(1, 2, 3), binary=binary) in (datetime.time(1, 2, 3), "01:02:03")
     assert one("SELECT %s", b"\0\xff", binary=binary) == b"\0\xff"
