@@ -15,7 +15,6 @@ use datafusion_postgres::pgwire::messages::response::TransactionStatus;
 use super::columns::Columns;
 use super::command::Command;
 use super::fault::{self, IntoError};
-use super::source;
 use super::talk::Talk;
 use super::values::values;
 use crate::database::{Described, bind_numbered, literal_of, split_ranges};

@@ -8,8 +8,6 @@
 //!
 //! The crate takes a text for a literal of SQL: of two quotes it makes one, and of a text "NULL" in a list no text.
 
-use std::sync::Arc;
-
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion_postgres::arrow_pg::datatypes::df::deserialize_parameters_with_server_types;
 use datafusion_postgres::pgwire::api::Type;

@@ -237,11 +237,12 @@ fn formatted(form: &str, values: &[ScalarValue]) -> String {
         } else {
             at += 1;
             let value = values.get(at).filter(|value| !value.is_null()).map(ToString::to_string).unwrap_or_default();
-            done += &match letter {
+            let shown = match letter {
                 Some('I') => format!("\"{}\"", value.replace('"', "\"\"")),
                 Some('L') => format!("'{}'", value.replace('\'', "''")),
                 _ => value,
             };
+            done.push_str(&shown);
         }
         rest = letters.as_str();
     }
