@@ -52,7 +52,9 @@ fn who_says_how_long_it_may_be_silent_is_taken_at_its_word() {
         (&["SET idle_in_transaction_session_timeout = 700", "BEGIN"][..], "25P03"),
     ] {
         let mut client = served.connect();
-        sets.iter().for_each(|set| assert!(client.query(set).error.is_empty(), "{set}"));
+        for set in sets {
+            assert!(client.query(set).error.is_empty(), "{set}");
+        }
         let began = Instant::now();
         let ended = client.until_ready();
         assert_eq!((ended.field('S'), ended.code()), ("FATAL", code));
