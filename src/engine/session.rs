@@ -18,9 +18,11 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Statement as PlanStatement};
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionConfig};
 use datafusion::sql::parser::Statement;
+use futures::TryStreamExt;
 
 use crate::config::Config;
 use crate::correction::Correction;
@@ -155,7 +157,7 @@ impl Engine {
     /// Runs statements: any number of SET and RESET, then at most one that has rows.
     ///
     /// # Errors
-    /// The text is refused, cannot be planned, or cannot be started.
+    /// The text is refused or cannot be planned.
     pub async fn query(&self, sql: &str) -> Result<Answer, QueryError> {
         let mut statements = parse(sql)?;
         while let Some(statement) = statements.pop_front() {
@@ -359,8 +361,10 @@ impl Engine {
         };
         let notices = Arc::new(Notices::default());
         state.config_mut().set_extension(Arc::clone(&notices));
-        let stream = execute_stream(physical, state.task_ctx()).map_err(|error| self.error(&error))?;
-        Ok(Answer::new(stream, notices))
+        let (schema, context) = (physical.schema(), state.task_ctx());
+        // Nothing is computed before rows are asked for: a plan in several parts begins with all of them by itself.
+        let rows = futures::stream::once(async move { execute_stream(physical, context) }).try_flatten();
+        Ok(Answer::new(Box::pin(RecordBatchStreamAdapter::new(schema, rows)), notices))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whether a query computes: only while its rows are asked for, and only in a place among those that compute.
 //!
 //! One whose rows nobody asks for – a cursor between two FETCH – has no place, and no clock that would end it: it is not
-//! asked for more. What its plan has begun by itself goes on until that has no room for its rows.
+//! asked for more. What its plan has begun by itself since its rows were first asked for goes on until that has no room.
 
 use std::sync::Arc;
 

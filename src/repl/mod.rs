@@ -297,14 +297,17 @@ impl From<OutputError> for Stop {
 
 async fn answer(session: &mut Session, sql: &str, format: Format, look: Look) -> Result<(), Stop> {
     let mut answer = session.query(sql).await?;
+    // A query that fails at once leaves no head.
+    let mut batch = answer.next().await.transpose()?;
     if answer.schema().fields().is_empty() {
         // Only settings: there is nothing to show.
         return Ok(());
     }
     let sink = Box::new(BufWriter::new(io::stdout()));
     let mut writer = output::open(format, &answer.schema(), sink, look)?;
-    while let Some(batch) = answer.next().await {
-        writer.batch(&batch?)?;
+    while let Some(rows) = batch {
+        writer.batch(&rows)?;
+        batch = answer.next().await.transpose()?;
     }
     writer.finish()?;
     for notice in answer.notices() {

@@ -38,6 +38,8 @@ fn a_cursor_whose_time_is_over_computes_nothing() {
                    WHERE (x * y) % 7 = 3";
     let declared = client.query(&format!("DECLARE c CURSOR WITH HOLD FOR {endless}"));
     assert_eq!(declared.tags, ["DECLARE CURSOR"], "{:?}", declared.error);
+    // Nobody has asked for a row.
+    served.server.becomes_idle();
     assert_eq!(client.query("FETCH c").code(), "57014");
     served.server.becomes_idle();
     served.is_alive();

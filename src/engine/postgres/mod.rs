@@ -187,7 +187,7 @@ impl Engine {
     /// Runs one statement about the catalog.
     ///
     /// # Errors
-    /// The text is refused, cannot be planned, or cannot be started.
+    /// The text is refused or cannot be planned.
     pub async fn query_postgres(&self, sql: &str, asker: &Asker) -> Result<Answer, QueryError> {
         let planning = self.compatible(asker).await?;
         let statement = planning.parse(sql)?;
