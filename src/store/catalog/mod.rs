@@ -83,9 +83,7 @@ impl Catalog {
         let mut catalog = Self::connect(layout, &layout.catalog(), flags)?;
         catalog.check_format()?;
         catalog.durable()?;
-        if std::env::var_os("NOWATCH").is_none() {
-            catalog.tally.watch(&catalog.connection).map_err(catalog.fail("opening"))?;
-        }
+        catalog.tally.watch(&catalog.connection).map_err(catalog.fail("opening"))?;
         catalog.correct_data_path()?;
         Ok(catalog)
     }
