@@ -86,6 +86,17 @@ fn the_shell_reads_statements_over_several_lines() {
 }
 
 #[test]
+fn sql_may_begin_with_a_comment() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = sample_store(dir.path());
+    for args in [&["sql", "-- how many\nSELECT 1 AS one"][..], &["-c", "--\tone\nSELECT 1 AS one"]] {
+        let output = journeyql(&store).args(args).args(["--format", "csv"]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "one\n1\n", "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(journeyql(&store).args(["sql", "--fromat", "csv", "SELECT 1"]).output().unwrap().status.code(), Some(2));
+}
+
+#[test]
 fn an_output_file_appears_whole_or_not_at_all() {
     let dir = tempfile::tempdir().unwrap();
     let store = sample_store(dir.path());

@@ -20,12 +20,14 @@
 //! links.rs     what was seen and said: users on devices, equal hashes, aliases
 //! devices.rs   all that was seen on devices
 //! timeline.rs  a device's time ─► whose it is when
+//! owned.rs     the devices that have an owner
 //! union.rs     ids that are one person, and its name
 //! people.rs    the map: (distinct_id, ts) ─► person
 //! ```
 
 mod devices;
 mod links;
+mod owned;
 mod people;
 mod texts;
 mod timeline;
