@@ -83,6 +83,10 @@ impl<'a> OwnedDevices<'a> {
         (owned, stopped)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = Owned<'_>> {
         let starts = std::iter::once(0).chain(self.ends.iter().map(|&(_, end)| end));
         self.ends.iter().zip(starts).map(|(&(id, end), start)| Owned { id, spans: &self.spans[start..end] })

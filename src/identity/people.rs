@@ -119,7 +119,7 @@ impl People {
         let union = Union::new(&links.aliases, &matches);
         let said: HashSet<&str> = links.aliases.iter().map(|alias| alias.distinct_id.as_str()).collect();
         // Where an id comes twice, the later entry counts.
-        let mut entries: Vec<(&str, Whose<'_>)> = Vec::with_capacity(devices.ends.len());
+        let mut entries: Vec<(&str, Whose<'_>)> = Vec::with_capacity(devices.len());
         if !union.is_empty() {
             let owned: HashMap<&str, Owned<'_>> = devices.iter().map(|device| (device.id, device)).collect();
             for id in union.ids().filter(|id| union.person(id) != *id) {
