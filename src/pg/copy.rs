@@ -6,7 +6,7 @@ use datafusion_postgres::pgwire::api::results::FieldInfo;
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::types::ToSqlText;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
-use postgres_types::{IsNull, ToSql, Type};
+use postgres_types::{IsNull, ToSql};
 
 use super::command::{Words, unquoted};
 
@@ -136,11 +136,14 @@ pub(super) struct Lines {
     options: Options,
     line: BytesMut,
     columns: usize,
+    /// A value as it is before it is written; kept for its memory.
+    text: BytesMut,
+    format: FormatOptions,
 }
 
 impl Lines {
     pub(super) fn new(options: Options) -> Self {
-        Self { options, line: BytesMut::new(), columns: 0 }
+        Self { options, line: BytesMut::new(), columns: 0, text: BytesMut::new(), format: FormatOptions::default() }
     }
 
     fn separate(&mut self) {
@@ -154,6 +157,10 @@ impl Lines {
         self.separate();
         let Options { csv, delimiter, quote, escape, .. } = self.options;
         if !csv {
+            if !value.iter().any(|byte| [b'\n', b'\r', b'\t', b'\\', delimiter].contains(byte)) {
+                self.line.put_slice(value);
+                return;
+            }
             for &byte in value {
                 match byte {
                     b'\n' => self.line.put_slice(b"\\n"),
@@ -191,15 +198,16 @@ impl Encoder for Lines {
     where
         T: ToSql + ToSqlText + Sized,
     {
-        let mut text = BytesMut::new();
-        let kind: &Type = field.datatype();
-        match value.to_sql_text(kind, &mut text, &FormatOptions::default()).map_err(PgWireError::ApiError)? {
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        match value.to_sql_text(field.datatype(), &mut text, &self.format).map_err(PgWireError::ApiError)? {
             IsNull::Yes => {
                 self.separate();
                 self.line.put_slice(self.options.null.as_bytes());
             }
             IsNull::No => self.put(&text),
         }
+        self.text = text;
         Ok(())
     }
 
