@@ -23,6 +23,12 @@ struct Row {
 }
 
 impl Devices {
+    /// With room for so many runs.
+    #[must_use]
+    pub fn with_capacity(runs: usize) -> Self {
+        Self { text: String::with_capacity(runs.saturating_mul(64)), rows: Vec::with_capacity(runs) }
+    }
+
     /// Adds a run of a device, whose anonymous id is without `anon:`.
     pub fn push(&mut self, device: &str, run: Run<&str>) {
         let id = self.text.len();

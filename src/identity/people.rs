@@ -16,7 +16,7 @@ use foldhash::fast::RandomState;
 
 use super::links::{Alias, Links, MOST_LINKS, Match};
 use super::owned::{Owned, OwnedDevices};
-use super::texts::{Ascending, Texts};
+use super::texts::{Ascending, Texts, key};
 use super::union::Union;
 
 /// Why an id is a person's.
@@ -138,7 +138,14 @@ impl People {
     }
 
     fn packed(entries: &[(&str, Whose<'_>)], union: &Union<'_>) -> Self {
-        let mut people = Self::default();
+        let bytes = entries.iter().map(|entry| entry.0.len()).sum();
+        let mut people = Self {
+            ids: Ascending::with_capacity(entries.len(), bytes),
+            ends: Vec::with_capacity(entries.len()),
+            owners: Vec::with_capacity(entries.len()),
+            names: Texts::with_capacity(entries.len(), bytes),
+            ..Self::default()
+        };
         let mut numbers: HashMap<&str, u32, RandomState> =
             HashMap::with_capacity_and_hasher(entries.len(), RandomState::default());
         for of_id in entries.chunk_by(|a, b| a.0 == b.0) {
@@ -240,6 +247,15 @@ impl People {
     #[must_use]
     pub fn name(&self, person: u32) -> &str {
         self.names.get(person as usize).unwrap_or_default()
+    }
+
+    /// Brings persons into the order of their names.
+    pub fn sort(&self, persons: &mut Vec<u32>) {
+        let mut keyed: Vec<(u128, u32)> = persons.iter().map(|&it| (key(self.name(it).as_bytes()), it)).collect();
+        // Few names begin with the same sixteen bytes.
+        keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.name(a.1).cmp(self.name(b.1))));
+        persons.clear();
+        persons.extend(keyed.into_iter().map(|(_, person)| person));
     }
 
     /// The owners of an id as [`People::owners`] has them, looked for from `place` on, where the next id can go on: what

@@ -189,14 +189,14 @@ impl Block {
     }
 
     /// Keeps these rows, in this order.
-    pub(super) fn pick(&mut self, stretches: &[Range<usize>]) {
-        keep(&mut self.ts, stretches);
-        keep(&mut self.labels, stretches);
-        keep(&mut self.pages, stretches);
-        keep(&mut self.events, stretches);
-        keep(&mut self.sources, stretches);
-        keep(&mut self.marks, stretches);
-        keep(&mut self.edges, stretches);
+    pub(super) fn pick(&mut self, order: &[u32]) {
+        keep(&mut self.ts, order);
+        keep(&mut self.labels, order);
+        keep(&mut self.pages, order);
+        keep(&mut self.events, order);
+        keep(&mut self.sources, order);
+        keep(&mut self.marks, order);
+        keep(&mut self.edges, order);
         self.places = Vec::new();
     }
 
@@ -232,12 +232,24 @@ impl Block {
     }
 }
 
+/// So many late rows are set aside on the stack.
+const FEW: usize = 16;
+
 fn weave<T: Copy>(values: &mut [T], base: usize, behind: &[usize]) {
     // A column that was not asked for.
     let Some(values) = values.get_mut(base..).filter(|values| !values.is_empty()) else { return };
     let mut end = values.len() - behind.len();
-    let late = values[end..].to_vec();
-    for (at, (&from, value)) in behind.iter().zip(late).enumerate().rev() {
+    // Hardly anybody has many: those few need no memory of their own.
+    let (mut few, many);
+    let late: &[T] = if behind.len() <= FEW {
+        few = [values[0]; FEW];
+        few[..behind.len()].copy_from_slice(&values[end..]);
+        &few[..behind.len()]
+    } else {
+        many = values[end..].to_vec();
+        &many
+    };
+    for (at, (&from, &value)) in behind.iter().zip(late).enumerate().rev() {
         values.copy_within(from..end, from + at + 1);
         values[from + at] = value;
         end = from;
@@ -245,14 +257,10 @@ fn weave<T: Copy>(values: &mut [T], base: usize, behind: &[usize]) {
 }
 
 /// Keeps these values, in this order.
-pub(super) fn keep<T: Copy>(values: &mut Vec<T>, stretches: &[Range<usize>]) {
+pub(super) fn keep<T: Copy>(values: &mut Vec<T>, order: &[u32]) {
     // A column that was not asked for.
     if !values.is_empty() {
-        let mut kept = Vec::with_capacity(values.len());
-        for rows in stretches {
-            kept.extend_from_slice(&values[rows.clone()]);
-        }
-        *values = kept;
+        *values = order.iter().map(|&row| values[row as usize]).collect();
     }
 }
 

@@ -30,12 +30,13 @@ use super::overlay::{Edges, OfRows};
 use super::part::Opened;
 use super::plan::{Redirected, ScanPlan};
 use super::range::IdRange;
-use super::runs::{append_run, as_u32};
+use super::runs::{append_rows, as_u32};
 use super::ties::{TieKey, Ties};
 
 /// All moved rows of a pass.
 #[derive(Debug, Default)]
 pub(super) struct Moved {
+    people: Arc<People>,
     names: Names,
     /// Those of the pass's parts.
     pub rows: Sorted,
@@ -46,8 +47,8 @@ pub(super) struct Moved {
 /// Moved rows, person by person in the total order.
 #[derive(Debug, Default)]
 pub(super) struct Sorted {
-    /// Name and rows, ascending by name.
-    persons: Vec<(String, Range<usize>)>,
+    /// Number and rows, ascending by name.
+    persons: Vec<(u32, Range<usize>)>,
     block: Block,
     /// What orders the rows: by row, in which of `ties`, and at which row there.
     places: Vec<(u32, u32)>,
@@ -57,7 +58,7 @@ pub(super) struct Sorted {
 impl Moved {
     /// Reads the rows of redirected ids.
     pub(super) fn read(plan: &ScanPlan, parts: &[Opened], people: &Arc<People>) -> Result<Self> {
-        let mut moved = Self::default();
+        let mut moved = Self { people: Arc::clone(people), ..Self::default() };
         let mut own = plan.clone().with_ids(plan.ids.as_deref().map(|ids| people.redirected(ids)));
         // These cursors do not pass them over.
         own.redirected = Redirected::Only;
@@ -78,13 +79,14 @@ impl Moved {
     /// The rows of a range of persons, with the codes of `names`.
     pub(super) fn chunk(&self, sorted: &Sorted, range: &IdRange, names: &mut Names) -> Chunk {
         let mut chunk = Chunk::default();
-        let from = sorted.persons.partition_point(|(name, _)| range.is_after(name.as_bytes()));
-        let to = sorted.persons.partition_point(|(name, _)| !range.is_before(name.as_bytes()));
+        let name = |person: u32| self.people.name(person).as_bytes();
+        let from = sorted.persons.partition_point(|&(person, _)| range.is_after(name(person)));
+        let to = sorted.persons.partition_point(|&(person, _)| !range.is_before(name(person)));
         let persons = sorted.persons.get(from..to).unwrap_or_default();
         let (Some(first), Some(last)) = (persons.first(), persons.last()) else { return chunk };
         let rows = first.1.start..last.1.end;
-        for (name, its) in persons {
-            chunk.push_run(name.as_bytes(), its.start - rows.start..its.end - rows.start, 0);
+        for (person, its) in persons {
+            chunk.push_run(name(*person), its.start - rows.start..its.end - rows.start, 0);
         }
         // By code of the moved rows; `NONE` stands for itself and for what was not met yet.
         let mut codes: Vec<u32> = Vec::new();
@@ -128,50 +130,68 @@ impl Sorted {
         names: &mut Names,
         labels: &mut Labels,
     ) -> Result<Self> {
-        let mut block = Block { keeps_rows: plan.keeps_rows(), ..Block::default() };
-        let mut places: Vec<(u32, u32)> = Vec::new();
+        let mut read = Self { block: Block { keeps_rows: plan.keeps_rows(), ..Block::default() }, ..Self::default() };
         let mut pieces: Vec<Piece> = Vec::new();
         for part in parts {
             let mut cursor = Cursor::new(part, plan, &IdRange::default(), 0)?;
-            let mut packed = (block.ts.len(), block.batches.len());
+            let mut packed = (read.block.ts.len(), read.block.batches.len());
             let mut place = 0;
             let mut more = cursor.first(names, labels)?;
             while more {
-                if let Some(owners) = people.next_owners(cursor.id(), &mut place) {
-                    let run = append_run(&mut block, &mut cursor);
-                    let rows = run.from..block.ts.len();
-                    places.extend((as_u32(run.row)..).take(rows.len()).map(|row| (run.ties, row)));
-                    cut(&block.ts, rows, owners, &mut pieces);
-                }
-                more = cursor.advance(names, labels)?;
-                if block.keeps_rows && (!more || block.ts.len() - packed.0 >= limits::BATCH_ROWS) {
-                    packed = pack(&mut block, packed, plan)?;
+                read.take(&mut cursor, people, &mut place, &mut pieces);
+                more = cursor.first(names, labels)?;
+                if read.block.keeps_rows && (!more || read.block.ts.len() - packed.0 >= limits::BATCH_ROWS) {
+                    packed = pack(&mut read.block, packed, plan)?;
                 }
             }
         }
-        let ties = std::mem::take(&mut block.ties).into();
-        Self { persons: Vec::new(), block, places, ties }.arrange(&pieces, plan, people)
+        read.ties = std::mem::take(&mut read.block.ties).into();
+        read.arrange(&pieces, plan, people)
+    }
+
+    /// Lays the rows of redirected ids of the cursor's chunk behind those that are here. Runs that follow each other, as
+    /// all devices do, are copied together.
+    fn take(&mut self, cursor: &mut Cursor, people: &People, place: &mut usize, pieces: &mut Vec<Piece>) {
+        let mut open = 0..0;
+        for run in 0..cursor.chunk.len() {
+            let Some(owners) = people.next_owners(cursor.chunk.id(run), place) else { continue };
+            let rows = cursor.chunk.run(run);
+            if rows.start != open.end {
+                self.lay(cursor, open);
+                open = rows.start..rows.start;
+            }
+            open.end = rows.end;
+            let from = self.block.ts.len() + rows.start - open.start;
+            cut(&cursor.chunk.ts[rows], from, owners, pieces);
+        }
+        self.lay(cursor, open);
+    }
+
+    fn lay(&mut self, cursor: &mut Cursor, rows: Range<usize>) {
+        if !rows.is_empty() {
+            let laid = append_rows(&mut self.block, &cursor.chunk, rows.clone(), &mut cursor.held);
+            self.places.extend(rows.map(|row| (laid.ties, as_u32(row))));
+        }
     }
 
     /// Brings the rows, of which these are the persons, into their order.
     fn arrange(mut self, pieces: &[Piece], plan: &ScanPlan, people: &People) -> Result<Self> {
-        let pieces = Ranks::new(pieces, plan, people).sorted(pieces);
-        let mut stretches: Vec<Range<usize>> = Vec::with_capacity(pieces.len());
-        let mut from = 0;
+        let ranks = Ranks::new(pieces, plan, people);
+        let pieces = ranks.sorted(pieces);
+        self.persons.reserve_exact(ranks.len);
+        let mut order: Vec<u32> = Vec::with_capacity(self.block.ts.len());
         for of_person in pieces.chunk_by(|a, b| a.person == b.person) {
-            self.order(of_person, &mut stretches)?;
-            let to = from + of_person.iter().map(|piece| piece.to - piece.from).sum::<usize>();
-            self.persons.push((people.name(of_person[0].person).to_owned(), from..to));
-            from = to;
+            let from = order.len();
+            self.order(of_person, &mut order)?;
+            self.persons.push((of_person[0].person, from..order.len()));
         }
         if plan.keeps_rows() {
-            let rows = stretches.iter().flat_map(|rows| &self.block.places[rows.clone()]);
-            let places: Vec<_> = rows.copied().collect();
+            let places: Vec<_> = order.iter().map(|&row| self.block.places[row as usize]).collect();
             let batch = if places.is_empty() { None } else { Some(gather(&self.block.batches, &places, plan)?) };
             self.block.batches = batch.into_iter().collect();
         }
-        keep(&mut self.places, &stretches);
-        self.block.pick(&stretches);
+        keep(&mut self.places, &order);
+        self.block.pick(&order);
         if let Some(edges) = &plan.edges {
             self.mark(edges, people, plan.session_gap)?;
         }
@@ -179,36 +199,36 @@ impl Sorted {
     }
 
     /// Adds a person's rows in the total order.
-    fn order(&self, pieces: &[Piece], stretches: &mut Vec<Range<usize>>) -> Result<()> {
-        let ts = |row: usize| self.block.ts[row];
+    fn order(&self, pieces: &[Piece], order: &mut Vec<u32>) -> Result<()> {
+        let ts = |row: u32| self.block.ts[row as usize];
+        let from = order.len();
+        order.extend(pieces.iter().flat_map(|piece| piece.from..piece.to));
         if pieces.windows(2).all(|pair| ts(pair[0].to - 1) < ts(pair[1].from)) {
-            stretches.extend(pieces.iter().map(|piece| piece.from..piece.to));
             return Ok(());
         }
-        let mut order: Vec<usize> = pieces.iter().flat_map(|piece| piece.from..piece.to).collect();
+        let order = &mut order[from..];
         order.sort_by_key(|&row| ts(row));
         for equal in order.chunk_by_mut(|&a, &b| ts(a) == ts(b)).filter(|equal| equal.len() > 1) {
             let mut keys = equal.iter().map(|&row| Ok((self.tie(row)?, row))).collect::<Result<Vec<_>>>()?;
             keys.sort();
             equal.iter_mut().zip(keys).for_each(|(row, key)| *row = key.1);
         }
-        stretches.extend(order.into_iter().map(|row| row..row + 1));
         Ok(())
     }
 
     /// What orders a row.
-    fn tie(&self, row: usize) -> Result<TieKey<'_>> {
-        let (number, row) = self.places[row];
+    fn tie(&self, row: u32) -> Result<TieKey<'_>> {
+        let (number, row) = self.places[row as usize];
         self.ties[number as usize].key(row as usize)
     }
 
     /// Lays what is said of the rows beside them.
     fn mark(&mut self, edges: &Edges, people: &People, gap: i64) -> Result<()> {
         let flagged = edges.flagged_persons(people);
-        for (name, rows) in &self.persons {
-            let place = |row: usize| Ok((self.block.ts[row], self.tie(row)?));
+        for (person, rows) in &self.persons {
+            let place = |row: usize| Ok((self.block.ts[row], self.tie(as_u32(row))?));
             let mut said = edges.of(&rows.clone().map(place).collect::<Result<Vec<_>>>()?, gap);
-            if flagged.contains(name.as_str()) {
+            if flagged.contains(people.name(*person)) {
                 for edge in &mut said.edges {
                     *edge = edge.and(Edge::FLAG);
                 }
@@ -224,7 +244,7 @@ impl Sorted {
     fn size(&self) -> usize {
         let batches: usize = self.block.batches.iter().map(RecordBatch::get_array_memory_size).sum();
         let ties: usize = self.ties.iter().map(|ties| ties.size()).sum();
-        self.block.size() + self.persons.capacity() * 64 + self.places.capacity() * 8 + batches + ties
+        self.block.size() + self.persons.capacity() * 24 + self.places.capacity() * 8 + batches + ties
     }
 }
 
@@ -252,19 +272,19 @@ fn join_sources(sources: &mut [u64], ts: &[i64], said: &OfRows, gap: i64) {
 #[derive(Debug, Clone, Copy, Default)]
 struct Piece {
     person: u32,
-    from: usize,
-    to: usize,
+    from: u32,
+    to: u32,
 }
 
-/// Cuts rows of an id with these owners.
-fn cut(ts: &[i64], rows: Range<usize>, owners: &[Owner], pieces: &mut Vec<Piece>) {
-    let mut from = rows.start;
+/// Cuts the rows of an id with these times and owners, of which the first is row `first`.
+fn cut(ts: &[i64], first: usize, owners: &[Owner], pieces: &mut Vec<Piece>) {
+    let mut from = 0;
     for (at, owner) in owners.iter().enumerate() {
         // The last one's time does not end.
         let ends = at + 1 == owners.len();
-        let to = if ends { rows.end } else { from + ts[from..rows.end].partition_point(|ts| *ts < owner.to) };
+        let to = if ends { ts.len() } else { from + ts[from..].partition_point(|ts| *ts < owner.to) };
         if from < to {
-            pieces.push(Piece { person: owner.person, from, to });
+            pieces.push(Piece { person: owner.person, from: as_u32(first + from), to: as_u32(first + to) });
         }
         from = to;
     }
@@ -291,14 +311,14 @@ impl Ranks {
         let wanted = |name: &str| {
             plan.persons.as_ref().is_none_or(|all| all.binary_search_by(|it| it.as_str().cmp(name)).is_ok())
         };
-        let all = (0..).zip(&seen).filter(|(_, seen)| **seen).map(|(person, _)| (people.name(person), person));
-        let mut names: Vec<(&str, u32)> = all.filter(|(name, _)| wanted(name)).collect();
-        names.sort_unstable();
+        let all = (0..).zip(&seen).filter(|(_, seen)| **seen).map(|(person, _)| person);
+        let mut persons: Vec<u32> = all.filter(|&person| wanted(people.name(person))).collect();
+        people.sort(&mut persons);
         let mut ranks = vec![NOWHERE; seen.len()];
-        for (rank, (_, person)) in (0..).zip(&names) {
+        for (rank, person) in (0..).zip(&persons) {
             ranks[*person as usize] = rank;
         }
-        Self { len: names.len(), ranks }
+        Self { len: persons.len(), ranks }
     }
 
     fn of(&self, piece: &Piece) -> Option<usize> {

@@ -345,7 +345,7 @@ pub(super) fn append_run(block: &mut Block, cursor: &mut Cursor) -> Segment {
 pub(super) type Held = Option<(u64, (u32, u32))>;
 
 /// Lays rows of a chunk of many days behind those of the open person.
-fn append_rows(block: &mut Block, chunk: &Chunk, rows: Range<usize>, held: &mut Held) -> Segment {
+pub(super) fn append_rows(block: &mut Block, chunk: &Chunk, rows: Range<usize>, held: &mut Held) -> Segment {
     let from = block.ts.len();
     if !chunk.edges.is_empty() {
         // Only few people have any.

@@ -5,7 +5,7 @@ use rusqlite::{Row, Transaction, TransactionBehavior, params};
 
 use super::read::head;
 use super::{Catalog, StoreError};
-use crate::identity::{Alias, Device, Links, Match, Run};
+use crate::identity::{Alias, Device, Devices, Links, Match, Run};
 use crate::store::links::{LinkChange, META};
 
 /// A change of what somebody said about two ids.
@@ -17,6 +17,9 @@ pub enum AliasEdit {
     /// What was said of these two goes, in whichever order they were named.
     Remove(String, String),
 }
+
+/// For so many runs of devices there is room before they are read, at most.
+const ROOM: usize = 1 << 20;
 
 const TABLES: [&str; 3] = ["jq_devices", "jq_matches", "jq_aliases"];
 
@@ -86,7 +89,10 @@ impl Catalog {
 
 fn links(tx: &Transaction<'_>, snapshot: i64) -> rusqlite::Result<Links> {
     let seen = "begin_snapshot <= ?1 AND (end_snapshot IS NULL OR end_snapshot > ?1)";
-    let mut links = Links::default();
+    let rows: i64 =
+        tx.prepare_cached("SELECT ifnull(max(rowid), 0) FROM jq_devices")?.query_row([], |row| row.get(0))?;
+    let room = usize::try_from(rows).unwrap_or(0).min(ROOM);
+    let mut links = Links { devices: Devices::with_capacity(room), ..Links::default() };
     let sql = format!("SELECT device, user, first_ts, last_ts FROM jq_devices WHERE {seen}");
     let mut query = tx.prepare_cached(&sql)?;
     let mut rows = query.query([snapshot])?;
