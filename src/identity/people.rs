@@ -305,6 +305,13 @@ impl People {
         self.ids_of(persons).into_iter().filter(|id| self.owners(id.as_bytes()).is_some()).collect()
     }
 
+    /// The first and the last id that is somebody else's at some time.
+    #[must_use]
+    pub fn range(&self) -> Option<(&str, &str)> {
+        let texts = &self.ids.texts;
+        texts.get(0).zip(texts.get(texts.len().wrapping_sub(1)))
+    }
+
     /// Whether an id from `min` to `max` is somebody else's at some time.
     #[must_use]
     pub fn has_within(&self, min: &[u8], max: Option<&[u8]>) -> bool {

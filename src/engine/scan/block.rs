@@ -232,7 +232,7 @@ impl Block {
     }
 }
 
-/// So many late rows are set aside on the stack.
+/// So many late rows are set aside on the stack, and so many others moved one by one.
 const FEW: usize = 16;
 
 fn weave<T: Copy>(values: &mut [T], base: usize, behind: &[usize]) {
@@ -250,7 +250,11 @@ fn weave<T: Copy>(values: &mut [T], base: usize, behind: &[usize]) {
         &many
     };
     for (at, (&from, &value)) in behind.iter().zip(late).enumerate().rev() {
-        values.copy_within(from..end, from + at + 1);
+        if end - from <= FEW {
+            (from..end).rev().for_each(|row| values[row + at + 1] = values[row]);
+        } else {
+            values.copy_within(from..end, from + at + 1);
+        }
         values[from + at] = value;
         end = from;
     }

@@ -132,8 +132,9 @@ impl Sorted {
     ) -> Result<Self> {
         let mut read = Self { block: Block { keeps_rows: plan.keeps_rows(), ..Block::default() }, ..Self::default() };
         let mut pieces: Vec<Piece> = Vec::new();
+        let ids = people.range().map_or_else(IdRange::default, |(first, last)| IdRange::between(first, last));
         for part in parts {
-            let mut cursor = Cursor::new(part, plan, &IdRange::default(), 0)?;
+            let mut cursor = Cursor::new(part, plan, &ids, 0)?;
             let mut packed = (read.block.ts.len(), read.block.batches.len());
             let mut place = 0;
             let mut more = cursor.first(names, labels)?;

@@ -31,6 +31,11 @@ impl IdRange {
         Self { from: Some(id.to_vec()), to: Some([id, &[0]].concat()) }
     }
 
+    /// Two ids and all between them.
+    pub(super) fn between(first: &str, last: &str) -> Self {
+        Self { from: Some(first.as_bytes().to_vec()), to: Some([last.as_bytes(), &[0]].concat()) }
+    }
+
     pub(super) fn is_before(&self, id: &[u8]) -> bool {
         self.to.as_deref().is_some_and(|to| id >= to)
     }

@@ -39,6 +39,7 @@ pub struct PersonRuns {
     /// Where each of its last rows belongs among the others; kept for its memory.
     behind: Vec<usize>,
     mixes: bool,
+    shares_days: bool,
     loaded: usize,
     /// Rows of redirected ids in each later part, and where they lie in the block.
     moved_later: Vec<(Chunk, Held)>,
@@ -61,6 +62,7 @@ impl PersonRuns {
         let mut runs = Self {
             labels: Labels::new(pass.plan.label),
             mixes: pass.plan.mixes(),
+            shares_days: pass.plan.shares_days(),
             block: Block { keeps_rows: pass.plan.keeps_rows(), ..Block::default() },
             moved_later: Vec::new(),
             pass,
@@ -259,18 +261,24 @@ impl PersonRuns {
     /// Brings rows of several parts of one day, and moved rows, into the total order.
     fn order_ties(&mut self, base: usize) -> Result<()> {
         let (block, segments) = (&self.block, &self.segments);
-        let mixed = segments.windows(2).any(|pair| {
-            let border = pair[1].from;
-            pair[0].day == pair[1].day && border > 0 && block.ts[border - 1] >= block.ts[border]
-        });
-        let moved = segments.len() > 1 && segments.iter().any(|segment| segment.day.is_none());
-        if !mixed && !moved {
+        let [before @ .., last] = segments.as_slice() else { return Ok(()) };
+        let is_moved = |segment: &Segment| segment.day.is_none();
+        // Parts that share no day rise one after the other: moved rows, which come last, are all that can be out of order.
+        let rise = !self.shares_days && !before.iter().any(is_moved);
+        let mixed = || {
+            segments.windows(2).any(|pair| {
+                let border = pair[1].from;
+                pair[0].day == pair[1].day && border > 0 && block.ts[border - 1] >= block.ts[border]
+            })
+        };
+        let in_order = !is_moved(last) && (rise || !before.iter().any(is_moved) && !mixed());
+        if before.is_empty() || in_order {
             return Ok(());
         }
-        let last = segments.last().map_or(base, |segment| segment.from);
+        let last = last.from;
         // Equal times across the borders of those before leave their order open too.
-        let mut borders = segments.iter().map(|segment| segment.from).filter(|&from| base < from && from < last);
-        let meet = borders.any(|from| block.ts[from - 1] == block.ts[from]);
+        let mut borders = before.iter().map(|segment| segment.from).filter(|&from| base < from && from < last);
+        let meet = !rise && borders.any(|from| block.ts[from - 1] == block.ts[from]);
         if !meet && places_among(&block.ts[base..], last - base, &mut self.behind) {
             self.block.weave(base, &self.behind);
             return Ok(());
