@@ -1,20 +1,19 @@
 //! Steps of one session: consecutive equal labels become one (SEMANTICS §3), and how long each was looked at.
 
-/// Appends the first event of each step to `steps`, as `base + n` for event `n` of the session.
+/// Writes the first event of each step to the beginning of `steps`, which has room for all, as `base + n` for event `n`
+/// of the session; how many there are.
 ///
 /// `labels` are the session's label codes in order; with `collapse` off every event is a step.
-pub fn collapse(labels: &[u32], collapse: bool, base: u32, steps: &mut Vec<u32>) {
-    if !collapse {
-        steps.extend((base..).take(labels.len()));
-        return;
-    }
-    let mut last = None;
+pub fn collapse(labels: &[u32], collapse: bool, base: u32, steps: &mut [u32]) -> usize {
+    let Some(&first) = labels.first() else { return 0 };
+    let (mut last, mut count) = (!first, 0);
     for (at, &label) in (base..).zip(labels) {
-        if last != Some(label) {
-            steps.push(at);
-            last = Some(label);
-        }
+        // No processor foresees who stays: every event is written, and what is none is written over.
+        steps[count] = at;
+        count += usize::from(!collapse || label != last);
+        last = label;
     }
+    count
 }
 
 /// The dwell of a step that has none: the last of its session, or an event among page views.
@@ -48,11 +47,16 @@ mod tests {
 
     #[test]
     fn v5_repeats_become_one_step() {
-        let mut steps = Vec::new();
-        collapse(&[1, 1, 2], true, 10, &mut steps);
-        assert_eq!(steps, [10, 12]);
-        collapse(&[1, 1], false, 0, &mut steps);
-        assert_eq!(steps, [10, 12, 0, 1]);
+        let steps = |labels: &[u32], on, base| {
+            let mut steps = vec![0; labels.len()];
+            let count = collapse(labels, on, base, &mut steps);
+            steps.truncate(count);
+            steps
+        };
+        assert_eq!(steps(&[1, 1, 2], true, 10), [10, 12]);
+        assert_eq!(steps(&[1, 1], false, 0), [0, 1]);
+        assert_eq!(steps(&[u32::MAX, u32::MAX, 0, 0, u32::MAX], true, 0), [0, 2, 4]);
+        assert!(steps(&[], true, 0).is_empty());
     }
 
     #[test]

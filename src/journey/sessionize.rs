@@ -122,6 +122,20 @@ pub fn sessionize(
     }
 }
 
+/// [`sessionize`] where nothing but idle time ends a session: a comparison an event.
+pub fn by_gap(ts: &[i64], gap: i64, mut emit: impl FnMut(usize, usize, EndedBy)) {
+    let mut first = 0;
+    for (at, pair) in (1..).zip(ts.windows(2)) {
+        if pair[1].saturating_sub(pair[0]) > gap {
+            emit(first, at, EndedBy::Gap);
+            first = at;
+        }
+    }
+    if first < ts.len() {
+        emit(first, ts.len(), EndedBy::Nothing);
+    }
+}
+
 /// What, if anything, ends the session that began at `first` before event `at`.
 #[inline]
 pub(super) fn border(ts: &[i64], first: usize, at: usize, rules: Rules, ended: bool) -> EndedBy {
@@ -150,6 +164,11 @@ mod tests {
     fn sessions(ts: &[i64], rules: Rules) -> Vec<(usize, usize, EndedBy)> {
         let mut found = Vec::new();
         sessionize(ts, rules, |_| false, |_| Edge::FREE, |first, end, by| found.push((first, end, by)));
+        if rules == Rules::gap(rules.gap) {
+            let mut same = Vec::new();
+            by_gap(ts, rules.gap, |first, end, by| same.push((first, end, by)));
+            assert_eq!(found, same);
+        }
         found
     }
 

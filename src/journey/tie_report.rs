@@ -49,8 +49,9 @@ impl Compare {
             return None;
         }
         for (labels, rows) in [(labels, &mut self.rows), (&self.labels[..], &mut self.other_rows)] {
-            rows.clear();
-            collapse(labels, collapsed, 0, rows);
+            rows.resize(labels.len(), 0);
+            let steps = collapse(labels, collapsed, 0, rows);
+            rows.truncate(steps);
         }
         let now = self.rows.iter().map(|&row| labels[row as usize]);
         let other = self.other_rows.iter().map(|&row| self.labels[row as usize]);

@@ -1,7 +1,7 @@
 //! The walk: one person's events become sessions and steps, as positions in the caller's columns.
 
 use super::collapse::collapse;
-use super::sessionize::{Edge, EndedBy, Rules, sessionize};
+use super::sessionize::{Edge, EndedBy, Rules, by_gap, sessionize};
 
 /// A session: events `rows` and steps `steps` (positions in the columns that were walked), in the order of
 /// `index` within its person.
@@ -110,6 +110,7 @@ pub fn sessions(
         let ts = &columns.ts[at..end];
         let edge = |row: usize| columns.edges.get(at + row).copied().unwrap_or_default();
         match (columns.ends.is_empty(), columns.edges.is_empty()) {
+            (true, true) if rules == Rules::gap(rules.gap) => by_gap(ts, rules.gap, emit),
             (true, true) => sessionize(ts, rules, |_| false, |_| Edge::FREE, emit),
             (true, false) => sessionize(ts, rules, |_| false, edge, emit),
             (false, _) => sessionize(ts, rules, |row| columns.ends[at + row], edge, emit),
@@ -170,11 +171,14 @@ impl Walk {
             session.index = index;
         }
         self.keep(from, columns, keep);
+        let mut end = self.steps.len();
+        self.steps.resize(end + rows.len(), 0);
         for session in &mut self.sessions[from..] {
-            session.first_step = as_u32(self.steps.len());
-            collapse(&columns.labels[session.rows()], collapsed, session.first_row, &mut self.steps);
-            session.end_step = as_u32(self.steps.len());
+            session.first_step = as_u32(end);
+            end += collapse(&columns.labels[session.rows()], collapsed, session.first_row, &mut self.steps[end..]);
+            session.end_step = as_u32(end);
         }
+        self.steps.truncate(end);
     }
 
     fn keep(&mut self, from: usize, columns: Columns<'_>, keep: Keep) {

@@ -7,14 +7,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray};
-use arrow::buffer::OffsetBuffer;
+use arrow::buffer::{BooleanBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, FieldRef, Int64Type, UInt64Type};
 use datafusion::common::{ScalarValue, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 
-use super::grouped::{Grouped, Runs, item, passes, scalars, spans};
+use super::grouped::{Grouped, Runs, item, scalars, spans};
 use super::length::Clock;
 use crate::engine::answer::type_name;
 use crate::limits;
@@ -121,28 +121,35 @@ impl<A: Answer> Reader<A> {
         mut take: impl FnMut(usize, Event),
     ) -> Result<()> {
         let times = self.times.clock.read(&values[self.times.at])?;
-        let masks = masks(&values[self.times.at + 1..], times.len());
-        let every = self.what.needs_unmatched();
-        for (row, &mask) in masks.iter().enumerate() {
-            if (mask != 0 || every) && times.is_valid(row) && passes(filter, row) {
-                // The smallest integer is the algorithm's "never".
-                take(row, (times.value(row).max(i64::MIN + 1), mask));
-            }
+        let conditions = &values[self.times.at + 1..];
+        let masks = masks(conditions, times.len());
+        let ts = times.values();
+        // The smallest integer is the algorithm's "never".
+        let mut each = |row: usize| take(row, (ts[row].max(i64::MIN + 1), masks[row]));
+        let any = conditions.iter().map(|it| met(it.as_boolean())).reduce(|any, one| &any | &one);
+        let any = any.filter(|_| !self.what.needs_unmatched());
+        let counts = [any, times.nulls().map(|nulls| nulls.inner().clone()), filter.map(met)];
+        match counts.into_iter().flatten().reduce(|all, one| &all & &one) {
+            Some(rows) => rows.set_indices().for_each(&mut each),
+            None => (0..times.len()).for_each(&mut each),
         }
         Ok(())
     }
 }
 
-/// Bit `i` of a row's mask: condition `i + 1` is true.
+/// Which rows meet a condition.
+fn met(condition: &BooleanArray) -> BooleanBuffer {
+    match condition.nulls() {
+        Some(nulls) => condition.values() & nulls.inner(),
+        None => condition.values().clone(),
+    }
+}
+
+/// Bit `i` of a row's mask: it meets condition `i + 1`.
 pub(super) fn masks(conditions: &[ArrayRef], rows: usize) -> Vec<u64> {
     let mut masks = vec![0; rows];
     for (bit, condition) in conditions.iter().enumerate() {
-        let condition = condition.as_boolean();
-        let met = match condition.nulls() {
-            Some(nulls) => condition.values() & nulls.inner(),
-            None => condition.values().clone(),
-        };
-        for row in met.set_indices() {
+        for row in met(condition.as_boolean()).set_indices() {
             masks[row] |= 1 << bit;
         }
     }
