@@ -138,9 +138,10 @@ impl People {
     }
 
     fn packed(entries: &[(&str, Whose<'_>)], union: &Union<'_>) -> Self {
+        let end = |entry: Option<&(&str, Whose<'_>)>| entry.map(|entry| entry.0).unwrap_or_default().to_owned();
         let bytes = entries.iter().map(|entry| entry.0.len()).sum();
         let mut people = Self {
-            ids: Ascending::with_capacity(entries.len(), bytes),
+            ids: Ascending::with_capacity(entries.len(), bytes, &end(entries.first()), &end(entries.last())),
             ends: Vec::with_capacity(entries.len()),
             owners: Vec::with_capacity(entries.len()),
             names: Texts::with_capacity(entries.len(), bytes),
@@ -198,6 +199,8 @@ impl People {
             all.push((id, vec![Owner { to: i64::MAX, person }]));
         }
         all.sort_unstable_by_key(|entry| entry.0);
+        let end = |entry: Option<&(&str, Vec<Owner>)>| entry.map(|entry| entry.0).unwrap_or_default().to_owned();
+        self.ids = Ascending::with_capacity(all.len(), ids.size(), &end(all.first()), &end(all.last()));
         for (id, owners) in all {
             self.ids.push(id);
             self.owners.extend(owners);

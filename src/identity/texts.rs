@@ -39,12 +39,25 @@ impl Texts {
     }
 }
 
+/// The first eight bytes of a text as a number that orders like them.
+#[inline]
+fn short_key(text: &[u8]) -> u64 {
+    let Some(first) = text.first_chunk() else {
+        let mut first = [0; 8];
+        first[..text.len()].copy_from_slice(text);
+        return u64::from_be_bytes(first);
+    };
+    u64::from_be_bytes(*first)
+}
+
 /// Texts that ascend, to be looked up in.
 #[derive(Debug, Default)]
 pub(super) struct Ascending {
     pub texts: Texts,
-    /// First sixteen bytes of each as one number: most comparisons need no more.
-    keys: Vec<u128>,
+    /// What all of them begin with.
+    shared: String,
+    /// The eight bytes behind that of each as one number: most comparisons need no more.
+    keys: Vec<u64>,
 }
 
 /// So many steps of one come before a search.
@@ -62,21 +75,30 @@ pub(super) fn key(text: &[u8]) -> u128 {
 }
 
 impl Ascending {
-    /// With room for so many of about so many bytes.
-    pub fn with_capacity(texts: usize, bytes: usize) -> Self {
-        Self { texts: Texts::with_capacity(texts, bytes), keys: Vec::with_capacity(texts) }
+    /// With room for so many of so many bytes together, all from `first` to `last`.
+    pub fn with_capacity(texts: usize, bytes: usize, first: &str, last: &str) -> Self {
+        let alike = first.char_indices().zip(last.chars()).find(|((_, a), b)| a != b).map(|((at, _), _)| at);
+        let shared = &first[..alike.unwrap_or(first.len().min(last.len()))];
+        let texts = (Texts::with_capacity(texts, bytes), Vec::with_capacity(texts));
+        Self { texts: texts.0, shared: shared.to_owned(), keys: texts.1 }
     }
 
     pub fn push(&mut self, text: &str) {
         self.texts.push(text);
-        self.keys.push(key(text.as_bytes()));
+        self.keys.push(short_key(&text.as_bytes()[self.shared.len()..]));
     }
 
     /// Whether a text is among them. It is looked for from `place` on, before which it is not; then `place` is that of
     /// the first that is not before it. What is asked for in ascending order costs a step each.
     #[inline]
     pub fn find(&self, text: &[u8], place: &mut usize) -> bool {
-        let wanted = key(text);
+        let Some(tail) = text.strip_prefix(self.shared.as_bytes()) else {
+            if text > self.shared.as_bytes() {
+                *place = self.keys.len();
+            }
+            return false;
+        };
+        let wanted = short_key(tail);
         // Most that are asked for are not here, and many lie before the next that is.
         if self.keys.get(*place).is_none_or(|&key| key > wanted) {
             return false;
@@ -86,7 +108,7 @@ impl Ascending {
     }
 
     /// The place of the first text that is not before `text`, where none before `low` is.
-    fn seek(&self, text: &[u8], wanted: u128, mut low: usize) -> usize {
+    fn seek(&self, text: &[u8], wanted: u64, mut low: usize) -> usize {
         // What is asked for in order is hardly ever far away, and steps of one are what a processor foresees.
         let near = (low + NEAR).min(self.keys.len());
         while low < near && self.keys[low] < wanted {
@@ -114,7 +136,7 @@ impl Ascending {
 
     /// Bytes held.
     pub fn size(&self) -> usize {
-        self.texts.size() + self.keys.capacity() * size_of::<u128>()
+        self.texts.size() + self.keys.capacity() * size_of::<u64>()
     }
 }
 
@@ -124,10 +146,9 @@ mod tests {
 
     #[test]
     fn seeking_from_anywhere_before_finds_the_first_that_is_not_before() {
+        let all = ["", "a", "ab", "b", "b\u{e9}", "c", "longer text than others", "longer text than that"];
         let mut texts = Ascending::default();
-        for text in ["", "a", "ab", "b", "b\u{e9}", "c", "longer text than others", "longer text than that"] {
-            texts.push(text);
-        }
+        all.iter().for_each(|text| texts.push(text));
         for wanted in [
             "",
             "A",
@@ -154,5 +175,26 @@ mod tests {
             }
         }
         assert_eq!((texts.texts.get(2), texts.texts.get(8)), (Some("ab"), None));
+    }
+
+    #[test]
+    fn what_all_begin_with_is_no_part_of_the_search() {
+        let all = ["id:\u{e9}", "id:\u{e9}a", "id:\u{e9}abcdefgh1", "id:\u{e9}abcdefgh2", "id:\u{ea}"];
+        let mut texts = Ascending::with_capacity(all.len(), 0, all[0], all[all.len() - 1]);
+        all.iter().for_each(|text| texts.push(text));
+        for wanted in ["", "i", "id:", "id:z", "ib", "if", "id:\u{e9}abcdefgh", "id:\u{e9}abcdefgh1x", "id:\u{eb}", "j"]
+            .iter()
+            .chain(&all)
+        {
+            let place = all.iter().position(|it| it >= wanted).unwrap_or(all.len());
+            for from in 0..=place {
+                let mut found = from;
+                assert_eq!(texts.find(wanted.as_bytes(), &mut found), all.contains(wanted), "{wanted} from {from}");
+                assert_eq!(found, place, "{wanted} from {from}");
+            }
+        }
+        let mut one = Ascending::with_capacity(1, 3, "abc", "abc");
+        one.push("abc");
+        assert!(one.find(b"abc", &mut 0) && !one.find(b"ab", &mut 0) && !one.find(b"abcd", &mut 0));
     }
 }

@@ -16,5 +16,5 @@ pub use events_exec::EventsExec;
 pub use fused::{FuseAggregates, KeepDistinct};
 pub use journey_exec::{JourneyExec, Legend, SharedPass};
 pub use projections::KeepProjections;
-pub use stream::{Sink, blocking_stream};
+pub use stream::{Packer, Sink, blocking_stream};
 pub use yielding::{JoinsYield, stoppable};

@@ -1,6 +1,7 @@
 //! A stream whose batches come from a blocking thread, and which stops when nobody listens.
 
 use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::execution::SendableRecordBatchStream;
@@ -40,6 +41,47 @@ impl Sink {
             let piece = batch.slice(from, limits::BATCH_ROWS.min(rows - from));
             self.to.blocking_send(Ok(piece)).is_ok()
         })
+    }
+}
+
+/// Small batches on their way to a [`Sink`], packed into larger ones: whoever takes them works and wakes for each.
+#[derive(Debug)]
+pub struct Packer<'a> {
+    sink: &'a Sink,
+    held: Vec<RecordBatch>,
+    rows: usize,
+    sent: usize,
+}
+
+impl<'a> Packer<'a> {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(sink: &'a Sink) -> Self {
+        Self { sink, held: Vec::new(), rows: 0, sent: 0 }
+    }
+
+    /// Takes a batch. It waits until there are as many rows as were sent before, so that who wants only the first ones
+    /// has them at once. `false`: the reader is gone.
+    ///
+    /// # Errors
+    /// The batches do not fit together.
+    pub fn send(&mut self, batch: RecordBatch) -> Result<bool> {
+        self.rows += batch.num_rows();
+        self.held.push(batch);
+        if self.rows < self.sent.min(limits::BATCH_ROWS) { Ok(self.sink.is_wanted()) } else { self.flush() }
+    }
+
+    /// Sends what waits. `false`: the reader is gone.
+    ///
+    /// # Errors
+    /// The batches do not fit together.
+    pub fn flush(&mut self) -> Result<bool> {
+        let Some(first) = self.held.first() else { return Ok(self.sink.is_wanted()) };
+        let batch = concat_batches(&first.schema(), &self.held)?;
+        self.sent += self.rows;
+        self.rows = 0;
+        self.held.clear();
+        Ok(self.sink.send(&batch))
     }
 }
 

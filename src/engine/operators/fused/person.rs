@@ -29,7 +29,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 
 use crate::engine::operators::by_value::by_value;
 use crate::engine::operators::leaf::{leaf_methods, leaf_properties};
-use crate::engine::operators::{JourneyExec, blocking_stream};
+use crate::engine::operators::{JourneyExec, Packer, blocking_stream};
 use crate::engine::scan::truth;
 
 use super::groups::Groups;
@@ -316,12 +316,14 @@ impl ExecutionPlan for PersonAggregateExec {
             let _timer = metrics.elapsed_compute().timer();
             let memory = MemoryConsumer::new(format!("aggregate[{partition}]")).register(context.memory_pool());
             let mut work = exec.work();
+            let mut out = Packer::new(sink);
             exec.pass.drive(partition, &context, &mut |batch| {
                 memory.try_resize(batch.num_rows() * 64 + work.others.iter().map(Key::size).sum::<usize>())?;
                 let rows = work.rows(batch)?;
                 metrics.record_output(rows.num_rows());
-                Ok(sink.send(&rows))
-            })
+                out.send(rows)
+            })?;
+            out.flush().map(drop)
         }))
     }
 
