@@ -148,7 +148,9 @@ mod tests {
     fn seeking_from_anywhere_before_finds_the_first_that_is_not_before() {
         let all = ["", "a", "ab", "b", "b\u{e9}", "c", "longer text than others", "longer text than that"];
         let mut texts = Ascending::default();
-        all.iter().for_each(|text| texts.push(text));
+        for text in all {
+            texts.push(text);
+        }
         for wanted in [
             "",
             "A",
@@ -181,7 +183,9 @@ mod tests {
     fn what_all_begin_with_is_no_part_of_the_search() {
         let all = ["id:\u{e9}", "id:\u{e9}a", "id:\u{e9}abcdefgh1", "id:\u{e9}abcdefgh2", "id:\u{ea}"];
         let mut texts = Ascending::with_capacity(all.len(), 0, all[0], all[all.len() - 1]);
-        all.iter().for_each(|text| texts.push(text));
+        for text in all {
+            texts.push(text);
+        }
         for wanted in ["", "i", "id:", "id:z", "ib", "if", "id:\u{e9}abcdefgh", "id:\u{e9}abcdefgh1x", "id:\u{eb}", "j"]
             .iter()
             .chain(&all)
