@@ -115,6 +115,8 @@ pub const PG_HALF: Duration = Duration::from_secs(30);
 pub const PG_IDLE: Duration = Duration::from_hours(1);
 /// How long a client may take nothing of an answer before it is cut off.
 pub const PG_STALL: Duration = Duration::from_mins(1);
+/// Bytes of answers that are gathered before they are written to a Postgres client.
+pub const PG_WRITE_BYTES: usize = 16 << 10;
 /// The longest message of a client: a statement of [`SQL_BYTES`] and its parameters.
 pub const PG_MESSAGE_BYTES: usize = 4 << 20;
 /// Text of the prepared statements of one connection.

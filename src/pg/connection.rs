@@ -56,9 +56,11 @@ pub(super) async fn serve(server: Arc<Server>, stream: TcpStream, mut ends: watc
     let _ = stream.set_nodelay(true);
     let stream = Arc::new(stream);
     let codec = PgWireMessageServerCodec::new(DefaultClient::new(peer, false));
+    // Messages are read and cut here; the codec has no buffer of its own for them, and none to write before it writes.
+    let mut socket = Framed::with_capacity(Wire::new(Arc::clone(&stream)), codec, 0);
+    socket.set_backpressure_boundary(limits::PG_WRITE_BYTES);
     let mut connection = Connection {
-        // Messages are read and cut here; the codec has no buffer of its own for them.
-        socket: Framed::with_capacity(Wire::new(Arc::clone(&stream)), codec, 0),
+        socket,
         bytes: BytesMut::new(),
         first: true,
         gate: Arc::new(Gate::new(&server)),

@@ -31,6 +31,7 @@ impl Shop {
     }
 
     /// The bundled sample.
+    #[cfg(feature = "pg")]
     pub fn sample() -> Self {
         let shop = Self { dir: tempfile::tempdir().unwrap() };
         fs::write(shop.dir.path().join("rules.toml"), RULES).unwrap();
