@@ -62,7 +62,7 @@ fn a_query_that_is_left_stops_its_readers() {
         "SELECT step, units FROM funnel('/a', '/b', '/c')",
         "SELECT user_id, session_id FROM sessions WHERE events > 1000000",
     ] {
-        let often = vec![once; 4].join(" UNION ALL ");
+        let often = [once; 4].join(" UNION ALL ");
         // On a busy machine one try says little; readers that never hear of it go on in every one.
         let soon = || {
             let whole = wait(read_whole(&engine, &often));

@@ -1,7 +1,7 @@
 //! SQL over a snapshot: native relations, views, settings, functions.
 //!
 //! ```text
-//! session    Engine: one snapshot, one session          statement, params   text before planning
+//! session    Engine: one snapshot, one session; state   statement, params   text before planning
 //! catalog    names: tables, views                       settings, setting   SET journeyql.…
 //! tables     providers: filters → bounds → operators    views, header, expect   queries/*.sql
 //! operators  physical operators, relations: columns     source, prune       which parts, which people
@@ -11,7 +11,7 @@
 //! postgres   the catalog that Postgres clients ask for stop               nobody waits any more
 //! ```
 //!
-//! Invariants: nothing here writes; a `SessionState` is built in `session` only; settings are read when a query runs;
+//! Invariants: nothing here writes; a `SessionState` is built in `state` only; settings are read when a query runs;
 //! every native operator stops when its reader is gone and registers the memory it holds.
 //!
 //! Deliberately not here: the algorithms (`journey/`), files and snapshots (`store/`), output formats (`output/`).
@@ -40,6 +40,7 @@ pub mod session;
 pub mod setting;
 pub mod settings;
 pub mod source;
+mod state;
 pub mod statement;
 pub mod stop;
 pub mod stored;

@@ -28,6 +28,7 @@ use tokio::sync::OnceCell;
 
 use super::error::{QueryError, QueryErrorKind};
 use super::settings::Settings;
+use super::state::{UTC, set_clock};
 use super::statement::parse_query;
 use crate::error::did_you_mean;
 use crate::store::SegmentRow;
@@ -132,20 +133,22 @@ impl Segments {
     }
 
     async fn members(&self, session: &dyn Session, name: &str, inside: Vec<String>) -> Result<Members> {
-        let state = self.inside(state(session)?, name, inside);
+        let state = self.inside(state(session)?, name, inside)?;
         // Boxed: a segment's query may need another segment.
         Box::pin(answer(&state, &self.get(name)?.row.sql)).await.map_err(|error| within(name, error))
     }
 
     /// The session that a segment's query is answered in, itself inside of those of others.
-    fn inside(&self, state: &SessionState, name: &str, mut inside: Vec<String>) -> SessionState {
+    fn inside(&self, state: &SessionState, name: &str, mut inside: Vec<String>) -> Result<SessionState> {
         let mut state = state.clone();
         inside.push(name.to_owned());
         let options = state.config_mut().options_mut();
         options.extensions.insert(Settings { inside, ..self.base.clone() });
-        options.execution.time_zone.clone_from(&datafusion::config::ExecutionOptions::default().time_zone);
+        if options.execution.time_zone.as_deref() != Some(UTC) {
+            set_clock(&mut state, UTC)?;
+        }
         state.mark_start_execution();
-        state
+        Ok(state)
     }
 
     /// Checks that a text can be the query of the segment `name`.
@@ -153,7 +156,7 @@ impl Segments {
     /// # Errors
     /// It is not one query, cannot be planned, does not say who is in it, or needs the segment itself.
     pub async fn check_query(&self, state: &SessionState, name: &str, sql: &str) -> Result<()> {
-        let state = self.inside(state, name, Vec::new());
+        let state = self.inside(state, name, Vec::new())?;
         let plan = plan(&state, sql).await?;
         // The tables ask for the segments that they need when they are scanned.
         state.create_physical_plan(&plan).await.map(drop)

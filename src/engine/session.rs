@@ -4,23 +4,18 @@
 //! text ─► parse (length, depth, verbs) ─► plan on a big stack ─► verify ─► optimise ─► execute ─► Answer
 //! ```
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList, TableProvider};
-use datafusion::common::{DFSchema, DataFusionError, Result as DfResult};
+use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, Statement as PlanStatement};
-use datafusion::optimizer::{Optimizer, OptimizerRule};
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::prelude::{SQLOptions, SessionConfig};
+use datafusion::prelude::SQLOptions;
 use datafusion::sql::parser::Statement;
 use futures::TryStreamExt;
 
@@ -28,27 +23,24 @@ use crate::config::Config;
 use crate::correction::Correction;
 use crate::error::closest;
 use crate::identity::People;
-use crate::limits;
 use crate::store::{Snapshot, Store};
 
 use super::answer::Answer;
-use super::catalog::{CATALOG, Catalog, Names, SCHEMA, SessionLink};
+use super::catalog::{CATALOG, SCHEMA};
 use super::error::QueryError;
-use super::functions::{RowPatterns, TableFunctions};
-use super::members::MembersTable;
 use super::notices::Notices;
-use super::operators::{FilterByValue, FuseAggregates, JoinsYield, KeepDistinct, KeepProjections, stoppable};
+use super::operators::stoppable;
 use super::planning::{check_size, on_big_stack};
-use super::relations::{Relation, events};
+use super::relations::events;
 use super::scan::{Overlay, PartFile};
 use super::segments::Segments;
 use super::settings::{NAMES, PREFIX, Settings};
 use super::source::Source;
+use super::state::{TIME_ZONE, UTC, session_state, set_clock};
 use super::statement::{parse, parse_query, reset_name};
 use super::stop::Stop;
-use super::tables::{EventsTable, JourneyTable};
 use super::views::Queries;
-use super::{functions, goals, setting, stored};
+use super::{functions, goals};
 
 /// What an engine is made of.
 #[derive(Debug)]
@@ -116,7 +108,8 @@ impl Engine {
         let source = Arc::new(source);
         let (snapshot, store, threads) = (options.snapshot, options.store, options.threads.max(1));
         let corrections: Arc<[Correction]> = corrections.into();
-        let state = session_state(&source, (&snapshot, &corrections), &store, &views, &runtime, threads, &base)?;
+        let state = session_state(&source, (&snapshot, &corrections), &store, &views, &runtime, threads, &base);
+        let state = state.map_err(|error| internal(&error))?;
         Ok(Self {
             source,
             snapshot,
@@ -138,7 +131,8 @@ impl Engine {
     /// The session cannot be built.
     pub fn fork(&self) -> Result<Self, QueryError> {
         let Self { source, snapshot, corrections, store, views, runtime, threads, base, .. } = self;
-        let state = session_state(source, (snapshot, corrections), store, views, runtime, *threads, base)?;
+        let state = session_state(source, (snapshot, corrections), store, views, runtime, *threads, base);
+        let state = state.map_err(|error| internal(&error))?;
         Ok(Self {
             source: Arc::clone(source),
             snapshot: snapshot.clone(),
@@ -202,7 +196,7 @@ impl Engine {
     /// # Errors
     /// There is no such setting or the value makes no sense.
     pub fn set(&self, name: &str, value: &str) -> Result<(), QueryError> {
-        let free = ["datafusion.explain.", "datafusion.execution.time_zone"];
+        let free = ["datafusion.explain.", TIME_ZONE];
         if !name.starts_with(PREFIX) && !free.iter().any(|it| name.starts_with(it)) {
             return Err(QueryError::sql(no_setting(name)));
         }
@@ -251,8 +245,11 @@ impl Engine {
 
     fn put(&self, name: &str, value: &str) -> Result<(), QueryError> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let set = state.config_mut().options_mut().set(name, value);
-        set.map_err(|error| QueryError::from_datafusion(&error, &[]))
+        let set = match name {
+            TIME_ZONE => set_clock(&mut state, value),
+            _ => state.config_mut().options_mut().set(name, value),
+        };
+        set.map_err(|error| internal(&error))
     }
 
     /// Gives a setting, or `all` of ours, the value of the configuration again.
@@ -262,13 +259,15 @@ impl Engine {
     pub fn reset(&self, name: &str) -> Result<(), QueryError> {
         let mut settings = self.settings();
         match name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('.')) {
+            _ if name == TIME_ZONE => {}
             _ if name == "all" => settings = self.base.clone(),
             Some(key) => settings.reset(key, &self.base).map_err(QueryError::sql)?,
             None => return Err(QueryError::sql(no_setting(name))),
         }
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.config_mut().options_mut().extensions.insert(settings);
-        Ok(())
+        let reset = if matches!(name, "all" | TIME_ZONE) { set_clock(&mut state, UTC) } else { Ok(()) };
+        reset.map_err(|error| internal(&error))
     }
 
     /// The views of this engine.
@@ -392,96 +391,6 @@ const TOP_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN.satura
 
 fn internal(error: &DataFusionError) -> QueryError {
     QueryError::from_datafusion(error, &[])
-}
-
-/// A session with our names, functions and settings.
-fn session_state(
-    source: &Arc<Source>,
-    known: (&Snapshot, &Arc<[Correction]>),
-    store: &Arc<Store>,
-    views: &Arc<Queries>,
-    runtime: &Arc<RuntimeEnv>,
-    threads: usize,
-    settings: &Settings,
-) -> Result<Arc<RwLock<SessionState>>, QueryError> {
-    let link = Arc::new(SessionLink::new());
-    let tables = native_tables(source, known, store).map_err(|error| internal(&error))?;
-    let catalogs = MemoryCatalogProviderList::new();
-    let names = Arc::new(Names::new(tables, Arc::clone(views), Arc::clone(&link)));
-    let own = [("functions", functions::docs_table().map_err(|error| internal(&error))?)];
-    let catalog = Catalog::new(names, own).map_err(|error| internal(&error))?;
-    catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
-    let mut state = SessionStateBuilder::new_with_default_features()
-        .with_optimizer_rules(logical_rules())
-        .with_physical_optimizer_rules(physical_rules())
-        .with_config(session_config(threads, settings.clone()))
-        .with_runtime_env(Arc::clone(runtime))
-        .with_catalog_list(Arc::new(catalogs))
-        .with_query_planner(Arc::new(RowPatterns))
-        .with_relation_planners(vec![Arc::new(TableFunctions::new(Arc::clone(source)))])
-        .build();
-    functions::register(&mut state).map_err(|error| internal(&error))?;
-    state
-        .register_udf(Arc::new(setting::function(source.snapshot, source.span().map_or(0, |span| span.1))))
-        .map_err(|error| internal(&error))?;
-    let state = Arc::new(RwLock::new(state));
-    // A fresh link is empty, so this cannot fail.
-    let _ = link.set(Arc::downgrade(&state));
-    Ok(state)
-}
-
-/// `DataFusion`'s rules, two of them with an exception.
-fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let ours: [Arc<dyn OptimizerRule + Send + Sync>; 2] =
-        [Arc::new(KeepDistinct::default()), Arc::new(KeepProjections::default())];
-    let rules = Optimizer::new().rules.into_iter();
-    rules.map(|rule| ours.iter().find(|keep| keep.name() == rule.name()).cloned().unwrap_or(rule)).collect()
-}
-
-/// Ours first: it recognises plans as they are first made.
-fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> =
-        vec![Arc::new(FuseAggregates), Arc::new(FilterByValue)];
-    rules.extend(PhysicalOptimizer::new().rules);
-    rules.push(Arc::new(JoinsYield));
-    rules
-}
-
-fn native_tables(
-    source: &Arc<Source>,
-    (snapshot, corrections): (&Snapshot, &Arc<[Correction]>),
-    store: &Arc<Store>,
-) -> DfResult<BTreeMap<String, Arc<dyn TableProvider>>> {
-    let mut tables: BTreeMap<String, Arc<dyn TableProvider>> = BTreeMap::new();
-    tables.insert("events".to_owned(), Arc::new(EventsTable::new(Arc::clone(source))));
-    for relation in Relation::ALL {
-        tables.insert(relation.name().to_owned(), Arc::new(JourneyTable::new(Arc::clone(source), relation)));
-    }
-    tables.insert("quarantine_rows".to_owned(), stored::quarantine_rows(snapshot)?);
-    tables.insert("source_rows".to_owned(), stored::source_rows(snapshot)?);
-    tables.insert("audit".to_owned(), stored::audit(store)?);
-    tables.insert("late_ledger".to_owned(), stored::late_ledger(store)?);
-    tables.insert("segments".to_owned(), stored::segments(source.segments().rows().cloned().collect())?);
-    tables.insert("segment_members".to_owned(), Arc::new(MembersTable::new(Arc::clone(source))));
-    tables.insert("corrections".to_owned(), stored::corrections(corrections)?);
-    tables.insert("identities".to_owned(), stored::identities(source.people())?);
-    tables.insert("identity_rejections".to_owned(), stored::identity_rejections(source.people())?);
-    Ok(tables)
-}
-
-fn session_config(threads: usize, settings: Settings) -> SessionConfig {
-    let mut config = SessionConfig::new()
-        .with_target_partitions(threads)
-        .with_batch_size(limits::BATCH_ROWS)
-        .with_information_schema(true)
-        .with_create_default_catalog_and_schema(false)
-        .with_default_catalog_and_schema(CATALOG, SCHEMA);
-    let options = config.options_mut();
-    options.sql_parser.collect_spans = true;
-    // A view answers in its own order, also to SELECT * FROM it; where nobody sees the order, a later rule drops it.
-    options.sql_parser.enable_subquery_sort_elimination = false;
-    options.extensions.insert(settings);
-    config
 }
 
 /// `[steps] where` as an expression over `events`.
