@@ -1,5 +1,10 @@
 //! The answers of the last refresh: what the page shows is computed once for each snapshot, not for each visitor.
 //!
+//! ```text
+//! first refresh   after each answer: what there is so far ─► whoever waits for it
+//! later ones      all answers at once, in place of those before
+//! ```
+//!
 //! Invariant: all held answers are of one snapshot.
 
 use std::collections::HashMap;
@@ -21,11 +26,13 @@ use crate::time;
 #[derive(Debug)]
 pub(super) struct Answers {
     pub snapshot: i64,
-    /// When the refresh was done, µs.
+    /// When the refresh was done, or its newest answer, µs.
     pub computed: i64,
     pub facts: Option<Facts>,
-    /// How many refreshes there were with this one.
+    /// How many refreshes were done with this one; 0 as long as the first one goes on.
     pub number: u64,
+    /// Whether nothing more comes.
+    is_whole: bool,
     made: Mutex<HashMap<String, Arc<Made>>>,
 }
 
@@ -61,10 +68,11 @@ impl Held {
         Self { newest: watch::Sender::new(None) }
     }
 
-    /// The newest answers, once there are any.
-    pub(super) async fn answers(&self) -> Option<Arc<Answers>> {
+    /// The newest answers, once this SQL is among them or nothing more comes; without SQL, once there are any.
+    pub(super) async fn answers(&self, sql: Option<&str>) -> Option<Arc<Answers>> {
+        let has = |answers: &Arc<Answers>| answers.is_whole || sql.is_none_or(|sql| answers.get(sql).is_some());
         let mut seen = self.newest.subscribe();
-        let first = seen.wait_for(Option::is_some).await;
+        let first = seen.wait_for(|answers| answers.as_ref().is_some_and(has)).await;
         first.ok().and_then(|answers| answers.clone())
     }
 
@@ -88,16 +96,13 @@ pub(super) async fn keep(server: Arc<Server>) {
                 server.counters.refresh_failed();
                 log(&format!("no refresh: {}", refusal.inside.as_deref().unwrap_or("the store cannot be read")));
                 // Nobody is to wait for what does not come; their own questions say what is wrong.
-                let none = || Answers {
-                    snapshot: -1,
-                    computed: time::now_micros(),
-                    facts: None,
-                    number,
-                    made: Mutex::default(),
-                };
+                let (computed, made) = (time::now_micros(), Mutex::default());
+                let none = Answers { snapshot: -1, computed, facts: None, number, is_whole: true, made };
                 server.held.newest.send_if_modified(|held| {
-                    let first = held.is_none();
-                    held.get_or_insert_with(|| Arc::new(none()));
+                    let first = held.as_ref().is_none_or(|held| !held.is_whole);
+                    if first {
+                        *held = Some(Arc::new(none));
+                    }
                     first
                 });
             }
@@ -110,11 +115,15 @@ pub(super) async fn keep(server: Arc<Server>) {
 async fn refresh(server: &Server, number: u64) -> Result<Option<Answers>, Refusal> {
     let mut reader = server.queries.reader().await?;
     let snapshot = reader.snapshot().map_or(0, |snapshot| snapshot.id);
-    if server.held.now().is_some_and(|held| held.snapshot == snapshot) {
+    if server.held.now().is_some_and(|held| held.snapshot == snapshot && held.is_whole) {
         return Ok(None);
     }
+    let mut facts = reader.facts().await?;
     let mut made = HashMap::new();
-    let mut failed_laws = None;
+    let answers = |facts: &Facts, made: &HashMap<_, _>, number, is_whole| {
+        let (facts, made) = (Some(facts.clone()), Mutex::new(made.clone()));
+        Answers { snapshot, computed: time::now_micros(), facts, number, is_whole, made }
+    };
     for panel in panels() {
         // A panel that needs a value has no default.
         let Ok(asked) = panel.ask(&[]) else { continue };
@@ -122,16 +131,18 @@ async fn refresh(server: &Server, number: u64) -> Result<Option<Answers>, Refusa
         match prepare(&server.queries, Question::Panel(asked), reader.reader().await?).await {
             Ok(answer) => {
                 if path == "/api/invariants" {
-                    failed_laws = serde_json::from_slice(&answer.json).ok().map(failed);
+                    facts.failed_invariants = serde_json::from_slice(&answer.json).ok().map(failed);
                 }
                 made.insert(sql, Arc::new(answer));
             }
             // It is computed for those who ask for it, and says to them what is wrong.
             Err(refusal) => log(&format!("{path} is not held: {refusal:?}")),
         }
+        if server.held.now().is_none_or(|held| !held.is_whole) {
+            server.held.newest.send_replace(Some(Arc::new(answers(&facts, &made, 0, false))));
+        }
     }
-    let facts = Some(reader.facts(failed_laws).await?);
-    Ok(Some(Answers { snapshot, computed: time::now_micros(), facts, number, made: Mutex::new(made) }))
+    Ok(Some(answers(&facts, &made, number, true)))
 }
 
 /// A row of `invariants`.
@@ -143,4 +154,35 @@ struct Law {
 
 fn failed(laws: Vec<Law>) -> Vec<String> {
     laws.into_iter().filter(|law| law.ok != Some(true)).map(|law| law.name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::{Answers, Arc, Held, Made, Mutex};
+
+    fn answers(sql: &[&str], is_whole: bool) -> Arc<Answers> {
+        let made = |_: &&str| Arc::new(Made { json: "[]".into(), csv: "".into(), snapshot: 3, computed: 5 });
+        let made: HashMap<_, _> = sql.iter().map(|sql| ((*sql).to_owned(), made(sql))).collect();
+        let made = Mutex::new(made);
+        Arc::new(Answers { snapshot: 3, computed: 5, facts: None, number: 0, is_whole, made })
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_an_answer_gets_it_before_the_others_are_there() {
+        let held = Held::new();
+        let soon = |sql: Option<&'static str>| timeout(Duration::from_millis(20), held.answers(sql));
+        assert!(soon(None).await.is_err());
+        held.newest.send_replace(Some(answers(&["SELECT 1"], false)));
+        assert!(soon(None).await.unwrap().is_some());
+        assert!(soon(Some("SELECT 1")).await.unwrap().is_some());
+        assert!(soon(Some("SELECT 2")).await.is_err());
+        // Nothing more comes: it is to be computed.
+        held.newest.send_replace(Some(answers(&["SELECT 1"], true)));
+        assert!(soon(Some("SELECT 2")).await.unwrap().unwrap().get("SELECT 2").is_none());
+    }
 }

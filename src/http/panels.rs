@@ -24,7 +24,7 @@ pub(super) async fn answer(
 ) -> Result<Response<Body>, Refusal> {
     let asked = panel.ask(&given)?;
     let (sql, csv) = (asked.sql(), wants_csv(headers));
-    let answers = answers(server, &asked).await?;
+    let answers = answers(server, &asked, &sql).await?;
     let held = answers.as_ref().and_then(|answers| answers.get(&sql));
     let (made, age_s) = if let Some(made) = held {
         let age = time::now_micros().saturating_sub(made.computed) / time::SECOND;
@@ -54,7 +54,7 @@ pub(super) async fn answer(
 }
 
 /// What is held. Who asks what everybody asks waits for the first refresh, which is about to answer it.
-async fn answers(server: &Server, asked: &Asked) -> Result<Option<Arc<Answers>>, Refusal> {
+async fn answers(server: &Server, asked: &Asked, sql: &str) -> Result<Option<Arc<Answers>>, Refusal> {
     let by_default = asked.panel.ask(&[]).is_ok_and(|usual| usual == *asked);
     if !by_default && asked.panel.shape != Shape::Stats {
         return Ok(server.held.now());
@@ -63,7 +63,7 @@ async fn answers(server: &Server, asked: &Asked) -> Result<Option<Arc<Answers>>,
         let refusal = Refusal::limit(StatusCode::SERVICE_UNAVAILABLE, "time", "the first figures are being computed");
         refusal.hint("try again")
     };
-    timeout(server.queries.limits().time, server.held.answers()).await.map_err(late)
+    timeout(server.queries.limits().time, server.held.answers(by_default.then_some(sql))).await.map_err(late)
 }
 
 /// The JSON; beside the figures of `stats` stands what is true at this moment.

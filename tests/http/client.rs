@@ -195,7 +195,8 @@ impl Server {
     /// The figures of the page are computed: whatever it does from now on is for a question.
     pub fn has_refreshed(&self) {
         let began = Instant::now();
-        while self.get("/api/stats").status != 200 {
+        let refreshes = || self.get("/api/stats").json()["journeyql"]["refreshes"].as_i64();
+        while refreshes().is_none_or(|so_far| so_far == 0) {
             assert!(began.elapsed() < Duration::from_mins(2), "it never refreshes");
         }
     }

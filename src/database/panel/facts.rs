@@ -19,8 +19,8 @@ pub struct Facts {
     pub snapshot: i64,
     /// Refused lines.
     pub quarantined: u64,
-    /// The laws that figures break; each is a fault of ours.
-    pub failed_invariants: Vec<String>,
+    /// The laws that figures break, each a fault of ours; null where nobody has looked yet.
+    pub failed_invariants: Option<Vec<String>>,
     pub goals: Vec<String>,
     pub segments: Vec<String>,
     pub session_gap: String,
@@ -58,17 +58,20 @@ impl Freshness {
 }
 
 impl Session {
-    /// What is to be told of the newest snapshot, or of that of a reader. `failed_invariants` is looked up where it is
-    /// not known.
+    /// The laws that the figures of the newest snapshot break, or of that of a reader.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn facts(&mut self, failed_invariants: Option<Vec<String>>) -> Result<Facts, Error> {
+    pub async fn failed_invariants(&mut self) -> Result<Vec<String>, Error> {
+        self.names_of("SELECT name FROM invariants WHERE ok IS NOT TRUE").await
+    }
+
+    /// What is to be told of the newest snapshot, or of that of a reader, without a look at the invariants.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn facts(&mut self) -> Result<Facts, Error> {
         let mut reader = self.reader().await?;
-        let failed_invariants = match failed_invariants {
-            Some(known) => known,
-            None => reader.names_of("SELECT name FROM invariants WHERE ok IS NOT TRUE").await?,
-        };
         let segments = reader.names_of("SELECT name FROM segments ORDER BY name").await?;
         let (snapshot, engine) = reader.opened()?;
         let days: BTreeSet<_> = snapshot.events().iter().map(|part| part.day).collect();
@@ -77,7 +80,7 @@ impl Session {
             time_zone: "UTC",
             snapshot: snapshot.id,
             quarantined: snapshot.quarantine().iter().map(|part| part.rows).sum(),
-            failed_invariants,
+            failed_invariants: None,
             goals: reader.config().journey.goals.keys().cloned().collect(),
             segments,
             session_gap: time::duration_text(engine.settings().rules.gap),

@@ -228,7 +228,9 @@ impl Session {
         let rows = asked.answer(&mut session).await?.text(Format::Json, Look::default()).await?;
         let body = if panel.shape == Shape::Stats {
             let fresh = Freshness::new(time::now_micros(), 0, 1);
-            asked.shaped(rows, Some((&session.facts(None).await?, &fresh)))
+            let failed_invariants = Some(session.failed_invariants().await?);
+            let facts = Facts { failed_invariants, ..session.facts().await? };
+            asked.shaped(rows, Some((&facts, &fresh)))
         } else {
             asked.shaped(rows, None)
         };
