@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use journeyql::engine::Engine;
+use journeyql::engine::{Engine, EngineOptions};
 use tokio::select;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::native::{Hit, Rules, stage};
-use crate::stage::wait;
+use crate::stage::{Stage, rows, wait};
 
 /// Whoever reads holds the parts.
 fn holders(engine: &Engine) -> usize {
@@ -76,5 +76,22 @@ fn a_query_that_is_left_stops_its_readers() {
             (0..20).any(|_| wait(abandoned(&engine, endless, Duration::ZERO)).is_some()),
             "it was never left: {endless}"
         );
+    }
+}
+
+/// Two writers into one spill file each, and a reader that looked at the older one alone, waited for each other.
+#[test]
+fn a_query_that_needs_more_memory_than_it_has_ends() {
+    let stage = Stage::new("", &[]);
+    let engine = Engine::new(EngineOptions { memory_bytes: 64 << 20, ..stage.options() }).unwrap();
+    let sql = "SELECT g, count(DISTINCT t) FROM (
+        SELECT value % 3 AS g, repeat(CAST(value AS VARCHAR), 36) AS t FROM generate_series(1, 300000)
+    ) AS many GROUP BY g ORDER BY g";
+    for _ in 0..6 {
+        let answer = wait(async { timeout(Duration::from_secs(60), rows(&engine, sql)).await });
+        match answer.expect("it waits for ever") {
+            Ok(rows) => assert_eq!(rows, [["0", "100000"], ["1", "100000"], ["2", "100000"]]),
+            Err(error) => assert!(error.message.contains("memory"), "{error:?}"),
+        }
     }
 }

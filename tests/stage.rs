@@ -49,7 +49,12 @@ impl Stage {
     }
 
     pub fn try_engine(&self) -> Result<Engine, QueryError> {
-        Engine::new(EngineOptions {
+        Engine::new(self.options())
+    }
+
+    /// What that engine is made of.
+    pub fn options(&self) -> EngineOptions {
+        EngineOptions {
             corrections: None,
             snapshot: self.store.snapshot().unwrap(),
             store: Arc::clone(&self.store),
@@ -58,7 +63,7 @@ impl Stage {
             memory_bytes: 512 << 20,
             now: None,
             views_dir: Some(self.dir.path().join("views")),
-        })
+        }
     }
 }
 

@@ -13,31 +13,37 @@
 --   lifecycle_state text, over the seven days up to the watermark and the seven before: new, returning, resurrecting, dormant
 --   churn_risk double, of all pauses between sessions that lasted as long as the present one, the share that nobody has ended; of the people that are asked for (journeyql.user, segment, from, to)
 --   lifetime_s double, seconds from first_seen to last_seen
-WITH clock AS (
-    SELECT arrow_cast(arrow_cast(setting('watermark'), 'Timestamp(Microsecond, Some("UTC"))'), 'Int64') AS at
+WITH known AS (
+    SELECT
+        *,
+        arrow_cast(arrow_cast(setting('watermark'), 'Timestamp(Microsecond, Some("UTC"))'), 'Int64')
+            - arrow_cast(last_seen, 'Int64') AS pause
+    FROM people
 ),
 -- How long nobody came: pauses that ended with a session, and those that last.
 pauses AS (
     SELECT unnest(pauses_micros) AS pause, 0 AS lasts FROM people
     UNION ALL
-    SELECT at - arrow_cast(last_seen, 'Int64'), 1 FROM people CROSS JOIN clock
+    SELECT pause, 1 FROM known
 ),
 lengths AS (
     SELECT pause, count(*) AS n, sum(lasts) AS lasting FROM pauses GROUP BY pause
 ),
-risks AS (
+sums AS (
     SELECT
         pause,
+        lasting,
         CAST(sum(lasting) OVER (ORDER BY pause DESC) AS DOUBLE) / sum(n) OVER (ORDER BY pause DESC) AS churn_risk
     FROM lengths
+),
+-- Of these lengths alone somebody's last pause is.
+risks AS (
+    SELECT pause, churn_risk FROM sums WHERE lasting > 0
 ),
 reached AS (
     SELECT CAST(user_id AS VARCHAR) AS user_id, array_sort(array_agg(DISTINCT goal)) AS goals
     FROM (SELECT DISTINCT user_id, goal FROM goal_steps) AS g
     GROUP BY user_id
-),
-known AS (
-    SELECT *, at - arrow_cast(last_seen, 'Int64') AS pause FROM people CROSS JOIN clock
 )
 SELECT
     CAST(p.user_id AS VARCHAR) AS user_id,
@@ -58,7 +64,7 @@ SELECT
     p.lifecycle_state,
     k.churn_risk,
     CAST(arrow_cast(p.last_seen, 'Int64') - arrow_cast(p.first_seen, 'Int64') AS DOUBLE) / 1e6 AS lifetime_s
-FROM known AS p
-JOIN risks AS k ON k.pause = p.pause
-LEFT JOIN reached AS r ON r.user_id = CAST(p.user_id AS VARCHAR)
+-- What a join has on its left is held; people stream past.
+FROM reached AS r
+RIGHT JOIN (risks AS k JOIN known AS p ON k.pause = p.pause) ON r.user_id = CAST(p.user_id AS VARCHAR)
 ORDER BY user_id

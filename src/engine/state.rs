@@ -13,6 +13,7 @@ use std::sync::{Arc, RwLock};
 
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList, TableProvider};
 use datafusion::common::Result as DfResult;
+use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
@@ -76,7 +77,7 @@ pub(super) fn session_state(
     let mut state = SessionStateBuilder::new_with_default_features()
         .with_optimizer_rules(logical_rules())
         .with_physical_optimizer_rules(physical_rules())
-        .with_config(session_config(threads, settings.clone()))
+        .with_config(session_config(threads, settings.clone())?)
         .with_runtime_env(Arc::clone(runtime))
         .with_catalog_list(Arc::new(catalogs))
         .with_query_planner(Arc::new(RowPatterns))
@@ -129,7 +130,7 @@ fn native_tables(
     Ok(tables)
 }
 
-fn session_config(threads: usize, settings: Settings) -> SessionConfig {
+fn session_config(threads: usize, settings: Settings) -> DfResult<SessionConfig> {
     let mut config = SessionConfig::new()
         .with_target_partitions(threads)
         .with_batch_size(limits::BATCH_ROWS)
@@ -142,6 +143,9 @@ fn session_config(threads: usize, settings: Settings) -> SessionConfig {
     options.sql_parser.enable_subquery_sort_elimination = false;
     // `now()` and TIMESTAMPTZ '…' are of the type that `ts` has.
     options.execution.time_zone = Some(UTC.to_owned());
+    // A batch a file: where two tasks write a file each, the reader waits for more of the older one and never looks at
+    // the other (DataFusion issue 24883, mended after 55.2). A file that is finished keeps nobody waiting.
+    options.execution.max_spill_file_size_bytes = ConfigNonZeroUsize::try_new(1)?;
     options.extensions.insert(settings);
-    config
+    Ok(config)
 }
