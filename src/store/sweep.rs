@@ -1,6 +1,6 @@
 //! Tidying: what a killed writer left, and parts that were replaced and that nobody reads any more.
 //!
-//! The three kinds of file that are ever deleted (FORMAT.md §3.6); everything else stays and is reported by `verify`.
+//! The kinds of file that are ever deleted (FORMAT.md §3.6); everything else stays and is reported by `verify`.
 
 use super::StoreError;
 use super::catalog::Catalog;
@@ -10,6 +10,10 @@ use super::lease;
 
 /// Removes temporary files of ours. Only with the writer lock held: nobody writes them then.
 pub(super) fn temporary(layout: &Layout, disk: &Disk) -> Result<(), StoreError> {
+    // SQLite says nothing when it cannot remove what lay beside a catalog in the making.
+    for left in Layout::database_files(&layout.new_catalog()) {
+        disk.remove(&left).map_err(|error| StoreError::io("removing", &left, error))?;
+    }
     for table in Table::ALL {
         let dir = layout.table_dir(table);
         let days = Disk::names(&dir).map_err(|error| StoreError::io("listing", &dir, error))?;

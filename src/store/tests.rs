@@ -267,6 +267,26 @@ fn a_creation_killed_halfway_leaves_no_store_and_is_repeated() {
     assert!(!dir.path().join("catalog.sqlite.new").exists());
 }
 
+/// SQLite reads what is missing of its last page as zeros, and says nothing where it could not remove a file.
+#[test]
+fn a_catalog_cut_in_its_last_page_is_refused_and_leavings_of_its_making_are_swept() {
+    let (_dir, store) = fresh();
+    ingest(&mut store.writer(Linking::default()).unwrap(), day("2026-01-05"), 100, "a").unwrap();
+    let left = store.dir().join("catalog.sqlite.new-shm");
+    std::fs::write(&left, "").unwrap();
+    drop(store.writer(Linking::default()).unwrap());
+    assert!(!left.exists());
+    let catalog = std::fs::File::options().write(true).open(store.catalog_path()).unwrap();
+    for missing in [1, 7, 4_000] {
+        let whole = std::fs::read(store.catalog_path()).unwrap();
+        catalog.set_len(whole.len() as u64 - missing).unwrap();
+        let error = Store::open(store.dir()).unwrap_err();
+        assert!(error.is_damage() && error.to_string().contains("no whole pages"), "{error}");
+        std::fs::write(store.catalog_path(), whole).unwrap();
+    }
+    assert!(Store::open(store.dir()).is_ok());
+}
+
 fn tamper(store: &Store, sql: &str) {
     rusqlite::Connection::open(store.catalog_path()).unwrap().execute_batch(sql).unwrap();
 }

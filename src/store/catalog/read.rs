@@ -1,6 +1,7 @@
 //! Reading the catalog: the head, the listing of a snapshot, and the signs of a foreign writer.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
@@ -64,7 +65,22 @@ const FOREIGN: [(&str, &str); 5] = [
 ];
 
 impl Catalog {
-    /// Refuses what is no store of ours, or of a newer version.
+    /// Refuses a catalog that ends in the middle of a page: what is missing would be read as zeros. As long as there is
+    /// a log, what it holds may be missing here.
+    fn check_length(&self) -> Result<(), StoreError> {
+        let page: u32 = self
+            .connection
+            .query_row("PRAGMA page_size", [], |row| row.get(0))
+            .map_err(self.fail("reading the format"))?;
+        let [catalog, _, log, _] = Layout::database_files(&self.path);
+        let bytes = |path: &Path| path.metadata().map_or(0, |file| file.len());
+        if bytes(&log) == 0 && !bytes(&catalog).is_multiple_of(page.into()) {
+            return Err(self.damaged(format!("it has {} bytes, which are no whole pages of {page}", bytes(&catalog))));
+        }
+        Ok(())
+    }
+
+    /// Refuses what is no store of ours, damaged, or of a newer version.
     pub(super) fn check_format(&self) -> Result<(), StoreError> {
         let fail = self.fail("reading the format");
         let dir = self.layout.root().to_owned();
@@ -79,6 +95,7 @@ impl Catalog {
             let why = "its catalog.sqlite was not made by journeyql";
             return Err(StoreError::NotAStore { dir, why });
         }
+        self.check_length()?;
         let found = meta(&self.connection, "format").map_err(&fail)?.unwrap_or_default();
         match found.parse::<u32>() {
             Ok(version) if version == FORMAT => {}
