@@ -87,11 +87,16 @@ fn a_query_that_needs_more_memory_than_it_has_ends() {
     let sql = "SELECT g, count(DISTINCT t) FROM (
         SELECT value % 3 AS g, repeat(CAST(value AS VARCHAR), 36) AS t FROM generate_series(1, 300000)
     ) AS many GROUP BY g ORDER BY g";
+    let mut answers = 0;
     for _ in 0..6 {
         let answer = wait(async { timeout(Duration::from_mins(1), rows(&engine, sql)).await });
         match answer.expect("it waits for ever") {
-            Ok(rows) => assert_eq!(rows, [["0", "100000"], ["1", "100000"], ["2", "100000"]]),
+            Ok(rows) => {
+                assert_eq!(rows, [["0", "100000"], ["1", "100000"], ["2", "100000"]]);
+                answers += 1;
+            }
             Err(error) => assert!(error.message.contains("memory"), "{error:?}"),
         }
     }
+    assert!(answers > 0, "no memory for any of them");
 }

@@ -79,6 +79,8 @@ fn comment_is_no_option(argument: OsString) -> OsString {
 
 fn start(cli: Cli, context: &Context) -> Result<Code, Failure> {
     let command = what_is_meant(cli)?;
+    // A query that spills has a file for each batch that waits. Where no more is given, it says so when it needs more.
+    let _ = rlimit::increase_nofile_limit(rlimit::INFINITY);
     let failed = |error| Failure::failed(&format!("cannot start threads – {error}"));
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     // Ctrl-C is heard by a thread of its own: the others may be busy with what does not yield.

@@ -129,7 +129,7 @@ function drawStatus() {
     item(rules.first_day ? `Data from ${day(rules.first_day)} to ${day(rules.last_day)}` : "No data yet", ""),
     item(`Time zone ${rules.time_zone ?? "UTC"}`, ""),
     item(`${count(rules.quarantined ?? 0)} ${rules.quarantined === 1 ? "line" : "lines"} in quarantine`, rules.quarantined ? "warn" : "", "journeyql quarantine list"),
-    !failed ? item("Rules not checked yet", "warn", "what must always hold of these figures was not looked at yet")
+    !failed ? rules.refreshes ? item("Rules could not be checked", "bad", "SELECT * FROM invariants says why") : item("Rules not checked yet", "warn", "what must always hold of these figures was not looked at yet")
       : failed.length ? item(`${failed.length} ${failed.length === 1 ? "rule does" : "rules do"} not hold: ${failed.map(label).join("; ")}`, "bad") : item("All rules hold", "good", "what must always hold of these figures does"));
 }
 

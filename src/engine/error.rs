@@ -111,10 +111,20 @@ impl QueryError {
                         .to_owned(),
                 ),
             },
+            DataFusionError::IoError(io) if io.raw_os_error() == Some(TOO_MANY_FILES) => Self {
+                kind: QueryErrorKind::Memory,
+                message: "the query needs more memory than it may use, and more spill files than may be open"
+                    .to_owned(),
+                at: None,
+                hint: Some("allow more (ulimit -n 20000), or narrow it: fewer days, columns or groups".to_owned()),
+            },
             other => Self { kind: QueryErrorKind::Failed, message: lower(&other.strip_backtrace()), at, hint: None },
         }
     }
 }
+
+/// `EMFILE` of every Unix that we are built for.
+const TOO_MANY_FILES: i32 = 24;
 
 /// What is damaged, if that is the error.
 fn damage(error: &DataFusionError) -> Option<String> {

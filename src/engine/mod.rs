@@ -11,7 +11,7 @@
 //! postgres   the catalog that Postgres clients ask for stop               nobody waits any more
 //! ```
 //!
-//! Invariants: nothing here writes; a `SessionState` is built in `state` only; settings are read when a query runs;
+//! Invariants: nothing here writes; the `SessionState` of queries is built in `state` only; settings are read when a query runs;
 //! every native operator stops when its reader is gone and registers the memory it holds.
 //!
 //! Deliberately not here: the algorithms (`journey/`), files and snapshots (`store/`), output formats (`output/`).

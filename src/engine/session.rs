@@ -252,7 +252,7 @@ impl Engine {
         set.map_err(|error| internal(&error))
     }
 
-    /// Gives a setting, or `all` of ours, the value of the configuration again.
+    /// Gives a setting, or `all` of ours and the clock, the value of the configuration again.
     ///
     /// # Errors
     /// There is no such setting.

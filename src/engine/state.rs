@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
+use arrow::array::timezone::Tz;
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList, TableProvider};
 use datafusion::common::Result as DfResult;
 use datafusion::common::config::ConfigNonZeroUsize;
@@ -48,6 +49,7 @@ pub(super) const TIME_ZONE: &str = "datafusion.execution.time_zone";
 /// # Errors
 /// There is no such time zone.
 pub(super) fn set_clock(state: &mut SessionState, zone: &str) -> DfResult<()> {
+    zone.parse::<Tz>()?;
     state.config_mut().options_mut().set(TIME_ZONE, zone)?;
     let options = state.config_options();
     let changed = state.scalar_functions().values().filter_map(|known| known.inner().with_updated_config(options));
@@ -144,7 +146,8 @@ fn session_config(threads: usize, settings: Settings) -> DfResult<SessionConfig>
     // `now()` and TIMESTAMPTZ '…' are of the type that `ts` has.
     options.execution.time_zone = Some(UTC.to_owned());
     // A batch a file: where two tasks write a file each, the reader waits for more of the older one and never looks at
-    // the other (DataFusion issue 24883, mended after 55.2). A file that is finished keeps nobody waiting.
+    // the other (DataFusion issue 24883, mended after 55.2). A file that is finished keeps nobody waiting. The price is an
+    // open file for each batch that waits.
     options.execution.max_spill_file_size_bytes = ConfigNonZeroUsize::try_new(1)?;
     options.extensions.insert(settings);
     Ok(config)

@@ -120,7 +120,7 @@ pub(super) fn metrics(server: &Server) -> Response<Body> {
             "snapshot_age_seconds",
             "gauge",
             "Age of the snapshot that is held",
-            held.as_ref().map_or(0, |held| held.freshness(server).age_s),
+            held.as_ref().map_or(0, |held| held.freshness(server, held.computed).age_s),
         ),
         (
             "quarantined_lines",

@@ -7,7 +7,7 @@
 //!
 //! Invariant: all held answers are of one snapshot.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
@@ -33,10 +33,18 @@ pub(super) struct Answers {
     pub number: u64,
     /// Whether nothing more comes.
     is_whole: bool,
+    /// SQL that has no answer here: it is computed for those who ask for it, and says to them what is wrong.
+    failed: HashSet<String>,
     made: Mutex<HashMap<String, Arc<Made>>>,
 }
 
 impl Answers {
+    /// Of a store that could not be read.
+    fn none() -> Self {
+        let (made, failed) = (Mutex::default(), HashSet::new());
+        Self { snapshot: -1, computed: time::now_micros(), facts: None, number: 0, is_whole: true, failed, made }
+    }
+
     /// The answer of this SQL.
     pub(super) fn get(&self, sql: &str) -> Option<Arc<Made>> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner).get(sql).cloned()
@@ -51,9 +59,9 @@ impl Answers {
         }
     }
 
-    /// How fresh they are.
-    pub(super) fn freshness(&self, server: &Server) -> Freshness {
-        Freshness::new(self.computed, server.refresh.as_secs(), self.number)
+    /// How fresh one of them is that was computed at a time (µs).
+    pub(super) fn freshness(&self, server: &Server, computed: i64) -> Freshness {
+        Freshness::new(computed, server.refresh.as_secs(), self.number)
     }
 }
 
@@ -70,7 +78,8 @@ impl Held {
 
     /// The newest answers, once this SQL is among them or nothing more comes; without SQL, once there are any.
     pub(super) async fn answers(&self, sql: Option<&str>) -> Option<Arc<Answers>> {
-        let has = |answers: &Arc<Answers>| answers.is_whole || sql.is_none_or(|sql| answers.get(sql).is_some());
+        let knows = |answers: &Answers, sql: &str| answers.failed.contains(sql) || answers.get(sql).is_some();
+        let has = |answers: &Arc<Answers>| answers.is_whole || sql.is_none_or(|sql| knows(answers, sql));
         let mut seen = self.newest.subscribe();
         let first = seen.wait_for(|answers| answers.as_ref().is_some_and(has)).await;
         first.ok().and_then(|answers| answers.clone())
@@ -96,14 +105,10 @@ pub(super) async fn keep(server: Arc<Server>) {
                 server.counters.refresh_failed();
                 log(&format!("no refresh: {}", refusal.inside.as_deref().unwrap_or("the store cannot be read")));
                 // Nobody is to wait for what does not come; their own questions say what is wrong.
-                let (computed, made) = (time::now_micros(), Mutex::default());
-                let none = Answers { snapshot: -1, computed, facts: None, number, is_whole: true, made };
                 server.held.newest.send_if_modified(|held| {
-                    let first = held.as_ref().is_none_or(|held| !held.is_whole);
-                    if first {
-                        *held = Some(Arc::new(none));
-                    }
-                    first
+                    let nothing = held.is_none();
+                    held.get_or_insert_with(|| Arc::new(Answers::none()));
+                    nothing
                 });
             }
         }
@@ -119,10 +124,10 @@ async fn refresh(server: &Server, number: u64) -> Result<Option<Answers>, Refusa
         return Ok(None);
     }
     let mut facts = reader.facts().await?;
-    let mut made = HashMap::new();
-    let answers = |facts: &Facts, made: &HashMap<_, _>, number, is_whole| {
-        let (facts, made) = (Some(facts.clone()), Mutex::new(made.clone()));
-        Answers { snapshot, computed: time::now_micros(), facts, number, is_whole, made }
+    let (mut made, mut without) = (HashMap::new(), HashSet::new());
+    let answers = |facts: &Facts, made: &HashMap<_, _>, without: &HashSet<_>, number, is_whole| {
+        let (facts, made, failed) = (Some(facts.clone()), Mutex::new(made.clone()), without.clone());
+        Answers { snapshot, computed: time::now_micros(), facts, number, is_whole, failed, made }
     };
     for panel in panels() {
         // A panel that needs a value has no default.
@@ -135,14 +140,26 @@ async fn refresh(server: &Server, number: u64) -> Result<Option<Answers>, Refusa
                 }
                 made.insert(sql, Arc::new(answer));
             }
-            // It is computed for those who ask for it, and says to them what is wrong.
-            Err(refusal) => log(&format!("{path} is not held: {refusal:?}")),
+            Err(refusal) => {
+                log(&format!("{path} is not held: {refusal:?}"));
+                without.insert(sql);
+            }
         }
-        if server.held.now().is_none_or(|held| !held.is_whole) {
-            server.held.newest.send_replace(Some(Arc::new(answers(&facts, &made, 0, false))));
+        if server.held.now().is_none_or(|held| held.number == 0) {
+            server.held.newest.send_replace(Some(Arc::new(answers(&facts, &made, &without, 0, false))));
         }
     }
-    Ok(Some(answers(&facts, &made, number, true)))
+    if facts.failed_invariants.is_none() {
+        // The panel has limits of rows.
+        match reader.failed_invariants().await {
+            Ok(names) => facts.failed_invariants = Some(names),
+            Err(error) => {
+                server.counters.refresh_failed();
+                log(&format!("the invariants cannot be told: {error}"));
+            }
+        }
+    }
+    Ok(Some(answers(&facts, &made, &without, number, true)))
 }
 
 /// A row of `invariants`.
@@ -158,7 +175,7 @@ fn failed(laws: Vec<Law>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::{HashMap, HashSet};
     use std::time::Duration;
 
     use tokio::time::timeout;
@@ -169,7 +186,8 @@ mod tests {
         let made = |_: &&str| Arc::new(Made { json: "[]".into(), csv: "".into(), snapshot: 3, computed: 5 });
         let made: HashMap<_, _> = sql.iter().map(|sql| ((*sql).to_owned(), made(sql))).collect();
         let made = Mutex::new(made);
-        Arc::new(Answers { snapshot: 3, computed: 5, facts: None, number: 0, is_whole, made })
+        let failed = HashSet::from(["SELECT 3".to_owned()]);
+        Arc::new(Answers { snapshot: 3, computed: 5, facts: None, number: 0, is_whole, failed, made })
     }
 
     #[tokio::test]
@@ -181,6 +199,7 @@ mod tests {
         assert!(soon(None).await.unwrap().is_some());
         assert!(soon(Some("SELECT 1")).await.unwrap().is_some());
         assert!(soon(Some("SELECT 2")).await.is_err());
+        assert!(soon(Some("SELECT 3")).await.unwrap().unwrap().get("SELECT 3").is_none());
         // Nothing more comes: it is to be computed.
         held.newest.send_replace(Some(answers(&["SELECT 1"], true)));
         assert!(soon(Some("SELECT 2")).await.unwrap().unwrap().get("SELECT 2").is_none());

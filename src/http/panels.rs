@@ -68,7 +68,7 @@ async fn answers(server: &Server, asked: &Asked, sql: &str) -> Result<Option<Arc
 
 /// The JSON; beside the figures of `stats` stands what is true at this moment.
 fn body(server: &Server, asked: &Asked, made: &Made, answers: Option<&Answers>) -> Result<Bytes, Refusal> {
-    let facts = answers.and_then(|answers| Some((answers.facts.as_ref()?, answers.freshness(server))));
+    let facts = answers.and_then(|answers| Some((answers.facts.as_ref()?, answers.freshness(server, made.computed))));
     match facts {
         Some((facts, fresh)) if asked.panel.shape == Shape::Stats => {
             let row = String::from_utf8_lossy(&made.json).into_owned();

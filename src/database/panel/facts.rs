@@ -19,7 +19,7 @@ pub struct Facts {
     pub snapshot: i64,
     /// Refused lines.
     pub quarantined: u64,
-    /// The laws that figures break, each a fault of ours; null where nobody has looked yet.
+    /// The laws that figures break, each a fault of ours; null where nobody has looked yet or they cannot be told.
     pub failed_invariants: Option<Vec<String>>,
     pub goals: Vec<String>,
     pub segments: Vec<String>,
@@ -58,12 +58,12 @@ impl Freshness {
 }
 
 impl Session {
-    /// The laws that the figures of the newest snapshot break, or of that of a reader.
+    /// The laws that the figures of the newest snapshot break, or of that of a reader; of all people and days.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn failed_invariants(&mut self) -> Result<Vec<String>, Error> {
-        self.names_of("SELECT name FROM invariants WHERE ok IS NOT TRUE").await
+        self.reader().await?.names_of("SELECT name FROM invariants WHERE ok IS NOT TRUE").await
     }
 
     /// What is to be told of the newest snapshot, or of that of a reader, without a look at the invariants.
