@@ -111,7 +111,8 @@ impl QueryError {
                         .to_owned(),
                 ),
             },
-            DataFusionError::IoError(io) if io.raw_os_error() == Some(TOO_MANY_FILES) => Self {
+            // Who makes a file wraps what the system says, and passes on its text alone.
+            DataFusionError::IoError(io) if io.to_string().contains(TOO_MANY_FILES) => Self {
                 kind: QueryErrorKind::Memory,
                 message: "the query needs more memory than it may use, and more spill files than may be open"
                     .to_owned(),
@@ -124,7 +125,7 @@ impl QueryError {
 }
 
 /// `EMFILE` of every Unix that we are built for.
-const TOO_MANY_FILES: i32 = 24;
+const TOO_MANY_FILES: &str = "(os error 24)";
 
 /// What is damaged, if that is the error.
 fn damage(error: &DataFusionError) -> Option<String> {
@@ -241,6 +242,17 @@ mod tests {
         let tables = ["transitions".to_owned(), "steps".to_owned()];
         let said = QueryError::from_datafusion(&error, &tables).to_string();
         assert_eq!(said, "no table transitons – did you mean transitions?");
+    }
+
+    #[test]
+    fn too_many_spill_files_are_a_limit_of_memory() {
+        let system = std::io::Error::from_raw_os_error(24);
+        let around = std::io::Error::new(system.kind(), format!("{system} at path \"/tmp/.tmpz5sWMU\""));
+        for io in [system, around] {
+            let said = QueryError::from_datafusion(&DataFusionError::IoError(io), &[]);
+            assert_eq!(said.kind, QueryErrorKind::Memory, "{said}");
+            assert!(said.hint.is_some_and(|hint| hint.contains("ulimit -n")));
+        }
     }
 
     #[test]
