@@ -121,7 +121,6 @@ function drawTiles() {
 
 function drawStatus() {
   const rules = stats.journeyql ?? {};
-  const failed = rules.failed_invariants;
   const fresh = embedded ? `Report of ${clock(rules.refreshed_at)} UTC` : age === null ? "Live" : age < 1 ? "Computed just now" : `Computed ${duration(age)} ago`;
   const item = (text, kind, title) => el("span", { class: kind, title }, text);
   byId("status").replaceChildren(
@@ -129,8 +128,15 @@ function drawStatus() {
     item(rules.first_day ? `Data from ${day(rules.first_day)} to ${day(rules.last_day)}` : "No data yet", ""),
     item(`Time zone ${rules.time_zone ?? "UTC"}`, ""),
     item(`${count(rules.quarantined ?? 0)} ${rules.quarantined === 1 ? "line" : "lines"} in quarantine`, rules.quarantined ? "warn" : "", "journeyql quarantine list"),
-    !failed ? rules.refreshes ? item("Rules could not be checked", "bad", "SELECT * FROM invariants says why") : item("Rules not checked yet", "warn", "what must always hold of these figures was not looked at yet")
-      : failed.length ? item(`${failed.length} ${failed.length === 1 ? "rule does" : "rules do"} not hold: ${failed.map(label).join("; ")}`, "bad") : item("All rules hold", "good", "what must always hold of these figures does"));
+    item(...rulesHold(rules)));
+}
+
+/** What is said of the invariants, how it looks, and what it means. */
+function rulesHold({ failed_invariants: failed, refreshes }) {
+  if (failed?.length) return [`${failed.length} ${failed.length === 1 ? "rule does" : "rules do"} not hold: ${failed.map(label).join("; ")}`, "bad"];
+  if (failed) return ["All rules hold", "good", "what must always hold of these figures does"];
+  if (refreshes) return ["Rules could not be checked", "bad", "SELECT * FROM invariants says why"];
+  return ["Rules not checked yet", "warn", "what must always hold of these figures was not looked at yet"];
 }
 
 const GAPS = ["5 minutes", "10 minutes", "20 minutes", "30 minutes", "45 minutes", "1 hour", "2 hours", "4 hours"];
