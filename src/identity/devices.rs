@@ -4,6 +4,9 @@ use std::fmt;
 
 use super::timeline::Run;
 
+/// What a `distinct_id` begins with that is an anonymous id.
+const ANONYMOUS: &str = "anon:";
+
 /// Devices and their runs.
 #[derive(Clone, Default)]
 pub struct Devices {
@@ -12,12 +15,12 @@ pub struct Devices {
     rows: Vec<Row>,
 }
 
-/// A run of a device: where in the text its id begins, its user, and where that ends; and the run's times.
+/// A run of a device: where in the text its id begins, which its user follows, and how long they are; and the run's times.
 #[derive(Clone, Copy)]
 struct Row {
-    id: usize,
-    user: usize,
-    end: usize,
+    start: usize,
+    id: u32,
+    user: u32,
     first: i64,
     last: i64,
 }
@@ -31,12 +34,14 @@ impl Devices {
 
     /// Adds a run of a device, whose anonymous id is without `anon:`.
     pub fn push(&mut self, device: &str, run: Run<&str>) {
-        let id = self.text.len();
-        self.text.push_str("anon:");
+        let start = self.text.len();
+        self.text.push_str(ANONYMOUS);
         self.text.push_str(device);
-        let user = self.text.len();
         self.text.push_str(run.user);
-        self.rows.push(Row { id, user, end: self.text.len(), first: run.first, last: run.last });
+        // No line is as long as 4 GiB, and no id longer than its line.
+        let len = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+        let (id, user) = (len(ANONYMOUS.len() + device.len()), len(run.user.len()));
+        self.rows.push(Row { start, id, user, first: run.first, last: run.last });
     }
 
     /// Brings the runs into the order of ids and times, in which all else expects them.
@@ -58,6 +63,26 @@ impl Devices {
         self.rows.iter().map(|row| row.run(&self.text))
     }
 
+    /// The runs of a device in order of time, by `distinct_id`.
+    pub fn runs_of(&self, id: &str) -> impl ExactSizeIterator<Item = Run<&str>> + Clone {
+        let text = self.text.as_str();
+        let from = self.rows.partition_point(|row| row.id(text) < id);
+        let rows = &self.rows[from..];
+        rows[..rows.partition_point(|row| row.id(text) == id)].iter().map(move |row| row.run(text))
+    }
+
+    /// The first and the last `distinct_id`.
+    #[must_use]
+    pub fn bounds(&self) -> Option<(&str, &str)> {
+        self.rows.first().zip(self.rows.last()).map(|(first, last)| (first.id(&self.text), last.id(&self.text)))
+    }
+
+    /// Bytes of all ids and users.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// Whether nothing was seen on any device.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -67,11 +92,12 @@ impl Devices {
 
 impl Row {
     fn id<'a>(&self, text: &'a str) -> &'a str {
-        &text[self.id..self.user]
+        &text[self.start..self.start + self.id as usize]
     }
 
     fn run<'a>(&self, text: &'a str) -> Run<&'a str> {
-        let user = &text[self.user..self.end];
+        let start = self.start + self.id as usize;
+        let user = &text[start..start + self.user as usize];
         Run { first: self.first, out: user.is_empty(), user, last: self.last }
     }
 }

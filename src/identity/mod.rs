@@ -22,10 +22,12 @@
 //! timeline.rs  a device's time ─► whose it is when
 //! owned.rs     the devices that have an owner
 //! union.rs     ids that are one person, and its name
-//! people.rs    the map: (distinct_id, ts) ─► person
+//! people.rs    the map: (distinct_id, ts) ─► person; build.rs makes it, identities.rs lists it
 //! ```
 
+mod build;
 mod devices;
+mod identities;
 mod links;
 mod owned;
 mod people;
@@ -41,8 +43,9 @@ use crate::config::{SourceIds, Visitor};
 use crate::event::RawEvent;
 pub use crate::event::is_junk;
 pub use devices::Devices;
+pub use identities::{Identity, Kind};
 pub use links::{Alias, Device, Links, MOST_LINKS, Match};
-pub use people::{Identity, Kind, Owner, People, Stretch, owner};
+pub use people::{Owner, People, Stretch, owner};
 pub use timeline::{Run, append, join};
 
 /// Appends the event's `distinct_id` to `out`; `false`, and nothing appended, where nobody did it.

@@ -8,59 +8,14 @@
 //! Invariants: an id without an entry is its own person; the spans of an entry cover all times;
 //! original ids stay on the events.
 //!
-//! Deliberately not here: where links come from (`store/`), moving rows (`engine/scan/`).
+//! Deliberately not here: how it follows from the links (`build.rs`), where those come from (`store/`), moving rows
+//! (`engine/scan/`).
 
 use std::collections::{HashMap, HashSet};
 
-use foldhash::fast::RandomState;
-
-use super::links::{Alias, Links, MOST_LINKS, Match};
-use super::owned::{Owned, OwnedDevices};
+use super::identities::{Identity, listing};
+use super::links::{Alias, Links};
 use super::texts::{Ascending, Texts, key};
-use super::union::Union;
-
-/// Why an id is a person's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A user was seen on the device.
-    Device,
-    /// Somebody said so.
-    Alias,
-    /// An equal e-mail address, phone number, ….
-    Match,
-    /// Linked to too many others: it links nobody.
-    Stopped,
-}
-
-impl Kind {
-    /// Its name in SQL.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Device => "device",
-            Self::Alias => "alias",
-            Self::Match => "match",
-            Self::Stopped => "stopped",
-        }
-    }
-}
-
-/// A row of the table `identities`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    pub distinct_id: String,
-    /// `None` for an id that stopped linking.
-    pub person: Option<String>,
-    /// For events in `from <= ts < to`, µs; `None`: without bound.
-    pub from: Option<i64>,
-    pub to: Option<i64>,
-    pub kind: Kind,
-    pub evidence: String,
-    /// The device has several users.
-    pub ambiguous: bool,
-    /// Since when it is known, µs.
-    pub since: Option<i64>,
-}
 
 /// A stretch of time of an id, and whose it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,88 +42,21 @@ impl Stretch {
     }
 }
 
-/// Whose an id is.
-#[derive(Debug, Clone, Copy)]
-enum Whose<'a> {
-    /// This person's.
-    Person(&'a str),
-    /// Whose the device is.
-    Device(Owned<'a>),
-}
-
 /// Who is who. Empty for a store in which nobody is linked.
 #[derive(Debug, Default)]
 pub struct People {
-    ids: Ascending,
+    pub(super) ids: Ascending,
     /// By id: its owners end here in `owners`.
-    ends: Vec<u32>,
-    owners: Vec<Owner>,
-    names: Texts,
+    pub(super) ends: Vec<u32>,
+    pub(super) owners: Vec<Owner>,
+    pub(super) names: Texts,
     /// Whether some person has rows under an id with an entry and under one without.
-    joins: bool,
+    pub(super) joins: bool,
     /// What it follows from.
-    links: Links,
+    pub(super) links: Links,
 }
 
 impl People {
-    /// The map that the links make.
-    #[must_use]
-    pub fn new(links: Links) -> Self {
-        let (devices, _) = OwnedDevices::new(&links);
-        let matches = open_matches(&links, &devices);
-        let union = Union::new(&links.aliases, &matches);
-        let said: HashSet<&str> = links.aliases.iter().map(|alias| alias.distinct_id.as_str()).collect();
-        // Where an id comes twice, the later entry counts.
-        let mut entries: Vec<(&str, Whose<'_>)> = Vec::with_capacity(devices.len());
-        if !union.is_empty() {
-            let owned: HashMap<&str, Owned<'_>> = devices.iter().map(|device| (device.id, device)).collect();
-            for id in union.ids().filter(|id| union.person(id) != *id) {
-                let person = union.person(id);
-                // Who joined a device goes where the device goes.
-                let device = owned.get(person).filter(|device| !said.contains(device.id));
-                entries.push((id, device.map_or(Whose::Person(person), |device| Whose::Device(*device))));
-            }
-        }
-        // What somebody said of a device goes before what was seen on it.
-        let seen = devices.iter().filter(|device| !said.contains(device.id));
-        entries.extend(seen.map(|device| (device.id, Whose::Device(device))));
-        entries.sort_by_key(|entry| entry.0);
-        let people = Self::packed(&entries, &union);
-        Self { links, joins: people.ids.texts.len() > 0, ..people }
-    }
-
-    fn packed(entries: &[(&str, Whose<'_>)], union: &Union<'_>) -> Self {
-        let end = |entry: Option<&(&str, Whose<'_>)>| entry.map(|entry| entry.0).unwrap_or_default().to_owned();
-        let bytes = entries.iter().map(|entry| entry.0.len()).sum();
-        let mut people = Self {
-            ids: Ascending::with_capacity(entries.len(), bytes, &end(entries.first()), &end(entries.last())),
-            ends: Vec::with_capacity(entries.len()),
-            owners: Vec::with_capacity(entries.len()),
-            names: Texts::with_capacity(entries.len(), bytes),
-            ..Self::default()
-        };
-        let mut numbers: HashMap<&str, u32, RandomState> =
-            HashMap::with_capacity_and_hasher(entries.len(), RandomState::default());
-        for of_id in entries.chunk_by(|a, b| a.0 == b.0) {
-            let Some((id, whose)) = of_id.last() else { continue };
-            people.ids.push(id);
-            let mut push = |to, person| {
-                let next = count(people.names.len());
-                let person = *numbers.entry(person).or_insert_with(|| {
-                    people.names.push(person);
-                    next
-                });
-                people.owners.push(Owner { to, person });
-            };
-            match whose {
-                Whose::Person(person) => push(i64::MAX, person),
-                Whose::Device(device) => device.each_stretch(union, push),
-            }
-            people.ends.push(count(people.owners.len()));
-        }
-        people
-    }
-
     /// Gives every id of these ids' persons an entry: then all that is theirs is read together.
     pub fn set_apart(&mut self, ids: &[String]) {
         if ids.is_empty() {
@@ -232,12 +120,7 @@ impl People {
     /// The rows of the table `identities`, by id.
     #[must_use]
     pub fn identities(&self) -> Vec<Identity> {
-        let (devices, mut rows) = OwnedDevices::new(&self.links);
-        let matches = open_matches(&self.links, &devices);
-        let union = Union::new(&self.links.aliases, &matches);
-        rows.extend(listing(&self.links, &matches, &devices, &union));
-        rows.sort_by(|a, b| (&a.distinct_id, a.from, &a.person).cmp(&(&b.distinct_id, b.from, &b.person)));
-        rows
+        listing(&self.links)
     }
 
     /// The pairs of ids that are not one person, as somebody said.
@@ -345,7 +228,7 @@ impl People {
     /// Bytes held.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.ids.size() + self.names.size() + self.owners.len() * 16 + self.ends.len() * 4
+        self.ids.size() + self.names.size() + self.owners.len() * size_of::<Owner>() + self.ends.len() * 4
     }
 }
 
@@ -356,66 +239,7 @@ pub fn owner(owners: &[Owner], ts: i64) -> Option<u32> {
     owners.get(at).or(owners.last()).map(|owner| owner.person)
 }
 
-/// The matches of ids that are not a device with an owner: its users say whose it is.
-fn open_matches(links: &Links, devices: &OwnedDevices<'_>) -> Vec<Match> {
-    if links.matches.is_empty() {
-        return Vec::new();
-    }
-    let owned: HashSet<&str> = devices.iter().map(|device| device.id).collect();
-    links.matches.iter().filter(|one| !owned.contains(one.distinct_id.as_str())).cloned().collect()
-}
-
-fn listing<'a>(
-    links: &'a Links,
-    matches: &'a [Match],
-    devices: &'a OwnedDevices<'a>,
-    union: &Union<'a>,
-) -> Vec<Identity> {
-    let said: HashSet<&str> = links.aliases.iter().map(|alias| alias.distinct_id.as_str()).collect();
-    let bound = |ts: i64, none: i64| (ts != none).then_some(ts);
-    let mut rows = Vec::new();
-    for device in devices.iter().filter(|device| !said.contains(device.id)) {
-        rows.extend(device.spans.iter().map(|span| Identity {
-            distinct_id: device.id.to_owned(),
-            person: Some(union.person(span.user).to_owned()),
-            from: bound(span.from, i64::MIN),
-            to: bound(span.to, i64::MAX),
-            kind: Kind::Device,
-            evidence: format!("user {} was seen on it", span.user),
-            ambiguous: device.is_ambiguous(),
-            since: Some(span.since),
-        }));
-    }
-    let whole = |distinct_id: &str, person: &str, kind, evidence, since| Identity {
-        distinct_id: distinct_id.to_owned(),
-        person: Some(person.to_owned()),
-        from: None,
-        to: None,
-        kind,
-        evidence,
-        ambiguous: false,
-        since: Some(since),
-    };
-    for alias in &links.aliases {
-        let person = union.person(&alias.distinct_id);
-        rows.push(whole(&alias.distinct_id, person, Kind::Alias, alias.evidence.clone(), alias.since));
-    }
-    for one in matches {
-        let person = union.person(&one.distinct_id);
-        if person != one.distinct_id {
-            let evidence = format!("the value with the keyed hash {} was seen with both", one.hash);
-            rows.push(whole(&one.distinct_id, person, Kind::Match, evidence, one.since));
-        }
-    }
-    for &(hash, ids) in &union.stopped {
-        let evidence = format!("the value is shared by {ids} ids, at most {MOST_LINKS} are believed");
-        let row = whole(hash, "", Kind::Stopped, evidence, 0);
-        rows.push(Identity { person: None, since: None, ..row });
-    }
-    rows
-}
-
 /// Entries are fewer than 2^32: their ids alone would not fit into memory.
-fn count(number: usize) -> u32 {
+pub(super) fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -35,7 +35,7 @@ impl Texts {
 
     /// Bytes held.
     pub fn size(&self) -> usize {
-        self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()
+        self.bytes.len() + self.ends.len() * size_of::<usize>()
     }
 }
 
@@ -58,6 +58,8 @@ pub(super) struct Ascending {
     shared: String,
     /// The eight bytes behind that of each as one number: most comparisons need no more.
     keys: Vec<u64>,
+    /// The first eight bytes of the first text and of the last.
+    bounds: (u64, u64),
 }
 
 /// So many steps of one come before a search.
@@ -80,10 +82,12 @@ impl Ascending {
         let alike = first.char_indices().zip(last.chars()).find(|((_, a), b)| a != b).map(|((at, _), _)| at);
         let shared = &first[..alike.unwrap_or(first.len().min(last.len()))];
         let texts = (Texts::with_capacity(texts, bytes), Vec::with_capacity(texts));
-        Self { texts: texts.0, shared: shared.to_owned(), keys: texts.1 }
+        Self { texts: texts.0, shared: shared.to_owned(), keys: texts.1, bounds: (0, 0) }
     }
 
     pub fn push(&mut self, text: &str) {
+        let start = short_key(text.as_bytes());
+        self.bounds = (if self.keys.is_empty() { start } else { self.bounds.0 }, start);
         self.texts.push(text);
         self.keys.push(short_key(&text.as_bytes()[self.shared.len()..]));
     }
@@ -92,6 +96,14 @@ impl Ascending {
     /// the first that is not before it. What is asked for in ascending order costs a step each.
     #[inline]
     pub fn find(&self, text: &[u8], place: &mut usize) -> bool {
+        // Most that are asked for lie before all of them, or behind.
+        let start = short_key(text);
+        if start < self.bounds.0 || start > self.bounds.1 {
+            if start > self.bounds.1 {
+                *place = self.keys.len();
+            }
+            return false;
+        }
         let Some(tail) = text.strip_prefix(self.shared.as_bytes()) else {
             if text > self.shared.as_bytes() {
                 *place = self.keys.len();
@@ -136,7 +148,7 @@ impl Ascending {
 
     /// Bytes held.
     pub fn size(&self) -> usize {
-        self.texts.size() + self.keys.capacity() * size_of::<u64>()
+        self.texts.size() + self.keys.len() * size_of::<u64>()
     }
 }
 

@@ -101,12 +101,6 @@ impl<'a> Union<'a> {
         root.and_then(|root| self.names.get(&root).copied()).unwrap_or(id)
     }
 
-    /// Whether nobody is linked.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
-
     /// Every id that is linked.
     pub fn ids(&self) -> impl Iterator<Item = &'a str> {
         self.ids.iter().copied()

@@ -75,6 +75,13 @@ impl Batches {
         })
     }
 
+    /// How many rows are still to come from the pages of the range, before the filter.
+    pub(super) fn rows_left(&self) -> usize {
+        let all = |group: usize| usize::try_from(self.part.row_groups()[group].num_rows()).unwrap_or(0);
+        let groups = self.groups.as_slice().iter();
+        groups.map(|(group, selection)| selection.as_ref().map_or_else(|| all(*group), RowSelection::row_count)).sum()
+    }
+
     /// The rows of the next batch that pass the filter, perhaps none; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {

@@ -11,7 +11,7 @@ use crate::event::Column;
 use crate::journey::Edge;
 
 use super::chunk::Chunk;
-use super::runs::as_u32;
+use super::plan::{Code, ScanPlan};
 use super::ties::Ties;
 
 /// Some people with all their rows, in the total order of SEMANTICS §1 (or grouped by source session, see
@@ -180,15 +180,54 @@ impl Block {
         self.serial += 1;
     }
 
-    /// The numbers of a chunk whose rows come into the block: its batch's and its ties'.
-    pub(super) fn hold(&mut self, chunk: &Chunk) -> (u32, u32) {
+    /// Makes room for so many rows of what a pass asks for.
+    pub(super) fn reserve(&mut self, rows: usize, plan: &ScanPlan) {
+        let room = |wanted: bool| if wanted { rows } else { 0 };
+        self.ts.reserve(rows);
+        self.labels.reserve(room(plan.codes.has(Code::Label)));
+        self.pages.reserve(room(plan.codes.has(Code::Page)));
+        self.events.reserve(room(plan.codes.has(Code::Event)));
+        self.sources.reserve(room(plan.codes.has(Code::Source)));
+        self.marks.reserve(room(!plan.marks.is_empty()));
+    }
+
+    /// Lays rows of a chunk behind those that are here.
+    pub(super) fn append(&mut self, chunk: &Chunk, rows: Range<usize>, held: &mut Held) -> Segment {
+        let (from, row) = (self.ts.len(), rows.start);
+        let (number, ties) = self.held(held, || (chunk.rows.clone(), chunk.ties.clone()));
+        self.ts.extend_from_slice(&chunk.ts[rows.clone()]);
+        append(&mut self.labels, &chunk.labels, &rows);
+        append(&mut self.pages, &chunk.pages, &rows);
+        append(&mut self.events, &chunk.events, &rows);
+        append(&mut self.sources, &chunk.sources, &rows);
+        append(&mut self.marks, &chunk.marks, &rows);
+        if self.keeps_rows {
+            self.places.extend(rows.map(|row| (number, as_u32(row))));
+        }
+        Segment { from, ties, row }
+    }
+
+    /// The numbers here of the Arrow rows and the ties of a chunk, which come in with its first rows.
+    #[inline]
+    pub(super) fn held(
+        &mut self,
+        held: &mut Held,
+        what: impl FnOnce() -> (Option<RecordBatch>, Option<Arc<Ties>>),
+    ) -> (u32, u32) {
+        if let Some((serial, numbers)) = *held
+            && serial == self.serial
+        {
+            return numbers;
+        }
         let numbers = (as_u32(self.batches.len()), as_u32(self.ties.len()));
-        self.batches.extend(chunk.rows.clone().filter(|_| self.keeps_rows));
-        self.ties.extend(chunk.ties.clone());
+        let (rows, ties) = what();
+        self.batches.extend(rows.filter(|_| self.keeps_rows));
+        self.ties.extend(ties);
+        *held = Some((self.serial, numbers));
         numbers
     }
 
-    /// Keeps these rows, in this order.
+    /// Keeps these rows, in this order, and no Arrow rows.
     pub(super) fn pick(&mut self, order: &[u32]) {
         keep(&mut self.ts, order);
         keep(&mut self.labels, order);
@@ -196,8 +235,7 @@ impl Block {
         keep(&mut self.events, order);
         keep(&mut self.sources, order);
         keep(&mut self.marks, order);
-        keep(&mut self.edges, order);
-        self.places = Vec::new();
+        (self.places, self.batches) = (Vec::new(), Vec::new());
     }
 
     /// Reorders the rows from `base` on: the row at `base + n` becomes the one that was at `base + order[n]`.
@@ -215,56 +253,20 @@ impl Block {
         }
         permute(&mut self.places, base, order);
     }
-
-    /// Lays the last rows among those from `base` on: each behind so many of those that are not moved.
-    pub(super) fn weave(&mut self, base: usize, behind: &[usize]) {
-        weave(&mut self.ts, base, behind);
-        weave(&mut self.labels, base, behind);
-        weave(&mut self.pages, base, behind);
-        weave(&mut self.events, base, behind);
-        weave(&mut self.sources, base, behind);
-        weave(&mut self.marks, base, behind);
-        if self.edges.len() > base {
-            self.edges.resize(self.ts.len(), Edge::FREE);
-            weave(&mut self.edges, base, behind);
-        }
-        weave(&mut self.places, base, behind);
-    }
-}
-
-/// So many late rows are set aside on the stack, and so many others moved one by one.
-const FEW: usize = 16;
-
-fn weave<T: Copy>(values: &mut [T], base: usize, behind: &[usize]) {
-    // A column that was not asked for.
-    let Some(values) = values.get_mut(base..).filter(|values| !values.is_empty()) else { return };
-    let mut end = values.len() - behind.len();
-    // Hardly anybody has many: those few need no memory of their own.
-    let (mut few, many);
-    let late: &[T] = if behind.len() <= FEW {
-        few = [values[0]; FEW];
-        few[..behind.len()].copy_from_slice(&values[end..]);
-        &few[..behind.len()]
-    } else {
-        many = values[end..].to_vec();
-        &many
-    };
-    for (at, (&from, &value)) in behind.iter().zip(late).enumerate().rev() {
-        if end - from <= FEW {
-            (from..end).rev().for_each(|row| values[row + at + 1] = values[row]);
-        } else {
-            values.copy_within(from..end, from + at + 1);
-        }
-        values[from + at] = value;
-        end = from;
-    }
 }
 
 /// Keeps these values, in this order.
-pub(super) fn keep<T: Copy>(values: &mut Vec<T>, order: &[u32]) {
+fn keep<T: Copy>(values: &mut Vec<T>, order: &[u32]) {
     // A column that was not asked for.
     if !values.is_empty() {
         *values = order.iter().map(|&row| values[row as usize]).collect();
+    }
+}
+
+/// Adds values of these rows, none of a column that was not asked for.
+pub(super) fn append<T: Copy>(to: &mut Vec<T>, from: &[T], rows: &Range<usize>) {
+    if !from.is_empty() {
+        to.extend_from_slice(&from[rows.clone()]);
     }
 }
 
@@ -275,4 +277,22 @@ fn permute<T: Copy>(values: &mut [T], base: usize, order: &[u32]) {
     }
     let moved: Vec<T> = order.iter().map(|&at| values[base + at as usize]).collect();
     values[base..base + moved.len()].copy_from_slice(&moved);
+}
+
+/// Numbers of a chunk's batch and ties in the block that is being filled, and that block's serial.
+pub(super) type Held = Option<(u64, (u32, u32))>;
+
+/// Rows of one person that came from one chunk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Segment {
+    /// First row in the block.
+    pub from: usize,
+    /// Number of the chunk's ties in the block, and the first row in it.
+    pub ties: u32,
+    pub row: usize,
+}
+
+/// A block never nears 2^32 rows: it would be 32 GiB of times alone.
+pub(super) fn as_u32(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::buffer::ScalarBuffer;
 
-use crate::journey::Edge;
-
 use super::ties::Ties;
 
 /// A batch of one part after the filter. A run is a stretch of rows of one `distinct_id`; every per-row column is as
@@ -27,7 +25,6 @@ pub(super) struct Chunk {
     /// Hash of the source session id, 0 for none. 64 bits: ids of one person are compared, not of all.
     pub sources: Vec<u64>,
     pub marks: Vec<u64>,
-    pub edges: Vec<Edge>,
     pub rows: Option<RecordBatch>,
     /// What orders the rows, where somebody may ask.
     pub ties: Option<Arc<Ties>>,
@@ -37,16 +34,6 @@ impl Chunk {
     /// Number of runs.
     pub(super) fn len(&self) -> usize {
         self.runs.len()
-    }
-
-    /// The rows of an id, where runs ascend by id and each id has one.
-    pub(super) fn rows_of(&self, id: &[u8]) -> Option<Range<usize>> {
-        let (mut low, mut high) = (0, self.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.id(middle) < id { low = middle + 1 } else { high = middle }
-        }
-        (low < self.len() && self.id(low) == id).then(|| self.run(low))
     }
 
     /// The id of a run.
@@ -80,7 +67,6 @@ impl Chunk {
         }
         self.sources.clear();
         self.marks.clear();
-        self.edges.clear();
     }
 
     /// Adds a run of `id`, whose first `prefix` bytes all ids of the pass share.
@@ -111,6 +97,5 @@ impl Chunk {
             + self.ties.as_ref().map_or(0, |ties| ties.size())
             + (self.labels.capacity() + self.pages.capacity() + self.events.capacity()) * 4
             + (self.sources.capacity() + self.marks.capacity()) * 8
-            + self.edges.capacity()
     }
 }

@@ -11,16 +11,15 @@ use datafusion::physical_expr::PhysicalExpr;
 
 use crate::event::Column;
 use crate::identity::People;
-use crate::time::Day;
 
 use super::batches::{Batches, truth};
+use super::block::Held;
 use super::chunk::Chunk;
 use super::label::Labels;
 use super::names::{NONE, Names, Remap};
 use super::part::{Opened, damaged};
 use super::plan::{Code, Codes, Redirected, ScanPlan, bind};
 use super::range::IdRange;
-use super::runs::Held;
 use super::source_hashes::SourceHashes;
 
 /// Stands at one run of one part, over one range of ids.
@@ -81,33 +80,9 @@ impl Cursor {
         })
     }
 
-    /// A cursor over rows that are in memory, of persons that nobody passes over.
-    pub(super) fn in_memory(chunk: Chunk) -> Self {
-        Self {
-            range: IdRange::default(),
-            ids: None,
-            marks: Vec::new(),
-            batches: None,
-            codes: Codes::default(),
-            keeps_rows: false,
-            people: None,
-            place: 0,
-            page_codes: Remap::default(),
-            event_codes: Remap::default(),
-            source_hashes: SourceHashes::default(),
-            prefix: 0,
-            waiting: VecDeque::new(),
-            chunk,
-            run: 0,
-            last_id: Vec::new(),
-            last_ts: i64::MIN,
-            held: None,
-        }
-    }
-
-    /// Day of the part; `None` where the rows are of several.
-    pub(super) fn day(&self) -> Option<Day> {
-        self.batches.as_ref().map(|batches| batches.part.file.day)
+    /// How many rows are read at most before it opens its file.
+    pub(super) fn rows_left(&self) -> usize {
+        self.batches.as_ref().map_or(0, Batches::rows_left)
     }
 
     /// The id of the current run.

@@ -26,6 +26,7 @@
 //! Deliberately not here: sessions (`journey/`), Arrow output (`engine/operators/`), any write.
 
 mod batches;
+mod beside;
 mod block;
 mod chunk;
 mod content;
@@ -41,6 +42,7 @@ mod plan;
 mod range;
 mod rows;
 mod runs;
+mod sorted;
 mod source_hashes;
 mod ties;
 

@@ -1,5 +1,6 @@
 //! One stored part as the engine opens it: footer, page index, and which physical column is which.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -119,6 +120,8 @@ pub struct Opened {
     metadata: ArrowReaderMetadata,
     /// Leaf of each [`Column`], `None` where the file is older than the column.
     leaves: [Option<usize>; Column::ALL.len()],
+    /// Rows of the file, ascending, that somebody else has read already.
+    pub(super) elsewhere: Arc<[Range<u64>]>,
 }
 
 impl Opened {
@@ -158,12 +161,23 @@ impl Opened {
                 Some(_) => {}
             }
         }
-        let opened = Self { file: Arc::clone(file), metadata, leaves };
+        let opened = Self { file: Arc::clone(file), metadata, leaves, elsewhere: Arc::default() };
         let mut groups = opened.row_groups().iter().map(|group| u64::try_from(group.num_rows()).ok());
         if groups.try_fold(0, |all: u64, rows| all.checked_add(rows?)) != Some(file.rows) {
             return Err(damaged(&file.path, &format!("its footer does not count the {} committed rows", file.rows)));
         }
         Ok(opened)
+    }
+
+    /// The part without these rows, ascending.
+    pub(super) fn without(&self, rows: &Arc<[Range<u64>]>) -> Self {
+        Self { elsewhere: Arc::clone(rows), ..self.clone() }
+    }
+
+    /// Rows of the file before a row group.
+    pub(super) fn rows_before(&self, group: usize) -> u64 {
+        let groups = self.row_groups().iter().take(group);
+        groups.map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).sum()
     }
 
     /// A fresh handle for reading; every reader seeks on its own.

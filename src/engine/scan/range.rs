@@ -3,6 +3,7 @@
 //! A range is any half-open interval of ids; where it is cut changes who does the work, never the answer. Cut points
 //! are page bounds taken from statistics, so that readers get equal numbers of rows whatever the ids look like.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use datafusion::common::{DataFusionError, Result};
@@ -186,11 +187,12 @@ pub(super) fn needed_where(
     for group in pages.chunk_by(|a, b| a.row_group == b.row_group) {
         let total: usize = group.iter().map(|page| page.rows).sum();
         let within = |page: &&IdPage<'_>| page.touches(range) && holds(page);
-        let mut kept: Vec<std::ops::Range<usize>> =
+        let mut kept: Vec<Range<usize>> =
             group.iter().filter(within).map(|page| page.row..page.row + page.rows).collect();
-        cut_out(&mut kept, &part.file.hidden, before);
+        cut_out(&mut kept, before, part.file.hidden.iter().map(|row| *row..row + 1));
+        cut_out(&mut kept, before, part.elsewhere.iter().cloned());
         before += total as u64;
-        let selected: usize = kept.iter().map(std::ops::Range::len).sum();
+        let selected: usize = kept.iter().map(Range::len).sum();
         if selected > 0 {
             let selection = (selected < total).then(|| RowSelection::from_consecutive_ranges(kept.into_iter(), total));
             groups.push((group[0].row_group, selection));
@@ -199,23 +201,25 @@ pub(super) fn needed_where(
     groups
 }
 
-/// Takes the hidden rows of a file out of ranges of a row group that begins at the file's row `before`.
-fn cut_out(ranges: &mut Vec<std::ops::Range<usize>>, hidden: &[u64], before: u64) {
-    if hidden.is_empty() {
+/// Takes rows of the file, ascending, out of ranges of a row group that begins at the file's row `before`.
+fn cut_out(ranges: &mut Vec<Range<usize>>, before: u64, rows: impl Iterator<Item = Range<u64>>) {
+    // A place in the group, or its end for what lies behind it.
+    let place = |row: u64| usize::try_from(row.saturating_sub(before)).unwrap_or(usize::MAX);
+    let mut rows = rows.map(|rows| place(rows.start)..place(rows.end)).filter(|rows| !rows.is_empty()).peekable();
+    if rows.peek().is_none() {
         return;
     }
     let mut left = Vec::with_capacity(ranges.len());
-    for range in ranges.drain(..) {
-        let (first, end) = (before + range.start as u64, before + range.end as u64);
-        let within = hidden.partition_point(|row| *row < first)..hidden.partition_point(|row| *row < end);
-        let mut from = range.start;
-        for row in &hidden[within] {
-            // The row lies in the range, so that it is a place in the group.
-            let at = usize::try_from(row - before).unwrap_or(range.end);
-            left.push(from..at);
-            from = at + 1;
+    for mut range in ranges.drain(..) {
+        while let Some(out) = rows.next_if(|out| out.end <= range.end) {
+            left.push(range.start..out.start.min(range.end));
+            range.start = range.start.max(out.end);
         }
-        left.push(from..range.end);
+        // What reaches beyond this range may take from the next one too.
+        if let Some(out) = rows.peek().filter(|out| out.start < range.end) {
+            range.end = out.start;
+        }
+        left.push(range);
     }
     left.retain(|range| !range.is_empty());
     *ranges = left;

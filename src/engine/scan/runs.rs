@@ -1,16 +1,13 @@
 //! The merge: runs of one person from every part, in day order, laid side by side.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::common::{Result, exec_err};
 
-use crate::journey::Edge;
 use crate::limits;
-use crate::time::Day;
 
-use super::block::Block;
-use super::chunk::Chunk;
+use super::beside::Beside;
+use super::block::{Block, Segment, as_u32};
 use super::cursor::Cursor;
 use super::label::Labels;
 use super::later::Later;
@@ -34,27 +31,15 @@ pub struct PersonRuns {
     block: Block,
     /// The person being gathered: its id is the tail of `block.ids`.
     open: bool,
-    /// The open person's rows part by part; kept only if they may be out of order.
+    /// The open person's rows chunk by chunk; kept only if they may be out of order.
     segments: Vec<Segment>,
-    /// Where each of its last rows belongs among the others; kept for its memory.
-    behind: Vec<usize>,
+    /// Whether the open person's rows are surely in order.
+    in_order: bool,
     mixes: bool,
     shares_days: bool,
     loaded: usize,
-    /// Rows of redirected ids in each later part, and where they lie in the block.
-    moved_later: Vec<(Chunk, Held)>,
-}
-
-/// Rows of one person that came from one chunk.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Segment {
-    /// First row in the block.
-    pub from: usize,
-    /// None for rows of many days.
-    day: Option<Day>,
-    /// Number of the chunk's ties in the block, and the first row in it.
-    pub ties: u32,
-    pub row: usize,
+    /// Rows of redirected ids.
+    beside: Beside,
 }
 
 impl PersonRuns {
@@ -64,7 +49,7 @@ impl PersonRuns {
             mixes: pass.plan.mixes(),
             shares_days: pass.plan.shares_days(),
             block: Block { keeps_rows: pass.plan.keeps_rows(), ..Block::default() },
-            moved_later: Vec::new(),
+            beside: Beside::default(),
             pass,
             slices: slices.into_iter(),
             cursors: Vec::new(),
@@ -73,7 +58,7 @@ impl PersonRuns {
             names: Names::default(),
             open: false,
             segments: Vec::new(),
-            behind: Vec::new(),
+            in_order: true,
             loaded: 0,
         };
         runs.next_slice()?;
@@ -100,7 +85,13 @@ impl PersonRuns {
     #[must_use]
     pub fn size(&self) -> usize {
         let chunks: usize = self.cursors.iter().map(|cursor| cursor.chunk.size()).sum();
-        chunks + self.pass.moved_size() + self.later.size() + self.loaded + self.block.size() + self.names.size()
+        chunks
+            + self.pass.moved_size()
+            + self.later.size()
+            + self.loaded
+            + self.beside.size()
+            + self.block.size()
+            + self.names.size()
     }
 
     /// Fills the block with the next people, at least [`limits::BATCH_ROWS`] rows where there are as many.
@@ -111,29 +102,35 @@ impl PersonRuns {
     pub fn next_block(&mut self) -> Result<bool> {
         self.block.clear();
         loop {
-            let Some(&top) = self.heap.first() else {
-                self.close_person()?;
-                if self.block.ts.len() >= limits::BATCH_ROWS || !self.next_slice()? {
-                    return Ok(!self.block.is_empty());
-                }
+            let top = self.heap.first().copied();
+            if let Some(top) = top.filter(|&top| self.open && self.is_open_person(top)) {
+                self.lay(top)?;
                 continue;
-            };
-            if !self.open || !self.is_open_person(top) {
-                self.close_person()?;
-                if self.block.ts.len() >= limits::BATCH_ROWS {
-                    return Ok(true);
-                }
-                self.open_person(top);
             }
-            let segment = append_run(&mut self.block, &mut self.cursors[top]);
-            self.segments.extend(self.mixes.then_some(segment));
-            if self.cursors[top].advance(&mut self.names, &mut self.labels)? {
-                self.sift_down(0);
-            } else {
-                self.heap.swap_remove(0);
-                self.sift_down(0);
+            self.close_person()?;
+            if self.block.ts.len() >= limits::BATCH_ROWS {
+                return Ok(true);
+            }
+            if !self.open_person(top) && !self.next_slice()? {
+                return Ok(!self.block.is_empty());
             }
         }
+    }
+
+    /// Lays the run of the cursor at the top of the heap behind the open person's rows, and goes on to the next.
+    fn lay(&mut self, top: usize) -> Result<()> {
+        let cursor = &mut self.cursors[top];
+        if self.beside.waits() {
+            self.in_order &= !self.beside.lay(&mut self.block, cursor, &mut self.segments, &mut self.names);
+        } else {
+            let segment = lay_run(&mut self.block, cursor);
+            self.segments.extend(self.mixes.then_some(segment));
+        }
+        if !self.cursors[top].advance(&mut self.names, &mut self.labels)? {
+            self.heap.swap_remove(0);
+        }
+        self.sift_down(0);
+        Ok(())
     }
 
     /// Opens the cursors of the next slice; `false` if there is none.
@@ -143,8 +140,11 @@ impl PersonRuns {
         self.cursors.clear();
         self.later = Later::new(&self.pass.plan, &range, prefix);
         self.loaded = 0;
-        for part in &self.pass.parts {
-            let mut cursor = Cursor::new(part, &self.pass.plan, &range, prefix)?;
+        let moved = self.pass.moved()?;
+        for (at, part) in self.pass.parts.iter().enumerate() {
+            // What lies among the moved rows is not read again.
+            let rest = moved.as_ref().and_then(|moved| moved.of_part(at)).map(|rows| part.without(rows));
+            let mut cursor = Cursor::new(rest.as_ref().unwrap_or(part), &self.pass.plan, &range, prefix)?;
             if self.pass.sliced {
                 self.loaded += cursor.read_all(&mut self.names, &mut self.labels)?;
             }
@@ -163,16 +163,7 @@ impl PersonRuns {
     /// Puts the rows of redirected ids beside the parts.
     fn take_moved(&mut self, range: &IdRange) -> Result<()> {
         let Some(moved) = self.pass.moved()? else { return Ok(()) };
-        let chunk = moved.chunk(&moved.rows, range, &mut self.names);
-        if chunk.len() > 0 {
-            self.loaded += chunk.size();
-            self.cursors.push(Cursor::in_memory(chunk));
-        }
-        let names = &mut self.names;
-        self.moved_later = moved.later.iter().map(|rows| (moved.chunk(rows, range, names), None)).collect();
-        if self.names.is_full() {
-            return exec_err!("more than 2 GiB of distinct pages and event names in one pass");
-        }
+        self.beside = Beside::new(moved, range);
         Ok(())
     }
 
@@ -207,11 +198,21 @@ impl PersonRuns {
         self.block.ids.as_bytes()[from..] == *self.cursors[cursor].id()
     }
 
-    fn open_person(&mut self, cursor: usize) {
+    /// Opens the next person, of the cursor at the top of the heap or of the moved rows; `false` if there is none.
+    fn open_person(&mut self, top: Option<usize>) -> bool {
+        let id = top.map(|top| self.cursors[top].id());
+        let moved = self.beside.id();
+        let is_moved = moved.is_some_and(|moved| id.is_none_or(|id| moved <= id));
+        let Some(id) = (if is_moved { moved } else { id }) else { return false };
         // Ids are UTF-8 columns; the text was validated when it was decoded.
-        self.block.ids.push_str(std::str::from_utf8(self.cursors[cursor].id()).unwrap_or_default());
+        self.block.ids.push_str(std::str::from_utf8(id).unwrap_or_default());
+        if is_moved {
+            self.beside.open();
+        }
         self.segments.clear();
+        self.in_order = !self.shares_days;
         self.open = true;
+        true
     }
 
     fn close_person(&mut self) -> Result<()> {
@@ -219,8 +220,13 @@ impl PersonRuns {
             return Ok(());
         }
         let base = self.block.row_ends.last().copied().unwrap_or(0);
+        if self.names.is_full() {
+            return exec_err!("more than 2 GiB of distinct pages and event names in one pass");
+        }
+        let rest = self.beside.lay_rest(&mut self.block, &mut self.names);
+        self.segments.extend(rest.filter(|_| self.mixes));
         self.follow(base)?;
-        if self.mixes {
+        if self.mixes && !self.in_order {
             self.order_ties(base)?;
         }
         if self.pass.plan.codes.has(Code::Source) {
@@ -245,42 +251,23 @@ impl PersonRuns {
             if !latest.is_some_and(|latest| self.later.is_near(at, latest)) {
                 return Ok(());
             }
+            self.in_order = false;
             let (block, segments) = (&mut self.block, &mut self.segments);
             self.later.each_run(at, &id, &self.pass.plan, (&mut self.names, &mut self.labels), |cursor| {
-                segments.extend(self.mixes.then_some(append_run(block, cursor)));
+                segments.extend(self.mixes.then_some(lay_run(block, cursor)));
             })?;
-            if let Some((chunk, held)) = self.moved_later.get_mut(at)
-                && let Some(rows) = chunk.rows_of(&id)
-            {
-                self.segments.push(append_rows(&mut self.block, chunk, rows, held));
-            }
+            let moved = self.beside.lay_later(&mut self.block, at, &id, &mut self.names);
+            self.segments.extend(moved.filter(|_| self.mixes));
         }
         Ok(())
     }
 
-    /// Brings rows of several parts of one day, and moved rows, into the total order.
+    /// Brings rows of several chunks into the total order.
     fn order_ties(&mut self, base: usize) -> Result<()> {
         let (block, segments) = (&self.block, &self.segments);
-        let [before @ .., last] = segments.as_slice() else { return Ok(()) };
-        let is_moved = |segment: &Segment| segment.day.is_none();
-        // Parts that share no day rise one after the other: moved rows, which come last, are all that can be out of order.
-        let rise = !self.shares_days && !before.iter().any(is_moved);
-        let mixed = || {
-            segments.windows(2).any(|pair| {
-                let border = pair[1].from;
-                pair[0].day == pair[1].day && border > 0 && block.ts[border - 1] >= block.ts[border]
-            })
-        };
-        let in_order = !is_moved(last) && (rise || !before.iter().any(is_moved) && !mixed());
-        if before.is_empty() || in_order {
-            return Ok(());
-        }
-        let last = last.from;
-        // Equal times across the borders of those before leave their order open too.
-        let mut borders = before.iter().map(|segment| segment.from).filter(|&from| base < from && from < last);
-        let meet = !rise && borders.any(|from| block.ts[from - 1] == block.ts[from]);
-        if !meet && places_among(&block.ts[base..], last - base, &mut self.behind) {
-            self.block.weave(base, &self.behind);
+        // Rows of one chunk are in order; equal times of two leave it open.
+        let mut borders = segments.iter().skip(1).map(|segment| segment.from);
+        if borders.all(|from| block.ts[from - 1] < block.ts[from]) {
             return Ok(());
         }
         let ts = |row: u32| block.ts[base + row as usize];
@@ -327,66 +314,9 @@ impl PersonRuns {
     }
 }
 
-/// Behind how many of a person's rows before `last` each of those from there on belongs. `false` where times do not
-/// tell: some are equal, or the others do not rise.
-fn places_among(ts: &[i64], last: usize, behind: &mut Vec<usize>) -> bool {
-    let (others, late) = ts.split_at(last);
-    behind.clear();
-    let mut at = 0;
-    for ts in late {
-        at += others[at..].iter().take_while(|other| *other < ts).count();
-        if others.get(at) == Some(ts) {
-            return false;
-        }
-        behind.push(at);
-    }
-    others.is_sorted() && late.is_sorted()
-}
-
 /// Lays the cursor's run behind the rows of the open person.
-pub(super) fn append_run(block: &mut Block, cursor: &mut Cursor) -> Segment {
-    let (day, rows) = (cursor.day(), cursor.rows());
-    Segment { day, ..append_rows(block, &cursor.chunk, rows, &mut cursor.held) }
-}
-
-/// Numbers of a chunk's batch and ties in the block that is being filled, and that block's serial.
-pub(super) type Held = Option<(u64, (u32, u32))>;
-
-/// Lays rows of a chunk of many days behind those of the open person.
-pub(super) fn append_rows(block: &mut Block, chunk: &Chunk, rows: Range<usize>, held: &mut Held) -> Segment {
-    let from = block.ts.len();
-    if !chunk.edges.is_empty() {
-        // Only few people have any.
-        block.edges.resize(from, Edge::FREE);
-        append(&mut block.edges, &chunk.edges, &rows);
-    }
-    block.ts.extend_from_slice(&chunk.ts[rows.clone()]);
-    append(&mut block.labels, &chunk.labels, &rows);
-    append(&mut block.pages, &chunk.pages, &rows);
-    append(&mut block.events, &chunk.events, &rows);
-    append(&mut block.sources, &chunk.sources, &rows);
-    append(&mut block.marks, &chunk.marks, &rows);
-    let (number, ties) = match *held {
-        Some((serial, numbers)) if serial == block.serial => numbers,
-        _ => block.hold(chunk),
-    };
-    *held = Some((block.serial, (number, ties)));
-    let row = rows.start;
-    if block.keeps_rows {
-        block.places.extend(rows.map(|row| (number, as_u32(row))));
-    }
-    Segment { from, day: None, ties, row }
-}
-
-fn append<T: Copy>(to: &mut Vec<T>, from: &[T], rows: &Range<usize>) {
-    if !from.is_empty() {
-        to.extend_from_slice(&from[rows.clone()]);
-    }
-}
-
-/// A block never nears 2^32 rows: it would be 32 GiB of times alone.
-pub(super) fn as_u32(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
+fn lay_run(block: &mut Block, cursor: &mut Cursor) -> Segment {
+    block.append(&cursor.chunk, cursor.rows(), &mut cursor.held)
 }
 
 #[cfg(test)]
@@ -396,32 +326,12 @@ mod tests {
     use datafusion::logical_expr::Operator;
     use datafusion::physical_expr::expressions::{Column, binary, lit};
 
-    use super::{Block, places_among};
     use crate::engine::functions::fixture::{Events, Hit};
     use crate::engine::scan::{ScanPlan, read_schema};
     use crate::event;
     use crate::identity::{Links, People, Run};
     use crate::limits::{BATCH_ROWS, MERGED_PARTS};
     use crate::time::{DAY, HOUR};
-
-    #[test]
-    fn what_comes_late_finds_its_places_unless_times_are_equal() {
-        let behind = |ts: &[i64], last| {
-            let mut behind = Vec::new();
-            places_among(ts, last, &mut behind).then_some(behind)
-        };
-        assert_eq!(behind(&[1, 3, 5, 7, 2, 6, 9], 4), Some(vec![1, 3, 4]));
-        assert_eq!(behind(&[4, 5, 1, 2], 2), Some(vec![0, 0]));
-        assert_eq!(behind(&[1, 2, 3, 4], 2), Some(vec![2, 2]));
-        assert_eq!(behind(&[1, 2], 0), Some(vec![0, 0]));
-        assert_eq!(behind(&[1, 3, 3], 2), None, "one of two equal times comes from elsewhere");
-        assert_eq!(behind(&[3, 1, 2], 2), None, "what lies there does not rise");
-        let mut block =
-            Block { ts: vec![9, 1, 3, 5, 7, 2, 6, 8], labels: vec![9, 1, 3, 5, 7, 2, 6, 8], ..Block::default() };
-        block.weave(1, &[1, 3, 4]);
-        assert_eq!(block.ts, [9, 1, 2, 3, 5, 6, 7, 8]);
-        assert_eq!(block.labels, [9, 1, 2, 3, 5, 6, 7, 8]);
-    }
 
     #[test]
     fn equal_times_of_two_parts_keep_their_order_before_a_third() {

@@ -7,6 +7,7 @@
 //! Invariants: row `n` of a chunk is row `n` of its ties, whatever the filter left out. Rows of one part at one time
 //! are in the total order already.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
@@ -19,6 +20,7 @@ use crate::event::Column;
 
 use super::content::Content;
 use super::part::{Opened, damaged};
+use super::sorted::Sorted;
 
 /// The columns that order rows of one person at one time.
 const TIES: [Column; 3] = [Column::SourceId, Column::SourceOffset, Column::EventId];
@@ -60,8 +62,8 @@ impl<'a> TieKey<'a> {
 pub(super) enum Ties {
     /// Read when it is first asked for: a batch with those columns of [`TIES`] that the part has.
     Stored(Box<Stretch>, OnceLock<RecordBatch>),
-    /// By row: in which of these, and at which row there.
-    Elsewhere(Arc<[Arc<Ties>]>, Vec<(u32, u32)>),
+    /// Row `n` is the one at place `n` of the order there.
+    Moved(Arc<Sorted>),
 }
 
 /// Rows of one row group that came as one batch.
@@ -87,10 +89,7 @@ impl Ties {
     /// What orders a row.
     pub(super) fn key(&self, row: usize) -> Result<TieKey<'_>> {
         match self {
-            Self::Elsewhere(ties, places) => {
-                let (number, row) = places[row];
-                ties[number as usize].key(row as usize)
-            }
+            Self::Moved(sorted) => sorted.key(row),
             Self::Stored(stretch, read) => {
                 let rows = if let Some(rows) = read.get() {
                     rows
@@ -103,16 +102,53 @@ impl Ties {
         }
     }
 
+    /// The rows of the file that these rows of the chunk came from, with those among and beside them that did not pass
+    /// the filter; `None` where they came from several.
+    pub(super) fn in_file(&self, rows: &Range<usize>) -> Option<Range<u64>> {
+        match self {
+            Self::Moved(_) => None,
+            Self::Stored(stretch, _) => Some(stretch.in_file(rows)),
+        }
+    }
+
     /// Bytes held, without those of others.
     pub(super) fn size(&self) -> usize {
         match self {
-            Self::Elsewhere(_, places) => places.capacity() * size_of::<(u32, u32)>(),
+            Self::Moved(_) => 0,
             Self::Stored(_, read) => read.get().map_or(0, RecordBatch::get_array_memory_size),
         }
     }
 }
 
 impl Stretch {
+    fn in_file(&self, rows: &Range<usize>) -> Range<u64> {
+        let (from, to) = match &self.kept {
+            None => (rows.start, rows.end),
+            Some(kept) => {
+                // Before the first and behind the last there are only rows that nobody wants.
+                let places: Vec<usize> = kept.values().set_indices().collect();
+                let from = if rows.start == 0 { 0 } else { places[rows.start] };
+                (from, if rows.end == places.len() { self.rows } else { places[rows.end - 1] + 1 })
+            }
+        };
+        let before = self.part.rows_before(self.group);
+        let place = |row: usize| before + self.in_group(self.first + row) as u64;
+        place(from)..place(to - 1) + 1
+    }
+
+    /// The row of the group that comes behind so many of those that are read.
+    fn in_group(&self, mut behind: usize) -> usize {
+        let mut row = 0;
+        for selector in self.selection.iter().flat_map(|selection| selection.iter()) {
+            if !selector.skip && behind < selector.row_count {
+                break;
+            }
+            row += selector.row_count;
+            behind -= if selector.skip { 0 } else { selector.row_count };
+        }
+        row + behind
+    }
+
     fn read(&self) -> Result<RecordBatch> {
         let fail = |error: &dyn std::fmt::Display| damaged(&self.part.file.path, error);
         let columns: Vec<Column> = TIES.into_iter().filter(|it| !self.part.always_null(*it)).collect();
