@@ -1,11 +1,11 @@
-//! `journeyql audit`: what was done to the store.
+//! `journeyql audit`: what was done to the store and read through servers.
 
 use super::answer;
 use super::args::Shape;
 use super::context::Context;
 use super::failure::{Code, Failure};
 
-/// List what was done to the store and when: ingests, compactions, reprocesses, dropped days
+/// List what was done to the store and when: ingests, reprocesses, erasures, exports, reads through servers
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     #[command(flatten)]

@@ -38,6 +38,9 @@ pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, F
             writeln!(out, "  events             {:>12}", erased.events)?;
             writeln!(out, "  quarantined lines  {:>12}", erased.quarantined)?;
             writeln!(out, "  files made anew    {:>12}", erased.files)?;
+            if erased.reads > 0 {
+                writeln!(out, "  reads of servers   {:>12}  audit names them no more", erased.reads)?;
+            }
             for segment in &erased.segments {
                 writeln!(out, "  named by the segment {}  its query names them no more", neutral(segment))?;
             }

@@ -28,7 +28,7 @@ pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, F
         report["before"] = first.to_string().into();
         report["dry_run"] = dry_run.into();
         print_json(&report)?;
-    } else if gone.files == 0 {
+    } else if gone.files == 0 && gone.days_of_reads == 0 {
         print(|out| writeln!(out, "nothing is older than {first}"))?;
     } else {
         let would = if dry_run { "would be dropped" } else { "dropped" };
@@ -37,7 +37,11 @@ pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, F
             writeln!(out, "  days               {:>12}", gone.days)?;
             writeln!(out, "  events             {:>12}", gone.events)?;
             writeln!(out, "  quarantined lines  {:>12}", gone.quarantined)?;
-            writeln!(out, "  bytes              {:>12}", gone.bytes)
+            writeln!(out, "  bytes              {:>12}", gone.bytes)?;
+            if gone.days_of_reads > 0 {
+                writeln!(out, "  days of reads      {:>12}  audit lists them no more", gone.days_of_reads)?;
+            }
+            Ok(())
         })?;
     }
     Ok(Code::Done)

@@ -51,7 +51,7 @@ pub(in crate::cli) struct Args {
     /// Commit messages this often
     #[arg(long, value_name = "TIME", default_value = "5 seconds", value_parser = duration)]
     flush_interval: Duration,
-    /// A proxy stands before the server: the last X-Forwarded-For is who sends
+    /// A proxy stands before the server: the last X-Forwarded-For is who asks or sends
     #[arg(long)]
     behind_proxy: bool,
     /// How many connections there may be, of HTTP and of Postgres clients
@@ -91,16 +91,15 @@ pub(in crate::cli) async fn run(
     let queries = Queries::start(&database, limits)
         .map_err(|error| Failure::failed(&format!("cannot start threads: {error}")))?;
     let queries = Arc::new(queries);
+    let reads = Arc::clone(queries.reads());
     let postgres = postgres(args.pg, &queries, token.clone()).await?;
     let options = Options {
         address: args.http,
         hosts: args.host,
         token,
         refresh: Duration::from_secs(args.refresh),
-        collect: (!args.no_collect).then(|| {
-            let collect = Collect { write_keys: args.write_key, behind_proxy: args.behind_proxy };
-            (collect, args.flush_interval)
-        }),
+        behind_proxy: args.behind_proxy,
+        collect: (!args.no_collect).then_some((Collect { write_keys: args.write_key }, args.flush_interval)),
     };
     let door = Door::open(database, queries, options).await.map_err(|error| match error {
         HttpError::Listen { .. } | HttpError::Collect(_) => Failure::failed(&error.to_string()),
@@ -117,6 +116,7 @@ pub(in crate::cli) async fn run(
         }
     };
     let (served, ()) = tokio::join!(door.serve(stop.clone()), also);
+    reads.close();
     served?;
     Ok(Code::Done)
 }

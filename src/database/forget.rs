@@ -57,8 +57,11 @@ impl Database {
         let person = literal(&who.person);
         // A short id is an accident unless it stands in quotes.
         let text = |id: &str| if id.len() < TELLING_BYTES { format!("\"{id}\"") } else { id.to_owned() };
+        let quoted = |id: &str| if id.len() < TELLING_BYTES { format!("'{id}'") } else { id.to_owned() };
         let named: Vec<String> =
             identifiers.ids().map(|id| format!("strpos(raw, {}) > 0", literal(&text(id)))).collect();
+        let read: Vec<String> =
+            identifiers.ids().map(|id| format!("strpos(detail, {}) > 0", literal(&quoted(id)))).collect();
         let told = |row: &SegmentRow| [&row.name, &row.sql].iter().any(|it| identifiers.are_told_by(it.as_bytes()));
         let naming = self.store.segments(&snapshot)?.into_iter().filter(told).map(|row| literal(&row.name));
         // No segment has no name.
@@ -78,6 +81,10 @@ impl Database {
                 named.join(" OR ")
             ),
             format!("SELECT 'correction' AS record, * FROM corrections WHERE id IN ({said}) ORDER BY id"),
+            format!(
+                "SELECT 'read' AS record, * FROM audit WHERE what = 'read' AND ({}) ORDER BY at",
+                read.join(" OR ")
+            ),
             format!("SELECT 'segment' AS record, * FROM segments WHERE name IN ({}) ORDER BY name", naming.join(", ")),
         ];
         let (mut session, mut text) = (self.session(), String::new());

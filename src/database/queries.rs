@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 
+use super::reads::Reads;
 use super::{Database, Error, Session};
 use crate::engine::Raises;
 use crate::terminal::neutral;
@@ -105,6 +106,7 @@ pub struct Queries {
     present: Arc<Semaphore>,
     limits: Limits,
     postgres: OnceLock<Arc<Traffic>>,
+    reads: Arc<Reads>,
 }
 
 /// So many are computed and so many wait that there is no room for another.
@@ -163,6 +165,7 @@ impl Queries {
             present: Arc::new(Semaphore::new(limits.queries + limits::HTTP_WAITING)),
             limits,
             postgres: OnceLock::new(),
+            reads: Arc::new(Reads::new(&database.store)),
         })
     }
 
@@ -176,6 +179,12 @@ impl Queries {
     #[must_use]
     pub fn postgres(&self) -> Option<&Traffic> {
         self.postgres.get().map(AsRef::as_ref)
+    }
+
+    /// Where it is noted what was read.
+    #[must_use]
+    pub const fn reads(&self) -> &Arc<Reads> {
+        &self.reads
     }
 
     /// What a query may use.

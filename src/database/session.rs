@@ -44,7 +44,7 @@ const TABLES: [(&str, &str); 15] = [
     ("people", "one row per person; profiles adds goals and the risk of churn"),
     ("quarantine_rows", "the refused lines as they are stored; quarantine adds the name of their source"),
     ("source_rows", "the inputs as the catalog has them; sources is the table to read"),
-    ("audit", "what was done to the store, and when"),
+    ("audit", "what was done to the store and read through servers, and when"),
     ("late_ledger", "how late events were, ingest by ingest, and what they did to sessions"),
     ("identities", "which ids are whose: the person of an id, since when, and why"),
     ("segments", "saved groups of people, each the text of a query"),
@@ -373,19 +373,25 @@ impl Database {
 #[derive(Debug)]
 pub struct Answer {
     answer: engine::Answer,
-    _snapshot: Snapshot,
+    snapshot: Snapshot,
 }
 
 impl Answer {
     /// What an engine over `snapshot` answers.
     pub(super) fn new(answer: engine::Answer, snapshot: &Snapshot) -> Self {
-        Self { answer, _snapshot: snapshot.clone() }
+        Self { answer, snapshot: snapshot.clone() }
     }
 
     /// The columns.
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
         self.answer.schema.clone()
+    }
+
+    /// The snapshot that it reads, where it reads what is stored.
+    #[must_use]
+    pub fn reads(&self) -> Option<i64> {
+        self.answer.reads.then_some(self.snapshot.id)
     }
 
     /// What is to be said beside the rows (`what – hint`); all of it once they have come to their end.

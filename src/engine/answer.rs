@@ -18,6 +18,8 @@ pub struct Answer {
     pub schema: SchemaRef,
     stream: SendableRecordBatchStream,
     notices: Arc<Notices>,
+    /// Whether it reads what is stored, and not only what is computed or told of tables.
+    pub reads: bool,
 }
 
 impl std::fmt::Debug for Answer {
@@ -27,12 +29,12 @@ impl std::fmt::Debug for Answer {
 }
 
 impl Answer {
-    pub(super) fn new(stream: SendableRecordBatchStream, notices: Arc<Notices>) -> Self {
+    pub(super) fn new(stream: SendableRecordBatchStream, notices: Arc<Notices>, reads: bool) -> Self {
         let schema = plain_schema(&stream.schema());
         let plain = Arc::clone(&schema);
         let batches = stream.map(move |batch| plain_batch(&batch?, &plain));
         let stream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), batches));
-        Self { schema, stream, notices }
+        Self { schema, stream, notices, reads }
     }
 
     /// No rows and no columns.
@@ -41,7 +43,7 @@ impl Answer {
         let schema: SchemaRef = Arc::new(Schema::empty());
         let none = futures::stream::empty();
         let stream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), none));
-        Self { stream, schema, notices: Arc::default() }
+        Self { stream, schema, notices: Arc::default(), reads: false }
     }
 
     /// The next rows; `None` at the end. Dropping the answer stops the query.

@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
@@ -353,6 +354,7 @@ impl Engine {
     }
 
     pub(super) async fn run(&self, mut state: SessionState, plan: LogicalPlan) -> Result<Answer, QueryError> {
+        let reads = reads_store(&plan).map_err(|error| self.error(&error))?;
         let physical = self.physical(state.clone(), plan).await?;
         let physical = match Stop::current() {
             Some(stop) => stoppable(physical, &stop).map_err(|error| self.error(&error))?,
@@ -363,8 +365,22 @@ impl Engine {
         let (schema, context) = (physical.schema(), state.task_ctx());
         // Nothing is computed before rows are asked for: a plan in several parts begins with all of them by itself.
         let rows = futures::stream::once(async move { execute_stream(physical, context) }).try_flatten();
-        Ok(Answer::new(Box::pin(RecordBatchStreamAdapter::new(schema, rows)), notices))
+        Ok(Answer::new(Box::pin(RecordBatchStreamAdapter::new(schema, rows)), notices, reads))
     }
+}
+
+/// Whether a plan reads a table of ours; those of Postgres only say which tables there are.
+fn reads_store(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        let schema = match node {
+            LogicalPlan::TableScan(scan) => scan.table_name.schema(),
+            _ => return Ok(TreeNodeRecursion::Continue),
+        };
+        found |= !matches!(schema, Some("pg_catalog" | "information_schema"));
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found)
 }
 
 /// The refusal of several statements that have rows.

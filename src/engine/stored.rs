@@ -19,7 +19,8 @@ use crate::correction::{Anchor, Correction};
 use crate::event::{quarantine, utc_micros};
 use crate::identity::{Alias, Identity, People};
 use crate::limits;
-use crate::store::{AuditRow, Late, LateRow, Part, SegmentRow, Snapshot, SourceRow, Store};
+use crate::store::{AuditRow, Late, LateRow, Part, ReadRow, SegmentRow, Snapshot, SourceRow, Store};
+use crate::time::iso;
 
 use super::operators::{Sink, blocking_stream};
 use super::scan::{count_read, damaged};
@@ -164,13 +165,13 @@ pub fn source_rows(snapshot: &Snapshot) -> Result<Arc<dyn TableProvider>> {
     })
 }
 
-/// `audit`: what was done to the store, oldest first.
+/// `audit`: what was done to the store and read through servers, oldest first.
 ///
 /// # Errors
 /// Never; the schema is fixed.
 pub fn audit(store: &Arc<Store>) -> Result<Arc<dyn TableProvider>> {
     let columns = vec![
-        Field::new("id", DataType::Int64, false),
+        Field::new("id", DataType::Int64, true),
         Field::new("snapshot", DataType::Int64, false),
         Field::new("at", utc_micros(), false),
         Field::new("what", DataType::Utf8, false),
@@ -178,17 +179,29 @@ pub fn audit(store: &Arc<Store>) -> Result<Arc<dyn TableProvider>> {
     ];
     let store = Arc::clone(store);
     table(columns, move |schema, sink| {
-        let rows: Vec<AuditRow> = store.audit().map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let failed = |error| DataFusionError::External(Box::new(error));
+        let done = store.audit().map_err(failed)?.into_iter().map(|row| (Some(row.id), row));
+        let read = store.reads().map_err(failed)?.into_iter().map(|row| (None, read_through(&row)));
+        let mut rows: Vec<(Option<i64>, AuditRow)> = done.chain(read).collect();
+        rows.sort_by_key(|(_, row)| row.at);
         let arrays: Vec<ArrayRef> = vec![
-            Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.id))),
-            Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.snapshot))),
-            times(rows.iter().map(|row| row.at)),
-            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.what))),
-            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.detail))),
+            Arc::new(rows.iter().map(|(id, _)| *id).collect::<Int64Array>()),
+            Arc::new(Int64Array::from_iter_values(rows.iter().map(|(_, row)| row.snapshot))),
+            times(rows.iter().map(|(_, row)| row.at)),
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|(_, row)| &row.what))),
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|(_, row)| &row.detail))),
         ];
         let _ = sink.send(&RecordBatch::try_new(Arc::clone(schema), arrays)?);
         Ok(())
     })
+}
+
+/// A read as a row of the audit: `http 127.0.0.1: SELECT … (3 times until …)`.
+fn read_through(row: &ReadRow) -> AuditRow {
+    let times = |until| format!(" ({} times until {})", row.times + 1, iso(until));
+    let more = row.until.map(times).unwrap_or_default();
+    let detail = format!("{}: {}{more}", row.who, row.what.as_deref().unwrap_or("…"));
+    AuditRow { id: 0, snapshot: row.snapshot, at: row.at, what: "read".to_owned(), detail }
 }
 
 /// `identities`: which ids are whose, when, and why.

@@ -30,7 +30,7 @@ const OPEN: [(HeaderName, HeaderValue); 2] = [
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin")),
 ];
 
-/// Who sends: set beside each request by `accept`.
+/// Who asks or sends: set beside each request by `accept`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub IpAddr);
 
@@ -39,8 +39,27 @@ pub(super) struct Peer(pub IpAddr);
 pub struct Collect {
     /// One of them comes with every request; any where there is none.
     pub write_keys: Vec<String>,
-    /// The last `X-Forwarded-For` is who sends: a proxy stands before the server.
-    pub behind_proxy: bool,
+}
+
+impl Server {
+    /// The address of whoever asks or sends.
+    fn asker(&self, peer: Option<Peer>, headers: &HeaderMap) -> Option<String> {
+        address(self.behind_proxy, peer, headers)
+    }
+
+    /// Notes in the audit that somebody was answered.
+    pub(super) async fn note(&self, peer: Option<Peer>, headers: &HeaderMap, sql: &str, snapshot: i64) {
+        let asker = self.asker(peer, headers);
+        let who = format!("http {}", asker.as_deref().unwrap_or("unknown"));
+        self.queries.reads().note(&who, sql, snapshot).await;
+    }
+}
+
+fn address(behind_proxy: bool, peer: Option<Peer>, headers: &HeaderMap) -> Option<String> {
+    // Only the last one is what our own proxy saw; the others are what it was told.
+    let told = headers.get_all("x-forwarded-for").iter().next_back().and_then(|list| list.to_str().ok());
+    let told = told.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse::<IpAddr>().ok());
+    told.filter(|_| behind_proxy).or(peer.map(|peer| peer.0)).map(|address| address.to_string())
 }
 
 /// Whether a path takes messages from anywhere.
@@ -80,7 +99,7 @@ pub(super) async fn take(
     }
     let receipt = Receipt {
         at: time::iso(time::now_micros()),
-        address: server.collect.sender(peer, &headers),
+        address: server.asker(peer, &headers),
         user_agent: text(&headers, &header::USER_AGENT).map(str::to_owned),
     };
     let taken = tokio::task::spawn_blocking(move || collector.take(call, &bytes, &receipt)).await;
@@ -140,14 +159,6 @@ impl Collect {
         let inside = || serde_json::from_slice::<Keyed>(body).ok().and_then(|keyed| keyed.write_key);
         basic.or_else(inside).is_some_and(|key| self.write_keys.contains(&key))
     }
-
-    /// The address of whoever sends.
-    fn sender(&self, peer: Option<Peer>, headers: &HeaderMap) -> Option<String> {
-        // Only the last one is what our own proxy saw; the others are what it was told.
-        let told = headers.get_all("x-forwarded-for").iter().next_back().and_then(|list| list.to_str().ok());
-        let told = told.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse::<IpAddr>().ok());
-        told.filter(|_| self.behind_proxy).or(peer.map(|peer| peer.0)).map(|address| address.to_string())
-    }
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -205,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_write_key_comes_as_the_name_of_basic_authorization_or_in_the_body() {
-        let keyed = Collect { write_keys: vec!["k1".to_owned()], behind_proxy: false };
+        let keyed = Collect { write_keys: vec!["k1".to_owned()] };
         // k1: and k2:
         assert!(keyed.is_known(&heads(&[("authorization", "Basic azE6")]), b"{}"));
         assert!(!keyed.is_known(&heads(&[("authorization", "Basic azI6")]), b"{\"writeKey\":\"k1\"}"));
@@ -219,7 +230,7 @@ mod tests {
     fn a_proxy_says_who_sends_only_where_there_is_one() {
         let peer = Some(Peer("10.0.0.1".parse().unwrap()));
         let told = heads(&[("x-forwarded-for", "1.1.1.1, 192.0.2.7")]);
-        let sender = |behind_proxy, headers| Collect { behind_proxy, ..Collect::default() }.sender(peer, headers);
+        let sender = |behind_proxy, headers| address(behind_proxy, peer, headers);
         assert_eq!(sender(true, &told).as_deref(), Some("192.0.2.7"));
         assert_eq!(sender(false, &told).as_deref(), Some("10.0.0.1"));
         assert_eq!(sender(true, &heads(&[("x-forwarded-for", "x")])).as_deref(), Some("10.0.0.1"));

@@ -31,6 +31,8 @@ pub(super) struct Made {
     pub json: Bytes,
     pub csv: Bytes,
     pub snapshot: i64,
+    /// Whether what is stored was read.
+    pub reads: bool,
     /// When, µs.
     pub computed: i64,
 }
@@ -92,7 +94,7 @@ async fn make(question: Question, mut reader: Session, most: usize) -> Result<Ma
         Question::Panel(asked) => (asked.answer(&mut reader).await?, Some(asked)),
         Question::Sql(sql) => (reader.query(&sql).await?, None),
     };
-    let schema = answer.schema();
+    let (schema, reads) = (answer.schema(), answer.reads().is_some());
     let batches = rows(answer, most).await?;
     let json = text(Format::Json, &schema, &batches)?;
     let json = match asked {
@@ -101,7 +103,7 @@ async fn make(question: Question, mut reader: Session, most: usize) -> Result<Ma
     };
     let csv = text(Format::Csv, &schema, &batches)?;
     let snapshot = reader.snapshot().map_or(0, |snapshot| snapshot.id);
-    Ok(Made { json: json.into(), csv: csv.into(), snapshot, computed: time::now_micros() })
+    Ok(Made { json: json.into(), csv: csv.into(), snapshot, reads, computed: time::now_micros() })
 }
 
 /// All rows, unless they are too many or too large.

@@ -103,6 +103,7 @@ pub(super) fn metrics(server: &Server) -> Response<Body> {
         ("queries_running", "gauge", "Questions being computed", number(running)),
         ("queries_waiting", "gauge", "Questions in the queue", number(waiting)),
         ("parquet_reads_total", "counter", "Stored files opened", parquet_reads()),
+        ("unlisted_reads_total", "counter", "Reads that the audit has not", server.queries.reads().unlisted()),
         ("refreshes_total", "counter", "Snapshots computed", held.as_ref().map_or(0, |held| held.number)),
         (
             "refreshes_failed_total",

@@ -183,7 +183,8 @@ mod tests {
     use super::{Answers, Arc, Held, Made, Mutex};
 
     fn answers(sql: &[&str], is_whole: bool) -> Arc<Answers> {
-        let made = |_: &&str| Arc::new(Made { json: "[]".into(), csv: "".into(), snapshot: 3, computed: 5 });
+        let made =
+            |_: &&str| Arc::new(Made { json: "[]".into(), csv: "".into(), snapshot: 3, reads: true, computed: 5 });
         let made: HashMap<_, _> = sql.iter().map(|sql| ((*sql).to_owned(), made(sql))).collect();
         let made = Mutex::new(made);
         let failed = HashSet::from(["SELECT 3".to_owned()]);

@@ -13,8 +13,8 @@
 //! held     the answers of the last refresh, and the task that makes them
 //! reply    errors as JSON, tags, formats
 //! ```
-//! Invariants: nothing here changes the store but messages that are collected; a request has a session of its own, so no setting outlives it; an error
-//! tells the request's fault and nothing about this machine; whoever goes away is not computed for any longer.
+//! Invariants: nothing here changes the store but messages that are collected and the list of what was read; a request
+//! has a session of its own, so no setting outlives it; an error tells the request's fault and nothing about this machine; whoever goes away is not computed for any longer.
 //!
 //! Deliberately not here: SQL (`database::panel` has it), what the page looks like (`dashboard/`).
 
@@ -55,6 +55,8 @@ pub struct Options {
     pub token: Option<String>,
     /// The time between two looks for new data.
     pub refresh: Duration,
+    /// The last `X-Forwarded-For` is who asks: a proxy stands before the server.
+    pub behind_proxy: bool,
     /// How messages are taken, and how often they are committed; none are where this is none.
     pub collect: Option<(Collect, Duration)>,
 }
@@ -78,6 +80,7 @@ struct Server {
     held: Held,
     counters: Counters,
     refresh: Duration,
+    behind_proxy: bool,
     collector: Option<Arc<Collector>>,
     collect: Collect,
 }
@@ -111,6 +114,7 @@ impl Door {
             held: Held::new(),
             counters: Counters::new(database),
             refresh: options.refresh,
+            behind_proxy: options.behind_proxy,
         };
         Ok(Self { listener, address, server: Arc::new(server) })
     }

@@ -22,11 +22,14 @@ pub(super) fn router(server: &Arc<Server>) -> Router {
     let mut router = Router::new();
     for panel in all_panels() {
         let server = Arc::clone(server);
-        let handler = move |path: Result<RawPathParams, RawPathParamsRejection>, uri: Uri, headers: HeaderMap| {
+        let handler = move |peer: Option<Extension<Peer>>,
+                            path: Result<RawPathParams, RawPathParamsRejection>,
+                            uri: Uri,
+                            headers: HeaderMap| {
             let server = Arc::clone(&server);
             async move {
                 let given = given(path, &uri)?;
-                told(&server, panels::answer(&server, panel, given, &headers).await)
+                told(&server, panels::answer(&server, panel, given, (peer.map(|Extension(peer)| peer), &headers)).await)
             }
         };
         router = router.route(panel.path, get(handler));
@@ -46,8 +49,9 @@ pub(super) fn router(server: &Arc<Server>) -> Router {
     router
         .route(
             "/api/sql",
-            post(move |headers: HeaderMap, body: Body| async move {
-                told(&asked, sql::answer(&asked, &headers, body).await)
+            post(move |peer: Option<Extension<Peer>>, headers: HeaderMap, body: Body| async move {
+                let peer = peer.map(|Extension(peer)| peer);
+                told(&asked, sql::answer(&asked, (peer, &headers), body).await)
             }),
         )
         .route("/", get(|| async { page::page() }))

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::Server;
+use super::collect::Peer;
 use super::compute::{Question, compute};
 use super::reply::{Answered, Refusal, wants_csv};
 use crate::limits;
@@ -20,11 +21,18 @@ struct Posted {
 }
 
 /// Answers the SQL of a body.
-pub(super) async fn answer(server: &Server, headers: &HeaderMap, body: Body) -> Result<Response<Body>, Refusal> {
+pub(super) async fn answer(
+    server: &Server,
+    (peer, headers): (Option<Peer>, &HeaderMap),
+    body: Body,
+) -> Result<Response<Body>, Refusal> {
     let sql = text(headers, body).await?;
     let csv = wants_csv(headers);
     let reader = server.queries.reader().await?;
     let made = compute(&server.queries, Question::Sql(sql.clone()), reader).await?;
+    if made.reads {
+        server.note(peer, headers, &sql, made.snapshot).await;
+    }
     let body = if csv { made.csv } else { made.json };
     let tag = format!("W/\"{}\"", made.snapshot);
     Ok(Answered { body: body.into(), csv, tag: &tag, sql: &sql, snapshot: made.snapshot, age_s: 0 }.response())

@@ -64,6 +64,7 @@ impl Devices {
     }
 
     /// The runs of a device in order of time, by `distinct_id`.
+    #[must_use]
     pub fn runs_of(&self, id: &str) -> impl ExactSizeIterator<Item = Run<&str>> + Clone {
         let text = self.text.as_str();
         let from = self.rows.partition_point(|row| row.id(text) < id);

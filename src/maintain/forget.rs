@@ -31,6 +31,8 @@ pub struct Erased {
     pub quarantined: u64,
     /// Files that were written anew.
     pub files: usize,
+    /// Reads through servers that named one of the ids.
+    pub reads: usize,
     /// Saved segments whose query named one of the ids: it stands in them no more.
     pub segments: Vec<String>,
     /// The keyed hash by which the audit knows them.
@@ -96,6 +98,7 @@ pub fn forget(
     let names = |row: &SegmentRow| [&row.name, &row.sql].iter().any(|it| identifiers.are_told_by(it.as_bytes()));
     let segments = store.segments(&snapshot)?.into_iter().filter(names);
     report.segments = segments.map(|row| identifiers.cut(&row.name, &instead).unwrap_or(row.name)).collect();
+    report.reads = store.forget_reads(&identifiers, &instead, true)?;
     let mut account = Account::default();
     let (mut add, mut remove) = (Vec::new(), Vec::new());
     for part in Table::ALL.into_iter().flat_map(|table| snapshot.parts(table)) {
@@ -117,7 +120,8 @@ pub fn forget(
         add.push(new);
     }
     report.files = remove.len();
-    if remove.is_empty() && about.is_empty() && report.segments.is_empty() && stretches.len() < 2 && !known_gone {
+    let is_told = !report.segments.is_empty() || report.reads > 0;
+    if remove.is_empty() && about.is_empty() && !is_told && stretches.len() < 2 && !known_gone {
         return Err(MaintainError::Unknown { id: who.person.clone() });
     }
     let Some(key) = key.filter(|_| !dry_run) else { return Ok((report, None)) };
@@ -140,10 +144,12 @@ pub fn forget(
     for id in about {
         commit.correct(CorrectionEdit::Remove { id });
     }
-    commit.erase(Erasure { identifiers: identifiers.clone(), tombstones, log_outs, instead });
+    commit.erase(Erasure { identifiers: identifiers.clone(), tombstones, log_outs, instead: instead.clone() });
     let Erased { events, quarantined, .. } = report;
     commit.audit("forget", format!("{}: {events} events, {quarantined} quarantined", report.hash));
     commit.commit()?;
+    // Beside the commit: who repeats the command after a crash finishes it.
+    report.reads = store.forget_reads(&identifiers, &instead, false)?;
     writer.clear()?;
     // The writer is still held, so that nobody takes a file away meanwhile.
     let proof = store.prove_gone(&identifiers)?;

@@ -24,11 +24,14 @@ pub struct Retained {
     pub quarantined: u64,
     pub files: usize,
     pub bytes: u64,
+    /// Days whose reads through servers are listed no more.
+    pub days_of_reads: usize,
 }
 
 /// Drops every event before the day `first`, and every refused line that was received before it. Their lines stay
 /// counted, as dropped by the rule `retention`. An event is of the day that it is stored under, wherever a correction
-/// places it; what was said of events that go, goes with them. With `dry_run` nothing is changed.
+/// places it; what was said of events that go, goes with them, as does what was read through servers before that day.
+/// With `dry_run` nothing is changed.
 ///
 /// # Errors
 /// Somebody else writes, or a part cannot be read; the store is as it was then.
@@ -45,8 +48,9 @@ pub fn retain(store: &Store, config: &Config, first: Day, now: i64, dry_run: boo
         quarantined: rows(Table::Quarantine),
         files: old.len(),
         bytes: old.iter().map(|part| part.bytes).sum(),
+        days_of_reads: store.drop_reads(first, true)?,
     };
-    if old.is_empty() || dry_run {
+    if (old.is_empty() && report.days_of_reads == 0) || dry_run {
         return Ok(report);
     }
     let mut account = Account::default();
@@ -71,5 +75,6 @@ pub fn retain(store: &Store, config: &Config, first: Day, now: i64, dry_run: boo
     let Retained { days, events, quarantined, .. } = report;
     commit.audit("retain", format!("before {first}: {days} days, {events} events, {quarantined} quarantined"));
     commit.commit()?;
+    store.drop_reads(first, false)?;
     Ok(report)
 }

@@ -34,6 +34,8 @@ pub(super) struct Source {
     /// Where that goes which is to be said beside the rows.
     notices: Notices,
     work: Option<Work<()>>,
+    /// The snapshot that it reads, where it reads what is stored.
+    pub(super) reads: Option<i64>,
 }
 
 /// What is to be said beside an answer.
@@ -62,7 +64,7 @@ impl Source {
             let place = waiting.turn().await;
             match answer.await {
                 Ok(answer) => {
-                    let _ = head.send(Ok(answer.schema()));
+                    let _ = head.send(Ok((answer.schema(), answer.reads())));
                     if let Some(worker) = mine.upgrade().map(|seat| seat.worker(turns, place)) {
                         worker.work(answer, &pieces).await;
                     }
@@ -70,8 +72,8 @@ impl Source {
                 Err(error) => drop(head.send(Err(error))),
             }
         });
-        let schema = match clock.within(begun).await? {
-            Ok(Ok(schema)) => schema,
+        let (schema, reads) = match clock.within(begun).await? {
+            Ok(Ok(head)) => head,
             Ok(Err(error)) => return Err(blame(&error)),
             Err(_) => return Err(inside()),
         };
@@ -86,6 +88,7 @@ impl Source {
             failed: false,
             notices: Arc::clone(notices),
             work: Some(work),
+            reads,
         })
     }
 
@@ -105,6 +108,7 @@ impl Source {
             failed: false,
             notices: Arc::default(),
             work: None,
+            reads: None,
         })
     }
 

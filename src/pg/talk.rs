@@ -86,12 +86,16 @@ pub(super) struct Talk {
     seats: std::sync::Mutex<Vec<Weak<Seat>>>,
     /// Warnings that the client was not told yet; those of a query come with the end of its rows.
     notices: Notices,
+    /// Who reads, for the audit.
+    who: std::sync::Mutex<String>,
 }
 
 impl Talk {
     pub(super) fn new(server: Arc<Server>, stream: Arc<TcpStream>) -> Self {
+        let address = stream.peer_addr().map_or_else(|_| "unknown".to_owned(), |peer| peer.ip().to_string());
         Self {
             server,
+            who: std::sync::Mutex::new(format!("postgres {address}")),
             clock: Arc::new(Clock::new(stream)),
             session: Arc::default(),
             parked: std::sync::Mutex::default(),
@@ -126,7 +130,13 @@ impl Talk {
                 self.warn(&warning);
             }
         }
-        state.variables.is_of(startup.get("user").map_or("", String::as_str));
+        let said = |name: &str| startup.get(name).map_or("", String::as_str);
+        state.variables.is_of(said("user"));
+        let mut who = self.who.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in ["user", "application_name"].map(said).iter().filter(|name| !name.is_empty()) {
+            who.push(' ');
+            who.push_str(&name[..name.floor_char_boundary(limits::NAME_BYTES)]);
+        }
         Ok(())
     }
 
@@ -324,6 +334,10 @@ impl Talk {
         let blame = |error: &Error| fault::of(error, before.map(|before| (sql, before)));
         let source = Source::begin(&self.server.queries, &self.clock, &self.notices, answer, described, blame).await?;
         self.seats.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(source.seat()));
+        if let Some(snapshot) = source.reads {
+            let who = self.who.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            self.server.queries.reads().note(&who, sql, snapshot).await;
+        }
         Ok(source)
     }
 

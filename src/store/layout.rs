@@ -7,6 +7,7 @@
 //! | part | `part-<14 hex><8 hex>.parquet` | [`PartName::fresh`] | [`PartName::parse`] |
 //! | part being written | the same and `.tmp` | [`Layout::tmp`] | [`PartName::parse_tmp`] |
 //! | received lines | `inbox/received-<14 hex><8 hex>.ndjson` | [`Layout::new_inbox_file`] | [`Layout::is_inbox_file`] |
+//! | reads through servers | `reads/2026-01-05.ndjson` | [`Layout::reads_of`] | [`Layout::parse_reads_of`] |
 //! | lease | `leases/42` | [`Layout::lease`] | [`Layout::parse_lease`] |
 
 use std::fmt;
@@ -248,6 +249,23 @@ impl Layout {
         name.strip_prefix("received-").and_then(|name| name.strip_suffix(".ndjson")).is_some_and(is_unique)
     }
 
+    /// What servers were asked.
+    pub(super) fn reads(&self) -> PathBuf {
+        self.root.join("reads")
+    }
+
+    pub(super) fn reads_lock(&self) -> PathBuf {
+        self.reads().join("lock")
+    }
+
+    pub(super) fn reads_of(&self, day: Day) -> PathBuf {
+        self.reads().join(format!("{day}.ndjson"))
+    }
+
+    pub(super) fn parse_reads_of(name: &str) -> Option<Day> {
+        Day::parse(name.strip_suffix(".ndjson")?).filter(|day| format!("{day}.ndjson") == name)
+    }
+
     pub(super) fn lease(&self, snapshot: i64) -> PathBuf {
         self.leases().join(snapshot.to_string())
     }
@@ -297,6 +315,9 @@ mod tests {
         assert!(received.starts_with(layout.inbox()));
         assert!(Layout::is_inbox_file(received.file_name().unwrap().to_str().unwrap()));
         assert!(!Layout::is_inbox_file("received-.ndjson"));
+        assert!(layout.reads_of(part.day).starts_with(layout.reads()));
+        assert_eq!(Layout::parse_reads_of("2026-01-05.ndjson"), Some(part.day));
+        assert_eq!((Layout::parse_reads_of("2026-1-5.ndjson"), Layout::parse_reads_of("lock")), (None, None));
         let tmp = layout.tmp(&part);
         assert_eq!(PartName::parse_tmp(tmp.file_name().unwrap().to_str().unwrap()), Some(part.name.clone()));
         assert_eq!(layout.part(&part), Path::new("/s/data").join(part.to_string()));

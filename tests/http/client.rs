@@ -192,6 +192,13 @@ impl Server {
         assert_eq!((answer.status, answer.body.as_str()), (200, "[\n{\"one\":1}\n]\n"));
     }
 
+    /// Ends as an operator ends it.
+    pub fn stop(&mut self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(self.child.wait().unwrap().success());
+    }
+
     /// The figures of the page are computed: whatever it does from now on is for a question.
     pub fn has_refreshed(&self) {
         let began = Instant::now();

@@ -5,6 +5,7 @@ pub mod client;
 mod collect;
 mod guard;
 pub mod limits;
+mod reads;
 mod routes;
 mod schema;
 mod snippet;

@@ -6,6 +6,7 @@ mod clients;
 mod equal;
 mod gate;
 mod idle;
+mod reads;
 mod server;
 mod wire;
 mod zone;

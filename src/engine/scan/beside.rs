@@ -101,7 +101,7 @@ impl Beside {
     fn take(&mut self, block: &mut Block, rows: usize, names: &mut Names) -> Segment {
         let places = self.rows.start..self.rows.start + rows;
         self.rows.start = places.end;
-        let mut codes = Codes { moved: &self.moved, codes: &mut self.codes, names };
+        let mut codes = Codes { moved: &self.moved, known: &mut self.codes, names };
         self.moved.rows.append_to(block, places, |code| codes.of(code), &mut self.held)
     }
 
@@ -113,7 +113,7 @@ impl Beside {
         if at == persons.end || rows.name(at) != id {
             return None;
         }
-        let mut codes = Codes { moved: &self.moved, codes: &mut self.codes, names };
+        let mut codes = Codes { moved: &self.moved, known: &mut self.codes, names };
         Some(rows.append_to(block, rows.start(at)..rows.start(at + 1), |code| codes.of(code), held))
     }
 
@@ -126,14 +126,14 @@ impl Beside {
 /// Codes of the moved rows as codes of a reader.
 struct Codes<'a> {
     moved: &'a Moved,
-    codes: &'a mut Vec<u32>,
+    known: &'a mut Vec<u32>,
     names: &'a mut Names,
 }
 
 impl Codes<'_> {
     #[inline]
     fn of(&mut self, code: u32) -> u32 {
-        match self.codes.get(code as usize) {
+        match self.known.get(code as usize) {
             Some(&known) if known != NONE => known,
             _ => self.learn(code),
         }
@@ -144,10 +144,10 @@ impl Codes<'_> {
             return NONE;
         }
         let at = code as usize;
-        if at >= self.codes.len() {
-            self.codes.resize(at + 1, NONE);
+        if at >= self.known.len() {
+            self.known.resize(at + 1, NONE);
         }
-        self.codes[at] = self.names.code(self.moved.text(code));
-        self.codes[at]
+        self.known[at] = self.names.code(self.moved.text(code));
+        self.known[at]
     }
 }

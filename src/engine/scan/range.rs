@@ -55,6 +55,9 @@ pub struct ScanRanges {
     readers: Vec<Vec<IdRange>>,
     /// Whether slices are read into memory part by part instead of merged from the files.
     pub(super) sliced: bool,
+    /// Whether rows of a person may come out of order, and whether some day has several parts.
+    pub(super) mixes: bool,
+    pub(super) shares_days: bool,
     /// Rows of redirected ids, read by whoever comes first.
     moved: OnceLock<Result<Arc<Moved>, Arc<DataFusionError>>>,
 }
@@ -81,7 +84,9 @@ impl ScanPlan {
         ranges.push(IdRange { from, to: None });
         let chunk = ranges.len().div_ceil(readers).max(1);
         let readers: Vec<Vec<IdRange>> = ranges.chunks(chunk).map(<[IdRange]>::to_vec).collect();
-        Ok(Arc::new(ScanRanges { plan: self, parts, readers, sliced, moved: OnceLock::new() }))
+        let (mixes, shares_days) = (self.mixes(), self.shares_days());
+        let moved = OnceLock::new();
+        Ok(Arc::new(ScanRanges { plan: self, parts, readers, sliced, mixes, shares_days, moved }))
     }
 }
 

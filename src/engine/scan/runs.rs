@@ -35,8 +35,6 @@ pub struct PersonRuns {
     segments: Vec<Segment>,
     /// Whether the open person's rows are surely in order.
     in_order: bool,
-    mixes: bool,
-    shares_days: bool,
     loaded: usize,
     /// Rows of redirected ids.
     beside: Beside,
@@ -46,8 +44,6 @@ impl PersonRuns {
     pub(super) fn new(pass: Arc<ScanRanges>, slices: Vec<IdRange>) -> Result<Self> {
         let mut runs = Self {
             labels: Labels::new(pass.plan.label),
-            mixes: pass.plan.mixes(),
-            shares_days: pass.plan.shares_days(),
             block: Block { keeps_rows: pass.plan.keeps_rows(), ..Block::default() },
             beside: Beside::default(),
             pass,
@@ -124,7 +120,7 @@ impl PersonRuns {
             self.in_order &= !self.beside.lay(&mut self.block, cursor, &mut self.segments, &mut self.names);
         } else {
             let segment = lay_run(&mut self.block, cursor);
-            self.segments.extend(self.mixes.then_some(segment));
+            self.segments.extend(self.pass.mixes.then_some(segment));
         }
         if !self.cursors[top].advance(&mut self.names, &mut self.labels)? {
             self.heap.swap_remove(0);
@@ -210,7 +206,7 @@ impl PersonRuns {
             self.beside.open();
         }
         self.segments.clear();
-        self.in_order = !self.shares_days;
+        self.in_order = !self.pass.shares_days;
         self.open = true;
         true
     }
@@ -224,9 +220,9 @@ impl PersonRuns {
             return exec_err!("more than 2 GiB of distinct pages and event names in one pass");
         }
         let rest = self.beside.lay_rest(&mut self.block, &mut self.names);
-        self.segments.extend(rest.filter(|_| self.mixes));
+        self.segments.extend(rest.filter(|_| self.pass.mixes));
         self.follow(base)?;
-        if self.mixes && !self.in_order {
+        if self.pass.mixes && !self.in_order {
             self.order_ties(base)?;
         }
         if self.pass.plan.codes.has(Code::Source) {
@@ -254,10 +250,10 @@ impl PersonRuns {
             self.in_order = false;
             let (block, segments) = (&mut self.block, &mut self.segments);
             self.later.each_run(at, &id, &self.pass.plan, (&mut self.names, &mut self.labels), |cursor| {
-                segments.extend(self.mixes.then_some(lay_run(block, cursor)));
+                segments.extend(self.pass.mixes.then_some(lay_run(block, cursor)));
             })?;
             let moved = self.beside.lay_later(&mut self.block, at, &id, &mut self.names);
-            self.segments.extend(moved.filter(|_| self.mixes));
+            self.segments.extend(moved.filter(|_| self.pass.mixes));
         }
         Ok(())
     }

@@ -150,10 +150,12 @@ impl Sorted {
         }
         if rows.len() as u64 >= LONG / 2 {
             let stretch = cursor.chunk.ties.as_ref().and_then(|ties| ties.in_file(&rows));
-            stretch.into_iter().for_each(|rows| match long.last_mut().filter(|last| last.end == rows.start) {
-                Some(last) => last.end = rows.end,
-                None => long.push(rows),
-            });
+            if let Some(rows) = stretch {
+                match long.last_mut().filter(|last| last.end == rows.start) {
+                    Some(last) => last.end = rows.end,
+                    None => long.push(rows),
+                }
+            }
         }
         places.push(self.block.append(&cursor.chunk, rows, &mut cursor.held));
     }
