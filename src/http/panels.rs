@@ -47,19 +47,19 @@ async fn answered(
         let reader = server.queries.reader().await?;
         let snapshot = reader.snapshot().map_or(0, |snapshot| snapshot.id);
         let tag = tag(server, snapshot, csv, sql.as_bytes());
-        if knows(headers, &tag) {
+        if knows(headers, &tag) && !asked.is_live() {
             return Ok((unchanged(&tag, snapshot), snapshot));
         }
         let made = compute(&server.queries, Question::Panel(asked.clone()), reader).await;
         let made = Arc::new(made.map_err(|refusal| of_path(asked.panel, refusal))?);
-        if let Some(answers) = &answers {
+        if let Some(answers) = answers.as_ref().filter(|_| !asked.is_live()) {
             answers.keep(sql, &made);
         }
         (made, 0)
     };
     let body = if csv { made.csv.clone() } else { body(server, asked, &made, answers.as_deref())? };
     // What stands beside the figures of `stats` changes from second to second.
-    let of = if asked.panel.shape == Shape::Stats { &body[..] } else { sql.as_bytes() };
+    let of = if asked.panel.shape == Shape::Stats || asked.is_live() { &body[..] } else { sql.as_bytes() };
     let tag = tag(server, made.snapshot, csv, of);
     if knows(headers, &tag) {
         return Ok((unchanged(&tag, made.snapshot), made.snapshot));

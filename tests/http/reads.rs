@@ -59,6 +59,19 @@ fn the_same_read_is_listed_once_an_hour_with_how_often_it_came() {
 }
 
 #[test]
+fn the_audit_that_is_served_has_the_newest_reads() {
+    let shop = Shop::new();
+    let server = shop.serve(&[]);
+    server.has_refreshed();
+    let first = server.get("/api/views/audit");
+    let tag = first.header("etag").unwrap().to_owned();
+    assert_eq!(sql(&server, "SELECT count(*) FROM edges"), 200);
+    let second = server.request("GET", "/api/views/audit", &[("if-none-match", &tag)], "");
+    assert_eq!(second.status, 200);
+    assert!(second.body.contains("SELECT count(*) FROM edges") && !first.body.contains("FROM edges"));
+}
+
+#[test]
 fn behind_a_proxy_the_asker_is_whom_the_proxy_saw() {
     let shop = Shop::new();
     let server = shop.serve(&["--behind-proxy", "--no-collect"]);

@@ -182,7 +182,9 @@ fn every_cell_is_the_same_through_every_door() {
          WHERE table_schema IN ('public', 'journeyql')",
     );
     let tables = named.rows.iter().map(|row| format!("SELECT * FROM {}", row[0].as_ref().unwrap()));
-    let asked: Vec<String> = tables.chain(QUERIES.map(str::to_owned)).collect();
+    // Every read is one more row of the audit.
+    let settled = |sql: String| if sql.ends_with("\"audit\"") { sql + " WHERE what <> 'read'" } else { sql };
+    let asked: Vec<String> = tables.map(settled).chain(QUERIES.map(str::to_owned)).collect();
     assert!(asked.len() > 50, "{asked:?}");
     for sql in &asked {
         let simple = client.query(sql);

@@ -162,6 +162,12 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// Whether the answer may change while the store stands still: reads are listed without a commit.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.relation.as_ref().is_some_and(|(_, name)| name == "audit")
+    }
+
     /// The SQL that anybody can run.
     #[must_use]
     pub fn sql(&self) -> String {
