@@ -74,12 +74,16 @@ impl Beside {
         let Range { start: mut from, end } = cursor.rows();
         let mut meet = false;
         while let Some(&next) = self.moved.rows.ts()[self.rows.clone()].first() {
-            let ts = &cursor.chunk.ts;
+            let ts = &cursor.chunk.ts[..end];
             // Most runs lie before it as a whole.
             if ts[end - 1] < next {
                 break;
             }
-            let to = from + ts[from..end].partition_point(|ts| *ts < next);
+            // Few rows lie between two moved ones: a step each costs less than a search.
+            let mut to = from;
+            while ts[to] < next {
+                to += 1;
+            }
             let waiting = &self.moved.rows.ts()[self.rows.clone()];
             let moved = waiting.iter().take_while(|moved| **moved <= ts[to]).count();
             meet |= waiting[moved - 1] == ts[to];
