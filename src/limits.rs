@@ -76,7 +76,7 @@ pub const QUERY_MEMORY_BYTES: usize = 1 << 30;
 /// Connections that a server has at a time: below the number of files that a process may usually have open.
 pub const HTTP_CONNECTIONS: usize = 512;
 /// Bytes of a day's list of reads; what is read beyond that is counted and not listed.
-pub const READS_DAY_BYTES: u64 = 1 << 30;
+pub const READS_DAY_BYTES: u64 = 64 << 20;
 /// Bytes of a question that the list of reads has.
 pub const READ_BYTES: usize = 8 << 10;
 /// Kinds of reads of which a server counts how often they come.

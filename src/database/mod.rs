@@ -52,7 +52,7 @@ pub use files::{Files, LiveFile};
 pub use inspect::Inspected;
 pub use maintain::{Anew, Made, Reprocessing};
 pub use queries::{Full, Limits, Place, Queries, Traffic, Turns, Unguarded, Waiting, Work, guarded, log};
-pub use reads::Reads;
+pub use reads::{Asker, Reads};
 pub use report::{Report, reports};
 pub use scratch::Temporary;
 pub use session::{Answer, RelationInfo, Session};

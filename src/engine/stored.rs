@@ -19,7 +19,7 @@ use crate::correction::{Anchor, Correction};
 use crate::event::{quarantine, utc_micros};
 use crate::identity::{Alias, Identity, People};
 use crate::limits;
-use crate::store::{AuditRow, Late, LateRow, Part, ReadRow, SegmentRow, Snapshot, SourceRow, Store};
+use crate::store::{AuditRow, Late, LateRow, Part, ReadRow, SegmentRow, Snapshot, SourceRow, Store, StoreError};
 use crate::time::iso;
 
 use super::operators::{Sink, blocking_stream};
@@ -181,9 +181,36 @@ pub fn audit(store: &Arc<Store>) -> Result<Arc<dyn TableProvider>> {
     table(columns, move |schema, sink| {
         let failed = |error| DataFusionError::External(Box::new(error));
         let done = store.audit().map_err(failed)?.into_iter().map(|row| (Some(row.id), row));
-        let read = store.reads().map_err(failed)?.into_iter().map(|row| (None, read_through(&row)));
-        let mut rows: Vec<(Option<i64>, AuditRow)> = done.chain(read).collect();
-        rows.sort_by_key(|(_, row)| row.at);
+        let mut done = done.peekable();
+        store.each_day_of_reads(|reads| {
+            let mut rows: Vec<(Option<i64>, AuditRow)> = Vec::with_capacity(reads.len());
+            for read in reads {
+                rows.extend(std::iter::from_fn(|| done.next_if(|(_, row)| row.at <= read.at)));
+                rows.push((None, read_through(&read)));
+            }
+            send_audit(schema, &rows, sink).map_err(Unread)
+        })?;
+        send_audit(schema, &done.collect::<Vec<_>>(), sink)
+    })
+}
+
+/// Why reads have no rows.
+struct Unread(DataFusionError);
+
+impl From<StoreError> for Unread {
+    fn from(error: StoreError) -> Self {
+        Self(DataFusionError::External(Box::new(error)))
+    }
+}
+
+impl From<Unread> for DataFusionError {
+    fn from(error: Unread) -> Self {
+        error.0
+    }
+}
+
+fn send_audit(schema: &SchemaRef, rows: &[(Option<i64>, AuditRow)], sink: &Sink) -> Result<()> {
+    for rows in rows.chunks(limits::BATCH_ROWS) {
         let arrays: Vec<ArrayRef> = vec![
             Arc::new(rows.iter().map(|(id, _)| *id).collect::<Int64Array>()),
             Arc::new(Int64Array::from_iter_values(rows.iter().map(|(_, row)| row.snapshot))),
@@ -191,9 +218,10 @@ pub fn audit(store: &Arc<Store>) -> Result<Arc<dyn TableProvider>> {
             Arc::new(StringArray::from_iter_values(rows.iter().map(|(_, row)| &row.what))),
             Arc::new(StringArray::from_iter_values(rows.iter().map(|(_, row)| &row.detail))),
         ];
+        // A closed sink only means that nobody reads on.
         let _ = sink.send(&RecordBatch::try_new(Arc::clone(schema), arrays)?);
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 /// A read as a row of the audit: `http 127.0.0.1: SELECT … (3 times until …)`.

@@ -18,7 +18,7 @@ use serde_json::json;
 use super::Server;
 use super::reply::{JSON, Refusal};
 use super::sql::received;
-use crate::database::{BodyError, Call, CollectError, Receipt};
+use crate::database::{Asker, BodyError, Call, CollectError, Receipt};
 use crate::limits;
 use crate::time;
 
@@ -47,11 +47,11 @@ impl Server {
         address(self.behind_proxy, peer, headers)
     }
 
-    /// Notes in the audit that somebody was answered.
-    pub(super) async fn note(&self, peer: Option<Peer>, headers: &HeaderMap, sql: &str, snapshot: i64) {
+    /// Whoever asks, as the audit has them.
+    pub(super) fn reader(&self, peer: Option<Peer>, headers: &HeaderMap) -> Asker {
         let asker = self.asker(peer, headers);
         let who = format!("http {}", asker.as_deref().unwrap_or("unknown"));
-        self.queries.reads().note(&who, sql, snapshot).await;
+        Asker { reads: Arc::clone(self.queries.reads()), who }
     }
 }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::reply::Refusal;
 use crate::database::panel::Asked;
-use crate::database::{Answer, Error, Queries, Session};
+use crate::database::{Answer, Asker, Error, Queries, Session};
 use crate::limits;
 use crate::output::{self, Format, Look, OutputError};
 use crate::time;
@@ -31,8 +31,6 @@ pub(super) struct Made {
     pub json: Bytes,
     pub csv: Bytes,
     pub snapshot: i64,
-    /// Whether what is stored was read.
-    pub reads: bool,
     /// When, µs.
     pub computed: i64,
 }
@@ -45,7 +43,12 @@ impl Made {
 }
 
 /// Answers under all limits.
-pub(super) async fn compute(queries: &Queries, question: Question, reader: Session) -> Result<Made, Refusal> {
+pub(super) async fn compute(
+    queries: &Queries,
+    question: Question,
+    client: Asker,
+    reader: Session,
+) -> Result<Made, Refusal> {
     let waiting = queries.enter().map_err(|full| {
         Refusal::limit(StatusCode::TOO_MANY_REQUESTS, "concurrency", full.to_string()).hint("try again")
     })?;
@@ -53,7 +56,7 @@ pub(super) async fn compute(queries: &Queries, question: Question, reader: Sessi
     let work = async move {
         // It is held to the very end, also of a question that nobody waits for any more.
         let _place = waiting.turn().await;
-        make(question, reader, most).await
+        make(question, Some(client), reader, most).await
     };
     within(queries, queries.limits().time, work).await
 }
@@ -61,7 +64,7 @@ pub(super) async fn compute(queries: &Queries, question: Question, reader: Sessi
 /// Answers however long it takes: what everybody is going to ask for.
 pub(super) async fn prepare(queries: &Queries, question: Question, reader: Session) -> Result<Made, Refusal> {
     let most = most_rows(queries);
-    within(queries, Duration::MAX, async move { make(question, reader, most).await }).await
+    within(queries, Duration::MAX, async move { make(question, None, reader, most).await }).await
 }
 
 fn most_rows(queries: &Queries) -> usize {
@@ -89,12 +92,16 @@ async fn within(
     }
 }
 
-async fn make(question: Question, mut reader: Session, most: usize) -> Result<Made, Refusal> {
-    let (answer, asked) = match question {
-        Question::Panel(asked) => (asked.answer(&mut reader).await?, Some(asked)),
-        Question::Sql(sql) => (reader.query(&sql).await?, None),
+async fn make(question: Question, client: Option<Asker>, mut reader: Session, most: usize) -> Result<Made, Refusal> {
+    let (sql, answer, asked) = match question {
+        Question::Panel(asked) => (asked.sql(), asked.answer(&mut reader).await?, Some(asked)),
+        Question::Sql(sql) => (sql.clone(), reader.query(&sql).await?, None),
     };
-    let (schema, reads) = (answer.schema(), answer.reads().is_some());
+    // Before the first row: the message of an error may tell of it too.
+    if let (Some(client), Some(snapshot)) = (client, answer.reads()) {
+        client.note(&sql, snapshot).await;
+    }
+    let schema = answer.schema();
     let batches = rows(answer, most).await?;
     let json = text(Format::Json, &schema, &batches)?;
     let json = match asked {
@@ -103,7 +110,7 @@ async fn make(question: Question, mut reader: Session, most: usize) -> Result<Ma
     };
     let csv = text(Format::Csv, &schema, &batches)?;
     let snapshot = reader.snapshot().map_or(0, |snapshot| snapshot.id);
-    Ok(Made { json: json.into(), csv: csv.into(), snapshot, reads, computed: time::now_micros() })
+    Ok(Made { json: json.into(), csv: csv.into(), snapshot, computed: time::now_micros() })
 }
 
 /// All rows, unless they are too many or too large.

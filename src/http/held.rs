@@ -95,7 +95,7 @@ impl Held {
 pub(super) async fn keep(server: Arc<Server>) {
     let mut number = 0;
     loop {
-        match refresh(&server, number + 1).await {
+        match Box::pin(refresh(&server, number + 1)).await {
             Ok(Some(answers)) => {
                 number += 1;
                 server.held.newest.send_replace(Some(Arc::new(answers)));
@@ -183,8 +183,7 @@ mod tests {
     use super::{Answers, Arc, Held, Made, Mutex};
 
     fn answers(sql: &[&str], is_whole: bool) -> Arc<Answers> {
-        let made =
-            |_: &&str| Arc::new(Made { json: "[]".into(), csv: "".into(), snapshot: 3, reads: true, computed: 5 });
+        let made = |_: &&str| Arc::new(Made { json: "[]".into(), csv: "".into(), snapshot: 3, computed: 5 });
         let made: HashMap<_, _> = sql.iter().map(|sql| ((*sql).to_owned(), made(sql))).collect();
         let made = Mutex::new(made);
         let failed = HashSet::from(["SELECT 3".to_owned()]);

@@ -25,22 +25,12 @@ pub(super) async fn answer(
 ) -> Result<Response<Body>, Refusal> {
     let asked = panel.ask(&given)?;
     let sql = asked.sql();
-    let (response, snapshot) = answered(server, &asked, &sql, headers).await?;
-    server.note(peer, headers, &sql, snapshot).await;
-    Ok(response)
-}
-
-/// The answer, and the snapshot that it is of.
-async fn answered(
-    server: &Server,
-    asked: &Asked,
-    sql: &str,
-    headers: &HeaderMap,
-) -> Result<(Response<Body>, i64), Refusal> {
+    let client = server.reader(peer, headers);
     let csv = wants_csv(headers);
-    let answers = answers(server, asked, sql).await?;
-    let held = answers.as_ref().and_then(|answers| answers.get(sql));
+    let answers = answers(server, &asked, &sql).await?;
+    let held = answers.as_ref().and_then(|answers| answers.get(&sql));
     let (made, age_s) = if let Some(made) = held {
+        client.note(&sql, made.snapshot).await;
         let age = time::now_micros().saturating_sub(made.computed) / time::SECOND;
         (made, age.max(0).unsigned_abs())
     } else {
@@ -48,24 +38,24 @@ async fn answered(
         let snapshot = reader.snapshot().map_or(0, |snapshot| snapshot.id);
         let tag = tag(server, snapshot, csv, sql.as_bytes());
         if knows(headers, &tag) && !asked.is_live() {
-            return Ok((unchanged(&tag, snapshot), snapshot));
+            client.note(&sql, snapshot).await;
+            return Ok(unchanged(&tag, snapshot));
         }
-        let made = compute(&server.queries, Question::Panel(asked.clone()), reader).await;
+        let made = compute(&server.queries, Question::Panel(asked.clone()), client, reader).await;
         let made = Arc::new(made.map_err(|refusal| of_path(asked.panel, refusal))?);
         if let Some(answers) = answers.as_ref().filter(|_| !asked.is_live()) {
-            answers.keep(sql, &made);
+            answers.keep(&sql, &made);
         }
         (made, 0)
     };
-    let body = if csv { made.csv.clone() } else { body(server, asked, &made, answers.as_deref())? };
+    let body = if csv { made.csv.clone() } else { body(server, &asked, &made, answers.as_deref())? };
     // What stands beside the figures of `stats` changes from second to second.
     let of = if asked.panel.shape == Shape::Stats || asked.is_live() { &body[..] } else { sql.as_bytes() };
     let tag = tag(server, made.snapshot, csv, of);
     if knows(headers, &tag) {
-        return Ok((unchanged(&tag, made.snapshot), made.snapshot));
+        return Ok(unchanged(&tag, made.snapshot));
     }
-    let answered = Answered { body: body.into(), csv, tag: &tag, sql, snapshot: made.snapshot, age_s };
-    Ok((answered.response(), made.snapshot))
+    Ok(Answered { body: body.into(), csv, tag: &tag, sql: &sql, snapshot: made.snapshot, age_s }.response())
 }
 
 /// What is held. Who asks what everybody asks waits for the first refresh, which is about to answer it.

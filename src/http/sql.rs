@@ -29,10 +29,8 @@ pub(super) async fn answer(
     let sql = text(headers, body).await?;
     let csv = wants_csv(headers);
     let reader = server.queries.reader().await?;
-    let made = compute(&server.queries, Question::Sql(sql.clone()), reader).await?;
-    if made.reads {
-        server.note(peer, headers, &sql, made.snapshot).await;
-    }
+    let client = server.reader(peer, headers);
+    let made = compute(&server.queries, Question::Sql(sql.clone()), client, reader).await?;
     let body = if csv { made.csv } else { made.json };
     let tag = format!("W/\"{}\"", made.snapshot);
     Ok(Answered { body: body.into(), csv, tag: &tag, sql: &sql, snapshot: made.snapshot, age_s: 0 }.response())

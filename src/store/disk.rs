@@ -90,6 +90,16 @@ impl Disk {
         file.sync_all()
     }
 
+    /// Makes a file that of whom another one is of, as far as the system allows it.
+    pub(super) fn give_like(file: &File, like: &Path) {
+        #[cfg(unix)]
+        if let Ok(known) = fs::metadata(like) {
+            use std::os::unix::fs::{MetadataExt as _, fchown};
+            // Only root may give files away, and for everybody else the owner is right already.
+            let _ = fchown(file, Some(known.uid()), Some(known.gid()));
+        }
+    }
+
     /// Makes the names in a folder durable.
     pub(super) fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.step(Step::SyncDir(dir))?;

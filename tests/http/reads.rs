@@ -37,6 +37,12 @@ fn who_reads_is_listed_with_the_sql_before_the_answer_is_there() {
         assert_eq!(sql(&server, text), status, "{text}");
     }
     assert_eq!(server.get("/api/views/nowhere").status, 404);
+    // The message of an error may tell of what is stored.
+    let telling = "SELECT CAST(max(user_id) AS INT) FROM events";
+    assert_eq!(reads(&shop), all);
+    assert_eq!(sql(&server, telling), 400);
+    let mut all = all;
+    all.push(format!("http 127.0.0.1: {telling}"));
     for path in ["/", "/healthz", "/metrics", "/openapi.json"] {
         assert_eq!(server.get(path).status, 200);
     }
@@ -94,12 +100,14 @@ fn who_is_erased_is_named_by_no_read_also_while_the_server_runs() {
     assert!(gone.status.success(), "{}", String::from_utf8_lossy(&gone.stderr));
     let report: Value = serde_json::from_slice(&gone.stdout).unwrap();
     assert_eq!(report["erased"]["reads"], json!(2), "{report}");
-    // The server counts on, and has no text to bring back.
+    // The server counts on, and has no text to bring back; whoever asks for them by name now is listed without it.
     assert_eq!(sql(&server, "SELECT count(*) FROM steps WHERE user_id = 'u1'"), 200);
+    assert_eq!(sql(&server, "SELECT page FROM steps WHERE user_id = 'u1'"), 200);
     server.stop();
     let listed = reads(&shop);
     let is_counted = |detail: &String| detail.contains("user_id = '[forgotten ") && detail.contains("(2 times until");
     assert!(listed.iter().any(is_counted), "{listed:?}");
+    assert!(listed.contains(&"http 127.0.0.1: [forgotten]".to_owned()), "{listed:?}");
     for file in fs::read_dir(shop.store().join("reads")).unwrap() {
         let text = fs::read_to_string(file.unwrap().path()).unwrap();
         assert!(!text.contains("'u1'"), "{text}");
@@ -111,7 +119,7 @@ fn old_days_of_reads_go_with_old_days() {
     let shop = Shop::new();
     let dir = shop.store().join("reads");
     fs::create_dir(&dir).unwrap();
-    let line = json!({"at": 1_000, "who": "http ::1", "what": "SELECT 1", "snapshot": 1});
+    let line = json!({"at": 1_000, "id": 7, "who": "http ::1", "what": "SELECT 1", "snapshot": 1});
     fs::write(dir.join("1970-01-01.ndjson"), format!("{line}\n")).unwrap();
     assert_eq!(reads(&shop), ["http ::1: SELECT 1"]);
     let retain = |more: &[&str]| {

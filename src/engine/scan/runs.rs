@@ -216,12 +216,12 @@ impl PersonRuns {
             return Ok(());
         }
         let base = self.block.row_ends.last().copied().unwrap_or(0);
-        if self.names.is_full() {
-            return exec_err!("more than 2 GiB of distinct pages and event names in one pass");
-        }
         let rest = self.beside.lay_rest(&mut self.block, &mut self.names);
         self.segments.extend(rest.filter(|_| self.pass.mixes));
         self.follow(base)?;
+        if self.names.is_full() {
+            return exec_err!("more than 2 GiB of distinct pages and event names in one pass");
+        }
         if self.pass.mixes && !self.in_order {
             self.order_ties(base)?;
         }

@@ -103,11 +103,11 @@ impl Ties {
     }
 
     /// The rows of the file that these rows of the chunk came from, with those among and beside them that did not pass
-    /// the filter; `None` where they came from several.
+    /// the filter; `None` where they came from several, or other rows lie between them that were not read.
     pub(super) fn in_file(&self, rows: &Range<usize>) -> Option<Range<u64>> {
         match self {
             Self::Moved(_) => None,
-            Self::Stored(stretch, _) => Some(stretch.in_file(rows)),
+            Self::Stored(stretch, _) => stretch.in_file(rows),
         }
     }
 
@@ -121,7 +121,7 @@ impl Ties {
 }
 
 impl Stretch {
-    fn in_file(&self, rows: &Range<usize>) -> Range<u64> {
+    fn in_file(&self, rows: &Range<usize>) -> Option<Range<u64>> {
         let (from, to) = match &self.kept {
             None => (rows.start, rows.end),
             Some(kept) => {
@@ -131,9 +131,10 @@ impl Stretch {
                 (from, if rows.end == places.len() { self.rows } else { places[rows.end - 1] + 1 })
             }
         };
+        let (start, end) = (self.in_group(self.first + from), self.in_group(self.first + to - 1) + 1);
         let before = self.part.rows_before(self.group);
-        let place = |row: usize| before + self.in_group(self.first + row) as u64;
-        place(from)..place(to - 1) + 1
+        // A batch goes on behind pages that hold none of these ids, and those are other people's.
+        (end - start == to - from).then(|| before + start as u64..before + end as u64)
     }
 
     /// The row of the group that comes behind so many of those that are read.
