@@ -13,7 +13,7 @@
 //!   copy        COPY (…) TO STDOUT                      fault       errors with codes, places and hints
 //!   values      what parameters are
 //! ```
-//! Invariants: nothing here changes the store; a connection has a session of its own, and no setting outlives it or is
+//! Invariants: nothing here changes the store but the list of what was read; a connection has a session of its own, and no setting outlives it or is
 //! seen by another; a statement is under one clock from its first byte to its last row, and its end stops the query;
 //! what a client does not take is not computed.
 //!

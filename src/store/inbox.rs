@@ -300,13 +300,8 @@ impl Drop for Volume {
 #[cfg(test)]
 mod tests {
     use super::super::disk::fuse::Fuse;
+    use super::super::tests::fresh;
     use super::*;
-
-    fn store() -> (tempfile::TempDir, Store) {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::create(&dir.path().join("s")).unwrap();
-        (dir, store)
-    }
 
     fn text(inbox: &Inbox) -> String {
         inbox.files().unwrap().iter().map(|file| std::fs::read_to_string(&file.path).unwrap()).collect()
@@ -314,7 +309,7 @@ mod tests {
 
     #[test]
     fn lines_of_many_threads_are_whole_and_all_there() {
-        let (_dir, store) = store();
+        let (_dir, store) = fresh();
         let inbox = store.inbox().unwrap();
         std::thread::scope(|scope| {
             for thread in 0..8 {
@@ -340,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_written_to_is_not_sealed_for_anybody() {
-        let (_dir, store) = store();
+        let (_dir, store) = fresh();
         let (inbox, other) = (store.inbox().unwrap(), store.inbox().unwrap());
         inbox.append(b"a\n").unwrap();
         let sealed = |inbox: &Inbox| inbox.files().unwrap().iter().map(|file| file.is_sealed).collect::<Vec<_>>();
@@ -358,7 +353,7 @@ mod tests {
     #[test]
     fn what_was_acknowledged_survives_a_power_cut_at_any_step() {
         for steps in 1..12 {
-            let (_dir, mut store) = store();
+            let (_dir, mut store) = fresh();
             let fuse = Arc::new(Fuse::new(steps));
             store.disk.fuse = Some(Arc::clone(&fuse));
             let is_acknowledged = store.inbox().is_ok_and(|inbox| inbox.append(b"a\n").is_ok());
@@ -372,7 +367,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_an_error_and_no_half_line() {
-        let (_dir, mut store) = store();
+        let (_dir, mut store) = fresh();
         store.disk.fuse = Some(Arc::new(Fuse::full(8)));
         let inbox = store.inbox().unwrap();
         let taken = (0..9).filter(|no| inbox.append(format!("{no}\n").as_bytes()).is_ok()).count();

@@ -9,7 +9,7 @@
 //!   layout.rs   where everything lies            disk.rs     create, write, sync, rename, remove
 //!   catalog/    what is data (SQLite, DuckLake)  commit.rs   the protocol       sweep.rs  what a crash left
 //!   key.rs      the secret of the masks          refused.rs  which refused lines are meant
-//!   links/      who is who, from the events
+//!   links/      who is who, from the events      reads.rs    what servers were asked
 //!   erase.rs    the proof that somebody is gone  inbox.rs    received, and not committed yet
 //!   lock.rs     one writer                       lease.rs    who reads what     parquet.rs  rows → bytes
 //!   verify/     everything against everything    error.rs    why the store said no

@@ -64,8 +64,7 @@ impl Store {
     /// # Errors
     /// The folder cannot be written to; the line is not there then.
     pub fn note_read(&self, row: &ReadRow) -> Result<bool, StoreError> {
-        let dir = self.layout.reads();
-        self.disk.create_dir(&dir).map_err(|error| StoreError::io("creating", &dir, error))?;
+        self.make_reads_dir()?;
         let _alone = self.lock_reads()?;
         let row = &self.without_forgotten(row)?;
         let path = self.layout.reads_of(Day::of(row.at));
@@ -111,6 +110,11 @@ impl Store {
     /// A file cannot be read or written.
     pub fn forget_reads(&self, identifiers: &Identifiers, instead: &str, dry_run: bool) -> Result<usize, StoreError> {
         let mut lines = 0;
+        if !dry_run {
+            // Whoever began to write before the erasure was committed has ended, and whoever begins now knows of it.
+            self.make_reads_dir()?;
+            drop(self.lock_reads()?);
+        }
         for name in self.read_files()? {
             // Nobody who appends waits for more than one file.
             let _alone = if dry_run { None } else { Some(self.lock_reads()?) };
@@ -168,6 +172,11 @@ impl Store {
         Ok(names)
     }
 
+    fn make_reads_dir(&self) -> Result<(), StoreError> {
+        let dir = self.layout.reads();
+        self.disk.create_dir(&dir).map_err(|error| StoreError::io("creating", &dir, error))
+    }
+
     fn lock_reads(&self) -> Result<File, StoreError> {
         let path = self.layout.reads_lock();
         let fail = |error| StoreError::io("locking", &path, error);
@@ -179,7 +188,10 @@ impl Store {
                 Err(TryLockError::WouldBlock) if since.seconds() < PATIENCE => {
                     std::thread::sleep(Duration::from_millis(5));
                 }
-                Err(error) => return Err(fail(error.into())),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(fail(io::Error::other("another process has held it for two seconds")));
+                }
+                Err(TryLockError::Error(error)) => return Err(fail(error)),
             }
         }
     }
@@ -263,14 +275,9 @@ fn whole_lines(mut file: &File) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::super::disk::fuse::Fuse;
+    use super::super::tests::fresh;
     use super::*;
     use std::sync::Arc;
-
-    fn store() -> (tempfile::TempDir, Store) {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::create(&dir.path().join("s")).unwrap();
-        (dir, store)
-    }
 
     fn read(at: i64, what: &str) -> ReadRow {
         let id = at.unsigned_abs();
@@ -293,7 +300,7 @@ mod tests {
 
     #[test]
     fn reads_come_back_by_time_each_with_how_often_it_came() {
-        let (_dir, store) = store();
+        let (_dir, store) = fresh();
         assert_eq!(listed(&store), []);
         let day = crate::time::DAY;
         for row in [read(day, "b"), read(5, "a"), more(5, 2), read(6, "c"), more(5, 3), read(5 + day, "a")] {
@@ -307,7 +314,7 @@ mod tests {
 
     #[test]
     fn half_a_line_of_a_killed_server_is_cut_off_by_the_next() {
-        let (_dir, store) = store();
+        let (_dir, store) = fresh();
         store.note_read(&read(5, "a")).unwrap();
         let path = store.layout.reads_of(Day(0));
         let mut text = fs::read_to_string(&path).unwrap();
@@ -321,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_an_error_and_no_half_line() {
-        let (_dir, mut store) = store();
+        let (_dir, mut store) = fresh();
         store.disk.fuse = Some(Arc::new(Fuse::full(12)));
         let taken = (0..9).filter(|at| store.note_read(&read(*at, "SELECT 1 FROM steps")).is_ok()).count();
         store.disk.fuse = None;
@@ -331,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_line_that_is_none_of_ours_is_an_error_and_no_smaller_list() {
-        let (_dir, store) = store();
+        let (_dir, store) = fresh();
         store.note_read(&read(5, "a")).unwrap();
         fs::write(store.layout.reads_of(Day(0)), "{}\n").unwrap();
         assert!(
@@ -345,7 +352,7 @@ mod tests {
 
     #[test]
     fn who_is_erased_is_in_no_line() {
-        let (_dir, store) = store();
+        let (_dir, store) = fresh();
         let ids = Identifiers::new(["o'neil-ab".to_owned(), "u7".to_owned()]).unwrap();
         for (at, what) in [(1, "FROM steps WHERE user_id = 'o''neil-ab'"), (2, "user_id = 'u7'"), (3, "LIMIT 7")] {
             store.note_read(&read(at, what)).unwrap();

@@ -21,7 +21,8 @@
 //! [`crate::limits::MERGED_PARTS`] slices of ids are read part by part into memory), and as many of those after the
 //! range; a part that is not sorted as committed is refused.
 //!
-//! Ids that are linked are one person of a block, see `moved.rs`; a pass knows of them by [`ScanPlan::with_people`].
+//! Ids that are linked are one person of a block, see `moved.rs`, `sorted.rs` and
+//! `beside.rs`; a pass knows of them by [`ScanPlan::with_people`].
 //!
 //! Deliberately not here: sessions (`journey/`), Arrow output (`engine/operators/`), any write.
 
