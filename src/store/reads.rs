@@ -64,7 +64,8 @@ impl Store {
     /// # Errors
     /// The folder cannot be written to; the line is not there then.
     pub fn note_read(&self, row: &ReadRow) -> Result<bool, StoreError> {
-        self.make_reads_dir()?;
+        let dir = self.layout.reads();
+        self.disk.create_dir(&dir).map_err(|error| StoreError::io("creating", &dir, error))?;
         let _alone = self.lock_reads()?;
         let row = &self.without_forgotten(row)?;
         let path = self.layout.reads_of(Day::of(row.at));
@@ -110,9 +111,8 @@ impl Store {
     /// A file cannot be read or written.
     pub fn forget_reads(&self, identifiers: &Identifiers, instead: &str, dry_run: bool) -> Result<usize, StoreError> {
         let mut lines = 0;
-        if !dry_run {
+        if !dry_run && self.layout.reads().is_dir() {
             // Whoever began to write before the erasure was committed has ended, and whoever begins now knows of it.
-            self.make_reads_dir()?;
             drop(self.lock_reads()?);
         }
         for name in self.read_files()? {
@@ -170,11 +170,6 @@ impl Store {
         names.retain(|name| Layout::parse_reads_of(name).is_some());
         names.sort();
         Ok(names)
-    }
-
-    fn make_reads_dir(&self) -> Result<(), StoreError> {
-        let dir = self.layout.reads();
-        self.disk.create_dir(&dir).map_err(|error| StoreError::io("creating", &dir, error))
     }
 
     fn lock_reads(&self) -> Result<File, StoreError> {
