@@ -50,7 +50,7 @@ impl Database {
     pub async fn export_person(&self, user: &str) -> Result<String, Error> {
         let who = self.someone(user)?;
         let snapshot = self.snapshot()?;
-        let people = People::new(self.store.links(&snapshot)?);
+        let people = self.store.people(&snapshot)?;
         let (_, identifiers) = maintain::identifiers(&people, &who)?;
         let corrections = self.store.corrections(&snapshot)?;
         let (said, as_stored) = about(&corrections, &people, &who.person, &identifiers);
@@ -115,7 +115,7 @@ impl Database {
         if is_junk(known.as_bytes()) {
             return Err(MaintainError::NoPerson { id: known }.into());
         }
-        let people = People::new(self.store.links(&self.snapshot()?)?);
+        let people = self.store.people(&self.snapshot()?)?;
         let mut names: Vec<&str> =
             people.owners(known.as_bytes()).into_iter().flatten().map(|owner| people.name(owner.person)).collect();
         names.sort_unstable();

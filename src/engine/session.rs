@@ -23,7 +23,6 @@ use futures::TryStreamExt;
 use crate::config::Config;
 use crate::correction::Correction;
 use crate::error::closest;
-use crate::identity::People;
 use crate::store::{Snapshot, Store};
 
 use super::answer::Answer;
@@ -95,13 +94,12 @@ impl Engine {
         let steps_where = steps_where(&options.config)?;
         let parts = options.snapshot.events().iter().map(PartFile::from).collect();
         let failed = |error| internal(&DataFusionError::External(Box::new(error)));
-        let links = options.store.links(&options.snapshot).map_err(failed)?;
+        let mut people = options.store.people(&options.snapshot).map_err(failed)?;
         let corrections = match options.corrections {
             Some(corrections) => corrections,
             None => options.store.corrections(&options.snapshot).map_err(failed)?,
         };
         let overlay = Overlay::new(parts, &corrections).map_err(|error| internal(&error))?;
-        let mut people = People::new(links);
         people.set_apart(&overlay.apart);
         let source = Source::new(options.config, options.snapshot.id, overlay.parts, steps_where, Arc::new(people));
         let rows = options.store.segments(&options.snapshot).map_err(failed)?;

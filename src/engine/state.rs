@@ -127,8 +127,8 @@ fn native_tables(
     tables.insert("segments".to_owned(), stored::segments(source.segments().rows().cloned().collect())?);
     tables.insert("segment_members".to_owned(), Arc::new(MembersTable::new(Arc::clone(source))));
     tables.insert("corrections".to_owned(), stored::corrections(corrections)?);
-    tables.insert("identities".to_owned(), stored::identities(source.people())?);
-    tables.insert("identity_rejections".to_owned(), stored::identity_rejections(source.people())?);
+    tables.insert("identities".to_owned(), stored::identities(store, snapshot)?);
+    tables.insert("identity_rejections".to_owned(), stored::identity_rejections(store, snapshot)?);
     Ok(tables)
 }
 

@@ -17,7 +17,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::correction::{Anchor, Correction};
 use crate::event::{quarantine, utc_micros};
-use crate::identity::{Alias, Identity, People};
+use crate::identity::{self, Alias, Identity};
 use crate::limits;
 use crate::store::{AuditRow, Late, LateRow, Part, ReadRow, SegmentRow, Snapshot, SourceRow, Store, StoreError};
 use crate::time::iso;
@@ -236,7 +236,7 @@ fn read_through(row: &ReadRow) -> AuditRow {
 ///
 /// # Errors
 /// Never; the schema is fixed.
-pub fn identities(people: &Arc<People>) -> Result<Arc<dyn TableProvider>> {
+pub fn identities(store: &Arc<Store>, snapshot: &Snapshot) -> Result<Arc<dyn TableProvider>> {
     let columns = vec![
         Field::new("distinct_id", DataType::Utf8, false),
         Field::new("person", DataType::Utf8, true),
@@ -247,9 +247,10 @@ pub fn identities(people: &Arc<People>) -> Result<Arc<dyn TableProvider>> {
         Field::new("ambiguous", DataType::Boolean, false),
         Field::new("since", utc_micros(), true),
     ];
-    let people = Arc::clone(people);
+    let (store, snapshot) = (Arc::clone(store), snapshot.clone());
     table(columns, move |schema, sink| {
-        let rows = people.identities();
+        let links = store.links(&snapshot).map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let rows = identity::identities(&links);
         let text =
             |of: fn(&Identity) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(of))) };
         let time = |of: fn(&Identity) -> Option<i64>| -> ArrayRef {
@@ -274,16 +275,16 @@ pub fn identities(people: &Arc<People>) -> Result<Arc<dyn TableProvider>> {
 ///
 /// # Errors
 /// Never; the schema is fixed.
-pub fn identity_rejections(people: &Arc<People>) -> Result<Arc<dyn TableProvider>> {
+pub fn identity_rejections(store: &Arc<Store>, snapshot: &Snapshot) -> Result<Arc<dyn TableProvider>> {
     let columns = vec![
         Field::new("distinct_id", DataType::Utf8, false),
         Field::new("other", DataType::Utf8, false),
         Field::new("reason", DataType::Utf8, false),
         Field::new("since", utc_micros(), false),
     ];
-    let people = Arc::clone(people);
+    let (store, snapshot) = (Arc::clone(store), snapshot.clone());
     table(columns, move |schema, sink| {
-        let rows = people.rejected();
+        let rows = store.links(&snapshot).map_err(|error| DataFusionError::External(Box::new(error)))?.rejections;
         let text =
             |of: fn(&Alias) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(of))) };
         let arrays = vec![

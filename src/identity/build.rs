@@ -16,9 +16,9 @@ use super::union::Union;
 impl People {
     /// The map that the links make.
     #[must_use]
-    pub fn new(links: Links) -> Self {
-        let mut people = built(&links);
-        (people.joins, people.links) = (!people.is_empty(), links);
+    pub fn new(links: &Links) -> Self {
+        let mut people = built(links);
+        people.joins = !people.is_empty();
         people
     }
 }

@@ -61,8 +61,9 @@ impl Identity {
     }
 }
 
-/// What follows from the links, by id.
-pub(super) fn listing(links: &Links) -> Vec<Identity> {
+/// The rows of the table `identities`: what follows from the links, by id.
+#[must_use]
+pub fn identities(links: &Links) -> Vec<Identity> {
     let devices = OwnedDevices::new(links);
     let matches = devices.open_matches();
     let union = Union::new(&links.aliases, &matches);

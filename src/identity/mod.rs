@@ -43,7 +43,7 @@ use crate::config::{SourceIds, Visitor};
 use crate::event::RawEvent;
 pub use crate::event::is_junk;
 pub use devices::Devices;
-pub use identities::{Identity, Kind};
+pub use identities::{Identity, Kind, identities};
 pub use links::{Alias, Device, Links, MOST_LINKS, Match};
 pub use people::{Owner, People, Stretch, owner};
 pub use timeline::{Run, append, join};

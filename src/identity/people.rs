@@ -13,8 +13,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::identities::{Identity, listing};
-use super::links::{Alias, Links};
 use super::texts::{Ascending, Texts, key};
 
 /// A stretch of time of an id, and whose it is.
@@ -52,11 +50,71 @@ pub struct People {
     pub(super) names: Texts,
     /// Whether some person has rows under an id with an entry and under one without.
     pub(super) joins: bool,
-    /// What it follows from.
-    pub(super) links: Links,
+    /// The numbers of the persons are in order of their names.
+    pub(super) by_name: bool,
 }
 
 impl People {
+    /// The map of these persons by number and these stretches of ids, in order of ids and times. `None` where they are
+    /// no map: something does not ascend, an id is not somebody's at all times, or there is no such person. Where names
+    /// ascend with their numbers, [`People::sort`] has nothing to do.
+    #[must_use]
+    pub fn from_rows<'a>(
+        names: impl ExactSizeIterator<Item = &'a str> + Clone,
+        rows: impl ExactSizeIterator<Item = (&'a str, Owner)> + DoubleEndedIterator + Clone,
+    ) -> Option<Self> {
+        let bytes = |texts: &mut dyn Iterator<Item = &'a str>| texts.map(str::len).sum();
+        let end = |row: Option<(&'a str, Owner)>| row.map(|row| row.0).unwrap_or_default();
+        let (first, last) = (end(rows.clone().next()), end(rows.clone().next_back()));
+        let mut people = Self {
+            ids: Ascending::with_capacity(rows.len(), bytes(&mut rows.clone().map(|row| row.0)), first, last),
+            ends: Vec::with_capacity(rows.len()),
+            owners: Vec::with_capacity(rows.len()),
+            names: Texts::with_capacity(names.len(), bytes(&mut names.clone())),
+            joins: rows.len() > 0,
+            by_name: names.clone().is_sorted_by(|a, b| a < b),
+        };
+        names.for_each(|name| people.names.push(name));
+        let (mut id, mut to) = ("", i64::MAX);
+        for (next, owner) in rows {
+            let is_next = to == i64::MAX;
+            let ascends = if is_next { people.ends.is_empty() || id < next } else { id == next && to < owner.to };
+            if !ascends || owner.person as usize >= people.names.len() {
+                return None;
+            }
+            if is_next {
+                people.ids.push(next);
+            }
+            people.owners.push(owner);
+            (id, to) = (next, owner.to);
+            if to == i64::MAX {
+                people.ends.push(count(people.owners.len()));
+            }
+        }
+        (to == i64::MAX).then_some(people)
+    }
+
+    /// Whether the numbers of the persons are in order of their names, of which no two are equal.
+    #[must_use]
+    pub fn is_by_name(&self) -> bool {
+        self.by_name
+    }
+
+    /// What [`People::from_rows`] makes it of: the persons by number.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter()
+    }
+
+    /// What [`People::from_rows`] makes it of: ids and whose they are, in order of ids and times.
+    pub fn rows(&self) -> impl Iterator<Item = (&str, Owner)> {
+        let mut from = 0;
+        self.ids.texts.iter().zip(&self.ends).flat_map(move |(id, &end)| {
+            let owners = &self.owners[from..end as usize];
+            from = end as usize;
+            owners.iter().map(move |owner| (id, *owner))
+        })
+    }
+
     /// Gives every id of these ids' persons an entry: then all that is theirs is read together.
     pub fn set_apart(&mut self, ids: &[String]) {
         if ids.is_empty() {
@@ -70,29 +128,21 @@ impl People {
         if alone.is_empty() {
             return;
         }
-        let (ids, ends) = (std::mem::take(&mut self.ids), std::mem::take(&mut self.ends));
-        let owners = std::mem::take(&mut self.owners);
-        let numbers: HashMap<String, u32> = self.names.iter().map(str::to_owned).zip(0..).collect();
-        let mut all: Vec<(&str, Vec<Owner>)> = Vec::with_capacity(ids.texts.len() + alone.len());
-        let mut from = 0;
-        for (id, end) in ids.texts.iter().zip(ends) {
-            all.push((id, owners[from..end as usize].to_vec()));
-            from = end as usize;
-        }
+        let mut names: Vec<&str> = self.names().collect();
+        let numbers: HashMap<&str, u32> = names.iter().copied().zip(0..).collect();
+        let mut rows: Vec<(&str, Owner)> = self.rows().collect();
         for id in &alone {
-            let person = numbers.get(id).copied().unwrap_or_else(|| {
-                self.names.push(id);
-                count(self.names.len() - 1)
+            let person = numbers.get(id.as_str()).copied().unwrap_or_else(|| {
+                names.push(id);
+                count(names.len() - 1)
             });
-            all.push((id, vec![Owner { to: i64::MAX, person }]));
+            rows.push((id, Owner { to: i64::MAX, person }));
         }
-        all.sort_unstable_by_key(|entry| entry.0);
-        let end = |entry: Option<&(&str, Vec<Owner>)>| entry.map(|entry| entry.0).unwrap_or_default().to_owned();
-        self.ids = Ascending::with_capacity(all.len(), ids.size(), &end(all.first()), &end(all.last()));
-        for (id, owners) in all {
-            self.ids.push(id);
-            self.owners.extend(owners);
-            self.ends.push(count(self.owners.len()));
+        rows.sort_by_key(|row| row.0);
+        let joins = self.joins;
+        // They are a map still: the ids that came had no entry.
+        if let Some(people) = Self::from_rows(names.into_iter(), rows.into_iter()) {
+            *self = Self { joins, ..people };
         }
     }
 
@@ -117,18 +167,6 @@ impl People {
         self.ids.texts.len() == 0
     }
 
-    /// The rows of the table `identities`, by id.
-    #[must_use]
-    pub fn identities(&self) -> Vec<Identity> {
-        listing(&self.links)
-    }
-
-    /// The pairs of ids that are not one person, as somebody said.
-    #[must_use]
-    pub fn rejected(&self) -> &[Alias] {
-        &self.links.rejections
-    }
-
     /// The name of a person by its number.
     #[must_use]
     pub fn name(&self, person: u32) -> &str {
@@ -137,6 +175,10 @@ impl People {
 
     /// Brings persons into the order of their names.
     pub fn sort(&self, persons: &mut Vec<u32>) {
+        if self.by_name {
+            persons.sort_unstable();
+            return;
+        }
         let mut keyed: Vec<(u128, u32)> = persons.iter().map(|&it| (key(self.name(it).as_bytes()), it)).collect();
         // Few names begin with the same sixteen bytes.
         keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.name(a.1).cmp(self.name(b.1))));
@@ -175,12 +217,10 @@ impl People {
             (0..).zip(self.names.iter()).filter(|(_, name)| wanted.contains(name)).map(|(number, _)| number).collect();
         let mut ids: Vec<String> =
             persons.iter().filter(|person| self.owners(person.as_bytes()).is_none()).cloned().collect();
-        let mut from = 0;
-        for (id, &end) in self.ids.texts.iter().zip(&self.ends) {
-            if self.owners[from..end as usize].iter().any(|owner| numbers.contains(&owner.person)) {
-                ids.push(id.to_string());
+        for (id, owner) in self.rows() {
+            if numbers.contains(&owner.person) && ids.last().is_none_or(|last| last != id) {
+                ids.push(id.to_owned());
             }
-            from = end as usize;
         }
         ids
     }

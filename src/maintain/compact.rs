@@ -21,7 +21,8 @@ pub struct Compacted {
     pub bytes_after: u64,
 }
 
-/// Merges the parts of each day that were shaped by the same rules. No row changes, so no answer does.
+/// Merges the parts of each day that were shaped by the same rules, and makes the map of who is who anew. No row
+/// changes, so no answer does.
 /// `meter` is told of the bytes that are read.
 ///
 /// # Errors
@@ -55,6 +56,7 @@ pub fn compact(store: &Store, config: &Config, meter: &Meter) -> Result<Compacte
         add.push(part);
     }
     if add.is_empty() {
+        writer.renew_people()?;
         return Ok(report);
     }
     drop(snapshot);
@@ -62,5 +64,6 @@ pub fn compact(store: &Store, config: &Config, meter: &Meter) -> Result<Compacte
     commit.replace(remove, add);
     commit.audit("compact", format!("{} days, {} files to {}", report.days, report.files_before, report.files_after));
     commit.commit()?;
+    writer.renew_people()?;
     Ok(report)
 }

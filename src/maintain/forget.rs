@@ -77,7 +77,7 @@ pub fn forget(
     let mut writer = store.writer(Linking::new(&config.identity))?;
     let key = writer.key(!dry_run)?;
     let snapshot = writer.snapshot()?;
-    let people = People::new(store.links(&snapshot)?);
+    let people = store.people(&snapshot)?;
     let (stretches, identifiers) = identifiers(&people, who)?;
     let always = (i64::MIN, i64::MAX);
     let hash = key.as_ref().map(|key| tombstone(key, &who.person, always).hash).unwrap_or_default();

@@ -45,7 +45,7 @@ pub fn say(store: &Store, config: &Config, say: Say, now: i64) -> Result<(), Mai
     let names =
         |alias: &Alias| [(id, other), (other, id)].contains(&(alias.distinct_id.as_str(), alias.person.as_str()));
     let said = links.aliases.iter().chain(&links.rejections).any(names);
-    let people = People::new(links);
+    let people = People::new(&links);
     let (what, detail, edit) = match say {
         Say::Same { id, person, why } => {
             if people.person(&id, now) == people.person(&person, now) {

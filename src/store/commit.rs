@@ -10,7 +10,8 @@
 //!        snapshot n                                               COMMIT ──error──► unknown: the writer is spent,
 //!                                                                    │              the next one looks and sweeps
 //!                                                                    ▼
-//!                                              snapshot n + 1: clear, unlink what nobody leases, forget
+//!                                              snapshot n + 1: clear, unlink what nobody leases, forget,
+//!                                              the map of who is who
 //! ```
 //!
 //! Invariants: before COMMIT no reader of the catalog sees anything; after it every reader sees all of it. Dropping a
@@ -21,8 +22,10 @@ use std::collections::BTreeSet;
 use super::StoreError;
 use super::catalog::{AliasEdit, Change, CommitFailure, CorrectionEdit, Erasure, SegmentEdit};
 use super::late::Late;
+use super::layout::Table;
 use super::links::{LinkChange, Parts};
 use super::part::NewPart;
+use super::people::{self, Renew};
 use super::source::SourceRow;
 use super::sweep;
 use super::writer::Writer;
@@ -153,6 +156,9 @@ impl<'a> Commit<'a> {
             return Ok(self.planned);
         }
         let links = self.links()?;
+        if self.loses || self.erasure.is_some() {
+            people::remove(&self.writer.layout, &self.writer.disk)?;
+        }
         self.writer.lock.announce(self.add.iter().map(|part| &part.file.place))?;
         if let Err(error) = self.publish() {
             self.take_back();
@@ -232,6 +238,8 @@ impl<'a> Commit<'a> {
         let Writer { layout, disk, .. } = &*self.writer;
         let (layout, disk) = (layout.clone(), disk.clone());
         sweep::replaced(&layout, &disk, self.writer.catalog_mut())?;
-        sweep::settle(&layout, &disk, self.writer.catalog_mut())
+        sweep::settle(&layout, &disk, self.writer.catalog_mut())?;
+        let events = self.add.iter().filter(|part| part.table() == Table::Events).map(|part| part.rows).sum();
+        people::keep(&layout, &disk, self.writer.catalog_mut(), Renew::After(events))
     }
 }

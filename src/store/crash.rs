@@ -27,7 +27,7 @@ fn state(store: &Store) -> State {
     (parts, snapshot.sources().to_vec(), store.audit().unwrap().len())
 }
 
-fn on(fuse: &Arc<Fuse>) -> Disk {
+pub(super) fn on(fuse: &Arc<Fuse>) -> Disk {
     Disk { fuse: Some(Arc::clone(fuse)) }
 }
 

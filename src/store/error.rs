@@ -32,6 +32,10 @@ pub enum StoreError {
     TruncatedPart { path: PathBuf, expected: u64, found: u64 },
     #[error("{path} is damaged ({check}): {detail} – restore the file; `journeyql verify` lists all damage")]
     DamagedPart { path: PathBuf, check: &'static str, detail: String },
+    #[error(
+        "{path} is damaged: {detail} – nothing is lost, it follows from the catalog: `journeyql compact` makes it anew"
+    )]
+    DamagedPeople { path: PathBuf, detail: String },
     #[error("the catalog {catalog} is damaged: {detail} – restore the store from a copy")]
     DamagedCatalog { catalog: PathBuf, detail: String },
     #[error(
@@ -91,6 +95,7 @@ impl StoreError {
                 | Self::MissingPart { .. }
                 | Self::TruncatedPart { .. }
                 | Self::DamagedPart { .. }
+                | Self::DamagedPeople { .. }
                 | Self::DamagedCatalog { .. }
                 | Self::Key { .. }
         )

@@ -231,6 +231,16 @@ impl Layout {
         self.root.join("probe.tmp")
     }
 
+    /// Whose ids are whose, as it follows from the catalog.
+    pub(super) fn people(&self) -> PathBuf {
+        self.root.join("people.parquet")
+    }
+
+    /// One that is being written.
+    pub(super) fn new_people(&self) -> PathBuf {
+        self.root.join("people.parquet.tmp")
+    }
+
     /// What was received and is not committed.
     pub(super) fn inbox(&self) -> PathBuf {
         self.root.join("inbox")

@@ -10,6 +10,7 @@
 //!   catalog/    what is data (SQLite, DuckLake)  commit.rs   the protocol       sweep.rs  what a crash left
 //!   key.rs      the secret of the masks          refused.rs  which refused lines are meant
 //!   links/      who is who, from the events      reads.rs    what servers were asked
+//!   people.rs   the map that follows from them
 //!   erase.rs    the proof that somebody is gone  inbox.rs    received, and not committed yet
 //!   lock.rs     one writer                       lease.rs    who reads what     parquet.rs  rows → bytes
 //!   verify/     everything against everything    error.rs    why the store said no
@@ -35,6 +36,7 @@ mod meter;
 mod order;
 mod parquet;
 mod part;
+mod people;
 mod reads;
 mod refused;
 mod rules;

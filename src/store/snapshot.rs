@@ -65,6 +65,11 @@ impl Snapshot {
         self.inner.links.as_ref()
     }
 
+    /// The mark of who is who, where anybody was ever linked.
+    pub(super) fn linked(&self) -> Option<&str> {
+        self.inner.listing.linked.as_deref()
+    }
+
     /// The live parts of `events`, by day, then in order of their commits.
     #[must_use]
     pub fn events(&self) -> &[Part] {

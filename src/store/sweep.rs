@@ -14,6 +14,8 @@ pub(super) fn temporary(layout: &Layout, disk: &Disk) -> Result<(), StoreError> 
     for left in Layout::database_files(&layout.new_catalog()) {
         disk.remove(&left).map_err(|error| StoreError::io("removing", &left, error))?;
     }
+    let half = layout.new_people();
+    disk.remove(&half).map_err(|error| StoreError::io("removing", &half, error))?;
     for table in Table::ALL {
         let dir = layout.table_dir(table);
         let days = Disk::names(&dir).map_err(|error| StoreError::io("listing", &dir, error))?;

@@ -12,6 +12,7 @@ use super::lease;
 use super::links::{self, LinkChange, Linking, Parts};
 use super::lock::WriterLock;
 use super::part::{NewPart, PartFile};
+use super::people::{self, Renew};
 use super::snapshot::Snapshot;
 use super::sweep;
 use crate::privacy::Tombstone;
@@ -103,6 +104,15 @@ impl Writer {
         let change = self.link_change(Parts { add, remove, loses: true, log_outs: &[] })?;
         let links = self.catalog_mut().links_as_if(&change)?;
         Ok(snapshot.with(remove, add, Some(links)))
+    }
+
+    /// Makes the map of who is who anew, from what the catalog says.
+    ///
+    /// # Errors
+    /// The catalog cannot be read, or the disk is full.
+    pub fn renew_people(&mut self) -> Result<(), StoreError> {
+        let (layout, disk) = (self.layout.clone(), self.disk.clone());
+        people::keep(&layout, &disk, self.catalog_mut(), Renew::Always)
     }
 
     /// What parts say about who is who.

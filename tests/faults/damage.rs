@@ -222,6 +222,34 @@ pub fn key(bench: &Bench, turn: &mut Turn) {
     assert_eq!(bench.said(&scene.store, &["verify"]).0, Some(0));
 }
 
+pub fn people(bench: &Bench, turn: &mut Turn) {
+    let scene = bench.scene(ANY);
+    assert_eq!(scene.finish(&[]).code(), Some(0));
+    let path = scene.store.join("people.parquet");
+    let good = fs::read(&path).unwrap();
+    let count = ["sql", "SELECT count(DISTINCT user_id) FROM steps"];
+    let before = bench.said(&scene.store, &count);
+    assert_eq!(before.0, Some(0), "{}", before.1);
+    for round in 0..turn.rounds.min(20) * 2 {
+        let at = turn.dice.below(good.len() as u64);
+        if round % 2 == 0 {
+            cut(&path, at);
+        } else {
+            flip(&path, at, turn.dice.below(8));
+        }
+        for args in [&count[..], &["sql", "SELECT * FROM sessions"], &["verify"], &["verify", "--quick"]] {
+            assert_names(&scene, args, &path);
+        }
+        let (code, text) = bench.said(&scene.store, &["compact"]);
+        assert_eq!(code, Some(0), "{text}");
+        assert_eq!(fs::read(&path).unwrap(), good, "made of the same links it is the same");
+        assert_eq!(bench.said(&scene.store, &count), before);
+    }
+    fs::remove_file(&path).unwrap();
+    assert_eq!(bench.said(&scene.store, &count), before, "it is not needed");
+    scene.assert_sound("without the map");
+}
+
 pub fn rules(bench: &Bench, _: &mut Turn) {
     let scene = bench.scene(ANY);
     let path = scene.store.join("journeyql.toml");

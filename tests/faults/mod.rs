@@ -118,6 +118,7 @@ const TABLE: &[Row] = &[
         damage::flipped_catalog,
     ),
     once("a damaged key of the masks", "verify and ingest: exit 5, name it; it is not replaced", damage::key),
+    once("a cut or flipped map of who is who", "exit 5, names it; compact makes it anew", damage::people),
     once("damaged rules", "exit 2, names them; never other rules in silence", damage::rules),
     once("a foreign file in a day's folder", "not counted, not removed; verify: exit 5, names it", damage::foreign),
     once("a store of a newer version", "exit 1, says so; nothing changed", damage::newer),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -31,14 +31,17 @@ const SOMEBODY: &str =
 {\"member\":\"vic\",\"ts\":\"2025-03-04T10:00:01Z\",\"page\":\"/\"}
 {\"member\":\"vic\",\"ts\":\"2025-03-04T10:00:02Z\",\"page\":\"/cart\"}
 ";
+/// Devices with a user each: enough for a file of who is who.
+const DEVICES: usize = 1_200;
 /// What may lie in a store's folder when nobody writes.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "catalog.sqlite",
     "catalog.sqlite-shm",
     "catalog.sqlite-wal",
     "data",
     "journeyql.toml",
     "leases",
+    "people.parquet",
     "privacy.key",
     "writer.lock",
 ];
@@ -91,6 +94,11 @@ impl Bench {
         let (mut web, mut app) = (Vec::new(), Vec::new());
         access_log(&plan, &mut web).unwrap();
         app.extend_from_slice(SOMEBODY.as_bytes());
+        for device in 0..DEVICES {
+            let day = 3 + device % 5;
+            let ids = format!("\"user_id\":\"owner-{device}\",\"anonymous_id\":\"device-{device}\"");
+            writeln!(app, "{{{ids},\"ts\":\"2025-03-{day:02}T11:00:00Z\",\"page\":\"/\"}}").unwrap();
+        }
         app_events(&plan, &mut app).unwrap();
         // A third of the logs in three pieces: several parts a day.
         for share in 1..=3 {

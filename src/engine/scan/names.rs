@@ -111,7 +111,8 @@ impl Names {
     /// A code is none of this set.
     pub fn column(&mut self, codes: &[u32]) -> Result<ArrayRef> {
         let settled = self.snapshot.as_ref().map_or(0, Array::len);
-        let highest = codes.iter().copied().max().unwrap_or(0) as usize;
+        // Compiled in place, which `max` of an iterator is only by chance.
+        let highest = codes.iter().fold(0, |highest, &code| highest.max(code)) as usize;
         if highest >= settled {
             if self.len() > 4 * codes.len() && self.len() < settled + settled / 2 {
                 return self.own_column(codes);

@@ -363,7 +363,7 @@ mod tests {
         let schema = read_schema(&[event::Column::Page]);
         let filter = binary(Arc::new(page), Operator::NotEq, lit("/left-out"), &schema).unwrap();
         let plan = ScanPlan::new(events.parts()).with_pages().with_filter(Some(filter));
-        let mut runs = plan.with_people(&Arc::new(People::new(links))).open(1).unwrap().runs(0).unwrap();
+        let mut runs = plan.with_people(&Arc::new(People::new(&links))).open(1).unwrap().runs(0).unwrap();
         let mut seen: Vec<String> = Vec::new();
         while runs.next_block().unwrap() {
             let (block, names) = runs.block_and_names();

@@ -3,7 +3,7 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Transaction, params};
 
-use super::{Catalog, StoreError, corrections};
+use super::{Catalog, StoreError, corrections, links};
 use crate::privacy::{Identifiers, Tombstone};
 
 /// What an erasure changes beside parts and sources.
@@ -30,11 +30,15 @@ const TEXTS: [(&str, &str); 8] = [
 ];
 
 pub(super) fn write(tx: &Transaction<'_>, erasure: &Erasure, id: i64) -> rusqlite::Result<()> {
+    let mut ended = 0;
     for one in erasure.identifiers.ids() {
-        tx.execute(
+        ended += tx.execute(
             "UPDATE jq_aliases SET end_snapshot = ?1 WHERE end_snapshot IS NULL AND (distinct_id = ?2 OR person = ?2)",
             params![id, one],
         )?;
+    }
+    if ended > 0 {
+        links::set_mark(tx, id)?;
     }
     corrections::erase(tx, &erasure.identifiers)?;
     for (table, column) in TEXTS {

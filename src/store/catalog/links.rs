@@ -7,6 +7,7 @@ use super::read::head;
 use super::{Catalog, StoreError};
 use crate::identity::{Alias, Device, Devices, Links, Match, Run};
 use crate::store::links::{LinkChange, META};
+use crate::store::people::{MARK, mark};
 
 /// A change of what somebody said about two ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +73,13 @@ impl Catalog {
         })
     }
 
+    /// How many rows were ever written, about.
+    pub(in crate::store) fn link_rows(&self) -> Result<u64, StoreError> {
+        let last = TABLES.map(|table| format!("(SELECT ifnull(max(rowid), 0) FROM {table})")).join(" + ");
+        let rows = self.connection.query_row(&format!("SELECT {last}"), [], |row| row.get::<_, i64>(0));
+        rows.map(|rows| u64::try_from(rows).unwrap_or(0)).map_err(self.fail("reading who is who"))
+    }
+
     /// Whether some row has ended.
     pub(in crate::store) fn has_ended_links(&self) -> Result<bool, StoreError> {
         let fail = self.fail("reading who is who");
@@ -124,23 +132,28 @@ fn links(tx: &Transaction<'_>, snapshot: i64) -> rusqlite::Result<Links> {
 
 /// Writes what a commit changes, as of snapshot `id`.
 pub(super) fn write(tx: &Transaction<'_>, change: &LinkChange, aliases: &[AliasEdit], id: i64) -> rusqlite::Result<()> {
+    // Rows that came or ended.
+    let mut rows = 0;
     if change.whole {
         for table in ["jq_devices", "jq_matches"] {
-            tx.execute(&format!("UPDATE {table} SET end_snapshot = ?1 WHERE end_snapshot IS NULL"), [id])?;
+            rows += tx.execute(&format!("UPDATE {table} SET end_snapshot = ?1 WHERE end_snapshot IS NULL"), [id])?;
         }
     }
     for device in &change.devices {
-        write_device(tx, device, change.whole, id)?;
+        rows += write_device(tx, device, change.whole, id)?;
     }
     for distinct_id in &change.rematched {
-        tx.prepare_cached("UPDATE jq_matches SET end_snapshot = ?1 WHERE distinct_id = ?2 AND end_snapshot IS NULL")?
-            .execute(params![id, distinct_id])?;
+        let sql = "UPDATE jq_matches SET end_snapshot = ?1 WHERE distinct_id = ?2 AND end_snapshot IS NULL";
+        rows += tx.prepare_cached(sql)?.execute(params![id, distinct_id])?;
     }
     for one in &change.matches {
-        write_match(tx, one, id)?;
+        rows += write_match(tx, one, id)?;
     }
     for edit in aliases {
-        write_alias(tx, edit, id)?;
+        rows += write_alias(tx, edit, id)?;
+    }
+    if rows > 0 {
+        set_mark(tx, id)?;
     }
     if let Some(rules) = &change.rules {
         tx.execute("INSERT OR REPLACE INTO jq_meta(key, value) VALUES (?1, ?2)", [META, rules])?;
@@ -148,7 +161,14 @@ pub(super) fn write(tx: &Transaction<'_>, change: &LinkChange, aliases: &[AliasE
     Ok(())
 }
 
-fn write_device(tx: &Transaction<'_>, device: &Device, is_new: bool, id: i64) -> rusqlite::Result<()> {
+/// Says that who is who is not what it was.
+pub(super) fn set_mark(tx: &Transaction<'_>, id: i64) -> rusqlite::Result<()> {
+    tx.execute("INSERT OR REPLACE INTO jq_meta(key, value) VALUES (?1, ?2)", [MARK, &mark(id)]).map(drop)
+}
+
+/// Rows that came or ended; of one that only grows nothing follows.
+fn write_device(tx: &Transaction<'_>, device: &Device, is_new: bool, id: i64) -> rusqlite::Result<usize> {
+    let mut rows = 0;
     let mut known: Vec<(i64, Run)> = Vec::new();
     if !is_new {
         let sql = "SELECT rowid, user, first_ts, last_ts FROM jq_devices WHERE device = ?1 AND end_snapshot IS NULL";
@@ -166,16 +186,19 @@ fn write_device(tx: &Transaction<'_>, device: &Device, is_new: bool, id: i64) ->
             }
             continue;
         }
-        tx.prepare_cached("INSERT INTO jq_devices VALUES (?1, ?2, ?3, ?4, ?5, NULL)")?
+        rows += tx
+            .prepare_cached("INSERT INTO jq_devices VALUES (?1, ?2, ?3, ?4, ?5, NULL)")?
             .execute(params![device.id, run.user, run.first, run.last, id])?;
     }
     for (row, _) in known {
-        tx.prepare_cached("UPDATE jq_devices SET end_snapshot = ?1 WHERE rowid = ?2")?.execute(params![id, row])?;
+        let sql = "UPDATE jq_devices SET end_snapshot = ?1 WHERE rowid = ?2";
+        rows += tx.prepare_cached(sql)?.execute(params![id, row])?;
     }
-    Ok(())
+    Ok(rows)
 }
 
-fn write_match(tx: &Transaction<'_>, one: &Match, id: i64) -> rusqlite::Result<()> {
+/// Rows that came; of an earlier time alone nothing follows.
+fn write_match(tx: &Transaction<'_>, one: &Match, id: i64) -> rusqlite::Result<usize> {
     let sql = "SELECT rowid, since FROM jq_matches WHERE distinct_id = ?1 AND hash = ?2 AND end_snapshot IS NULL";
     let mut query = tx.prepare_cached(sql)?;
     let mut rows = query.query([&one.distinct_id, &one.hash])?;
@@ -184,36 +207,35 @@ fn write_match(tx: &Transaction<'_>, one: &Match, id: i64) -> rusqlite::Result<(
             let (row, since): (i64, i64) = (row.get(0)?, row.get(1)?);
             tx.prepare_cached("UPDATE jq_matches SET since = ?1 WHERE rowid = ?2")?
                 .execute(params![since.min(one.since), row])?;
+            Ok(0)
         }
-        None => {
-            tx.prepare_cached("INSERT INTO jq_matches VALUES (?1, ?2, ?3, ?4, NULL)")?.execute(params![
-                one.hash,
-                one.distinct_id,
-                one.since,
-                id
-            ])?;
-        }
+        None => tx.prepare_cached("INSERT INTO jq_matches VALUES (?1, ?2, ?3, ?4, NULL)")?.execute(params![
+            one.hash,
+            one.distinct_id,
+            one.since,
+            id
+        ]),
     }
-    Ok(())
 }
 
-fn write_alias(tx: &Transaction<'_>, edit: &AliasEdit, id: i64) -> rusqlite::Result<()> {
+/// Rows that came or ended.
+fn write_alias(tx: &Transaction<'_>, edit: &AliasEdit, id: i64) -> rusqlite::Result<usize> {
     let (one, other, said) = match edit {
         AliasEdit::Add(alias) => (&alias.distinct_id, &alias.person, Some((alias, true))),
         AliasEdit::Reject(alias) => (&alias.distinct_id, &alias.person, Some((alias, false))),
         AliasEdit::Remove(one, other) => (one, other, None),
     };
-    tx.execute(
+    let mut rows = tx.execute(
         "UPDATE jq_aliases SET end_snapshot = ?1 WHERE end_snapshot IS NULL \
          AND (distinct_id = ?2 AND person = ?3 OR distinct_id = ?3 AND person = ?2)",
         params![id, one, other],
     )?;
     if let Some((alias, same)) = said {
-        tx.execute(
+        rows += tx.execute(
             "INSERT INTO jq_aliases(distinct_id, person, same, since, evidence, begin_snapshot) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![alias.distinct_id, alias.person, same, alias.since, alias.evidence, id],
         )?;
     }
-    Ok(())
+    Ok(rows)
 }

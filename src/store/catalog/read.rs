@@ -10,6 +10,7 @@ use super::stats::ColumnStats;
 use super::{Catalog, StoreError, totals};
 use crate::store::layout::{Layout, PartPath, Table};
 use crate::store::part::{Checksum, Part};
+use crate::store::people::MARK;
 use crate::store::source::SourceRow;
 use crate::time::{Day, parse_iso};
 
@@ -22,6 +23,8 @@ pub(in crate::store) struct Listing {
     pub events: Vec<Part>,
     pub quarantine: Vec<Part>,
     pub sources: Vec<SourceRow>,
+    /// The mark of who is who.
+    pub linked: Option<String>,
 }
 
 /// The statistics of one part, by position of the column.
@@ -160,6 +163,7 @@ impl Catalog {
             }
         }
         listing.sources = sources(&tx).map_err(&fail)?;
+        listing.linked = meta(&tx, MARK).map_err(&fail)?;
         tx.commit().map_err(&fail)?;
         Ok(listing)
     }

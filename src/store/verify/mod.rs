@@ -8,6 +8,7 @@
 //! | `totals` of a table over its parts | ✓ | ✓ |
 //! | `conservation` lines = stored + quarantined + dropped + duplicates, and the sums of the tables | ✓ | ✓ |
 //! | `key` of the masks is the store's own | ✓ | ✓ |
+//! | `people` the map of who is who says what the catalog does | ✓ | ✓ |
 //! | `checksum` of every byte | | ✓ |
 //! | `schema`, `day`, `order`, `statistics` of every row | | ✓ |
 //! | `conservation` stored and quarantined rows of every source | | ✓ |
@@ -85,6 +86,7 @@ impl Store {
         };
         sources::check_sums(&snapshot, &mut findings);
         check_key(self, &mut findings)?;
+        self.check_people(&snapshot, &mut findings)?;
         let parts: Vec<&Part> = snapshot.events().iter().chain(snapshot.quarantine()).collect();
         let mut counted = BTreeMap::new();
         let mut all_read = deep;

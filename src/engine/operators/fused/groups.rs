@@ -102,7 +102,7 @@ impl Groups {
             out.resize(rows, 0);
             return;
         };
-        let most = first.iter().copied().max().map_or(0, |code| code as usize + 1);
+        let most = first.iter().fold(0, |most, &code| most.max(code as usize + 1));
         if most > self.first.len() {
             self.first.resize(most.next_power_of_two(), UNUSED);
         }
