@@ -232,7 +232,8 @@ fn read_through(row: &ReadRow) -> AuditRow {
     AuditRow { id: 0, snapshot: row.snapshot, at: row.at, what: "read".to_owned(), detail }
 }
 
-/// `identities`: which ids are whose, when, and why.
+/// `identities`: which ids are whose, when, and why. Read from the catalog when it is asked for: `since` may have gone back
+/// after the snapshot, where an earlier event came in.
 ///
 /// # Errors
 /// Never; the schema is fixed.
@@ -284,7 +285,7 @@ pub fn identity_rejections(store: &Arc<Store>, snapshot: &Snapshot) -> Result<Ar
     ];
     let (store, snapshot) = (Arc::clone(store), snapshot.clone());
     table(columns, move |schema, sink| {
-        let rows = store.links(&snapshot).map_err(|error| DataFusionError::External(Box::new(error)))?.rejections;
+        let rows = store.rejections(&snapshot).map_err(|error| DataFusionError::External(Box::new(error)))?;
         let text =
             |of: fn(&Alias) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(of))) };
         let arrays = vec![

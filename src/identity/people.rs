@@ -79,6 +79,7 @@ impl People {
         for (next, owner) in rows {
             let is_next = to == i64::MAX;
             let ascends = if is_next { people.ends.is_empty() || id < next } else { id == next && to < owner.to };
+            let ascends = ascends && next <= last;
             if !ascends || owner.person as usize >= people.names.len() {
                 return None;
             }
@@ -140,8 +141,9 @@ impl People {
         }
         rows.sort_by_key(|row| row.0);
         let joins = self.joins;
-        // They are a map still: the ids that came had no entry.
-        if let Some(people) = Self::from_rows(names.into_iter(), rows.into_iter()) {
+        let people = Self::from_rows(names.into_iter(), rows.into_iter());
+        debug_assert!(people.is_some(), "the ids that came had no entry: it is a map still");
+        if let Some(people) = people {
             *self = Self { joins, ..people };
         }
     }

@@ -126,6 +126,7 @@ impl FromSource {
         let mut commit = writer.begin();
         commit.replace(plan.remove, plan.add);
         commit.loses_rows();
+        commit.sheds_ids();
         for row in rows {
             commit.source(row);
         }

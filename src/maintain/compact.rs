@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::error::MaintainError;
 use super::rewrite::rewrite;
 use crate::config::Config;
-use crate::store::{Linking, Meter, Part, Store, Table};
+use crate::store::{Linking, Meter, Part, Store, StoreError, Table};
 use crate::time::Day;
 
 /// What a compaction did.
@@ -26,7 +26,8 @@ pub struct Compacted {
 /// `meter` is told of the bytes that are read.
 ///
 /// # Errors
-/// Somebody else writes, a part cannot be read, or the disk is full; the store is as it was then.
+/// Somebody else writes, a part cannot be read, or the disk is full; the store is as it was then, or
+/// [`StoreError::Untidy`] says that only the map is missing.
 pub fn compact(store: &Store, config: &Config, meter: &Meter) -> Result<Compacted, MaintainError> {
     let mut writer = store.writer(Linking::new(&config.identity))?;
     let snapshot = writer.snapshot()?;
@@ -63,7 +64,7 @@ pub fn compact(store: &Store, config: &Config, meter: &Meter) -> Result<Compacte
     let mut commit = writer.begin();
     commit.replace(remove, add);
     commit.audit("compact", format!("{} days, {} files to {}", report.days, report.files_before, report.files_after));
-    commit.commit()?;
-    writer.renew_people()?;
+    let snapshot = commit.commit()?;
+    writer.renew_people().map_err(|source| StoreError::Untidy { snapshot, source: source.into() })?;
     Ok(report)
 }

@@ -69,6 +69,7 @@ pub fn retain(store: &Store, config: &Config, first: Day, now: i64, dry_run: boo
     }
     commit.replace(remove, Vec::new());
     commit.loses_rows();
+    commit.sheds_ids();
     for row in sources {
         commit.source(row);
     }

@@ -3,6 +3,7 @@
 //! ```text
 //!              add(NewPart)* remove(id)* source(row)* audit(..)*
 //!  Writer ─begin─► Commit ──────────────────────────────────────► commit()
+//!                                                                    │ the map of who is who goes, if ids go
 //!                                                                    │ announce: names into writer.lock, fsync
 //!                                                                    │ publish:  rename .tmp, fsync the day folders
 //!             ┌──────────── error: names undone ◄────────────────────┤ BEGIN IMMEDIATE, head as planned, rows
@@ -44,6 +45,7 @@ pub struct Commit<'a> {
     corrections: Vec<CorrectionEdit>,
     segments: Vec<SegmentEdit>,
     loses: bool,
+    sheds: bool,
     erasure: Option<Erasure>,
     late: Option<Late>,
     audit: Vec<(String, String)>,
@@ -63,6 +65,7 @@ impl<'a> Commit<'a> {
             corrections: Vec::new(),
             segments: Vec::new(),
             loses: false,
+            sheds: false,
             erasure: None,
             late: None,
             audit: Vec::new(),
@@ -92,6 +95,11 @@ impl<'a> Commit<'a> {
     /// Says that rows of the parts that go are in no part that comes: what they told of who is who goes with them.
     pub fn loses_rows(&mut self) {
         self.loses = true;
+    }
+
+    /// Says that ids go which no file may name any more: the map of who is who that may have them goes first.
+    pub fn sheds_ids(&mut self) {
+        self.sheds = true;
     }
 
     /// Cuts somebody out of what the catalog says, and keeps them from coming back.
@@ -156,7 +164,7 @@ impl<'a> Commit<'a> {
             return Ok(self.planned);
         }
         let links = self.links()?;
-        if self.loses || self.erasure.is_some() {
+        if self.sheds || self.erasure.is_some() {
             people::remove(&self.writer.layout, &self.writer.disk)?;
         }
         self.writer.lock.announce(self.add.iter().map(|part| &part.file.place))?;
@@ -240,6 +248,8 @@ impl<'a> Commit<'a> {
         sweep::replaced(&layout, &disk, self.writer.catalog_mut())?;
         sweep::settle(&layout, &disk, self.writer.catalog_mut())?;
         let events = self.add.iter().filter(|part| part.table() == Table::Events).map(|part| part.rows).sum();
-        people::keep(&layout, &disk, self.writer.catalog_mut(), Renew::After(events))
+        // Without it queries are slower and answer the same: no reason to tell of a commit as of one that failed.
+        let _ = people::keep(&layout, &disk, self.writer.catalog_mut(), Renew::After(events));
+        Ok(())
     }
 }

@@ -100,6 +100,15 @@ impl Disk {
         }
     }
 
+    /// Makes a file one of whoever another one is of, for the same readers.
+    pub(super) fn share_like(file: &File, like: &Path) {
+        Self::give_like(file, like);
+        if let Ok(known) = fs::metadata(like) {
+            // Who may not, owns neither: then the folder's rules are the only ones.
+            let _ = file.set_permissions(known.permissions());
+        }
+    }
+
     /// Makes the names in a folder durable.
     pub(super) fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.step(Step::SyncDir(dir))?;

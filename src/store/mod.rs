@@ -10,7 +10,7 @@
 //!   catalog/    what is data (SQLite, DuckLake)  commit.rs   the protocol       sweep.rs  what a crash left
 //!   key.rs      the secret of the masks          refused.rs  which refused lines are meant
 //!   links/      who is who, from the events      reads.rs    what servers were asked
-//!   people.rs   the map that follows from them
+//!   people/     the map that follows from them
 //!   erase.rs    the proof that somebody is gone  inbox.rs    received, and not committed yet
 //!   lock.rs     one writer                       lease.rs    who reads what     parquet.rs  rows → bytes
 //!   verify/     everything against everything    error.rs    why the store said no
@@ -80,7 +80,7 @@ use disk::Disk;
 use layout::Layout;
 
 use crate::correction::Correction;
-use crate::identity::Links;
+use crate::identity::{Alias, Links};
 
 /// An opened store. Cheap to open: no part is looked at.
 #[derive(Debug)]
@@ -206,6 +206,14 @@ impl Store {
     /// The catalog cannot be read.
     pub fn links(&self, snapshot: &Snapshot) -> Result<Links, StoreError> {
         snapshot.links().map_or_else(|| self.catalog().links(snapshot.id), |links| Ok(links.clone()))
+    }
+
+    /// The pairs of ids that are not one person, as somebody said.
+    ///
+    /// # Errors
+    /// The catalog cannot be read.
+    pub fn rejections(&self, snapshot: &Snapshot) -> Result<Vec<Alias>, StoreError> {
+        snapshot.links().map_or_else(|| self.catalog().rejections(snapshot.id), |links| Ok(links.rejections.clone()))
     }
 
     /// Whether these rules made the links; a store without a commit has none.

@@ -15,7 +15,9 @@ pub(super) fn temporary(layout: &Layout, disk: &Disk) -> Result<(), StoreError> 
         disk.remove(&left).map_err(|error| StoreError::io("removing", &left, error))?;
     }
     let half = layout.new_people();
-    disk.remove(&half).map_err(|error| StoreError::io("removing", &half, error))?;
+    if disk.remove(&half).map_err(|error| StoreError::io("removing", &half, error))? {
+        disk.sync_dir(layout.root()).map_err(|error| StoreError::io("syncing", layout.root(), error))?;
+    }
     for table in Table::ALL {
         let dir = layout.table_dir(table);
         let days = Disk::names(&dir).map_err(|error| StoreError::io("listing", &dir, error))?;

@@ -106,10 +106,10 @@ impl Writer {
         Ok(snapshot.with(remove, add, Some(links)))
     }
 
-    /// Makes the map of who is who anew, from what the catalog says.
+    /// Makes the map of who is who anew where it is not what the catalog says, or damaged.
     ///
     /// # Errors
-    /// The catalog cannot be read, or the disk is full.
+    /// The catalog cannot be read, or the disk is full. Without the map queries are slower and answer the same.
     pub fn renew_people(&mut self) -> Result<(), StoreError> {
         let (layout, disk) = (self.layout.clone(), self.disk.clone());
         people::keep(&layout, &disk, self.catalog_mut(), Renew::Always)

@@ -1,7 +1,7 @@
 //! The rows that say who is who: `jq_devices`, `jq_matches`, `jq_aliases`, each seen by the snapshots
 //! begin ≤ n < end.
 
-use rusqlite::{Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Row, Transaction, TransactionBehavior, params};
 
 use super::read::head;
 use super::{Catalog, StoreError};
@@ -39,6 +39,12 @@ impl Catalog {
         Ok(links)
     }
 
+    /// The pairs of ids of which a snapshot says that they are not one person, oldest first.
+    pub(in crate::store) fn rejections(&self, snapshot: i64) -> Result<Vec<Alias>, StoreError> {
+        let fail = self.fail("reading who is who");
+        said(&self.connection, snapshot).map(|(_, rejections)| rejections).map_err(fail)
+    }
+
     /// What the next snapshot would say about who is who with this change.
     pub(in crate::store) fn links_as_if(&mut self, change: &LinkChange) -> Result<Links, StoreError> {
         let path = self.path.clone();
@@ -73,8 +79,8 @@ impl Catalog {
         })
     }
 
-    /// How many rows were ever written, about.
-    pub(in crate::store) fn link_rows(&self) -> Result<u64, StoreError> {
+    /// A number that grows by one with each row that is written.
+    pub(in crate::store) fn last_link(&self) -> Result<u64, StoreError> {
         let last = TABLES.map(|table| format!("(SELECT ifnull(max(rowid), 0) FROM {table})")).join(" + ");
         let rows = self.connection.query_row(&format!("SELECT {last}"), [], |row| row.get::<_, i64>(0));
         rows.map(|rows| u64::try_from(rows).unwrap_or(0)).map_err(self.fail("reading who is who"))
@@ -95,13 +101,15 @@ impl Catalog {
     }
 }
 
+/// The rows that snapshot ?1 sees.
+const SEEN: &str = "begin_snapshot <= ?1 AND (end_snapshot IS NULL OR end_snapshot > ?1)";
+
 fn links(tx: &Transaction<'_>, snapshot: i64) -> rusqlite::Result<Links> {
-    let seen = "begin_snapshot <= ?1 AND (end_snapshot IS NULL OR end_snapshot > ?1)";
     let rows: i64 =
         tx.prepare_cached("SELECT ifnull(max(rowid), 0) FROM jq_devices")?.query_row([], |row| row.get(0))?;
     let room = usize::try_from(rows).unwrap_or(0).min(ROOM);
     let mut links = Links { devices: Devices::with_capacity(room), ..Links::default() };
-    let sql = format!("SELECT device, user, first_ts, last_ts FROM jq_devices WHERE {seen}");
+    let sql = format!("SELECT device, user, first_ts, last_ts FROM jq_devices WHERE {SEEN}");
     let mut query = tx.prepare_cached(&sql)?;
     let mut rows = query.query([snapshot])?;
     while let Some(row) = rows.next()? {
@@ -111,23 +119,30 @@ fn links(tx: &Transaction<'_>, snapshot: i64) -> rusqlite::Result<Links> {
     }
     // Mostly in order already, as they were written: sorted here they cost less than through the table's index.
     links.devices.sort();
-    let sql = format!("SELECT hash, distinct_id, since FROM jq_matches WHERE {seen} ORDER BY hash, distinct_id");
+    let sql = format!("SELECT hash, distinct_id, since FROM jq_matches WHERE {SEEN} ORDER BY hash, distinct_id");
     let mut query = tx.prepare_cached(&sql)?;
     let one = |row: &Row<'_>| Ok(Match { hash: row.get(0)?, distinct_id: row.get(1)?, since: row.get(2)? });
     links.matches = query.query_map([snapshot], one)?.collect::<Result<_, _>>()?;
-    let sql = format!("SELECT distinct_id, person, since, evidence, same FROM jq_aliases WHERE {seen} ORDER BY id");
-    let mut query = tx.prepare_cached(&sql)?;
-    let said = |row: &Row<'_>| {
+    (links.aliases, links.rejections) = said(tx, snapshot)?;
+    Ok(links)
+}
+
+/// What somebody said: who is one person, and who is not.
+fn said(connection: &Connection, snapshot: i64) -> rusqlite::Result<(Vec<Alias>, Vec<Alias>)> {
+    let sql = format!("SELECT distinct_id, person, since, evidence, same FROM jq_aliases WHERE {SEEN} ORDER BY id");
+    let mut query = connection.prepare_cached(&sql)?;
+    let one = |row: &Row<'_>| {
         let alias = Alias { distinct_id: row.get(0)?, person: row.get(1)?, since: row.get(2)?, evidence: row.get(3)? };
         Ok((alias, row.get(4)?))
     };
-    for row in query.query_map([snapshot], said)? {
+    let (mut aliases, mut rejections) = (Vec::new(), Vec::new());
+    for row in query.query_map([snapshot], one)? {
         match row? {
-            (alias, true) => links.aliases.push(alias),
-            (alias, false) => links.rejections.push(alias),
+            (alias, true) => aliases.push(alias),
+            (alias, false) => rejections.push(alias),
         }
     }
-    Ok(links)
+    Ok((aliases, rejections))
 }
 
 /// Writes what a commit changes, as of snapshot `id`.

@@ -90,6 +90,12 @@ impl Catalog {
         self.change("writing to", |tx| tx.execute(sql, [key, value]).map(drop))
     }
 
+    /// Takes a fact out of a store that is to be as one of before.
+    #[cfg(test)]
+    pub(in crate::store) fn forget_meta(&mut self, key: &str) -> Result<(), StoreError> {
+        self.change("writing to", |tx| tx.execute("DELETE FROM jq_meta WHERE key = ?1", [key]).map(drop))
+    }
+
     /// Forgets replaced parts whose files are gone.
     pub(in crate::store) fn forget_removed(&mut self, file_ids: &[i64]) -> Result<(), StoreError> {
         let sql = "DELETE FROM jq_removed WHERE data_file_id = ?1";

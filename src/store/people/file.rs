@@ -13,7 +13,7 @@
 //! Invariants: what is decoded is a map whose persons are numbered by name; bytes that were changed are refused.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _};
+use std::io::{self, Read as _, Seek as _};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -36,10 +36,12 @@ use crate::store::part::Checksum;
 /// Offsets and sizes of what is one piece here have 31 bits: a map whose texts have more bytes is not written.
 pub(super) const MOST_BYTES: usize = 1 << 30;
 
-/// What the content means; another number is another program's.
+/// What the content means, and how it follows from the links: a file of another number is another program's. A test
+/// below says when it must be another.
 const VERSION: &str = "1";
 /// The keys of the footer.
-const KEYS: [&str; 4] = ["journeyql.version", "journeyql.links", "journeyql.link_rows", "journeyql.checksum"];
+const KEYS: [&str; 5] =
+    ["journeyql.version", "journeyql.links", "journeyql.link_rows", "journeyql.last_link", "journeyql.checksum"];
 const ZEROS: &str = "00000000000000000000000000000000";
 
 /// What a file says that it was made of.
@@ -47,8 +49,10 @@ const ZEROS: &str = "00000000000000000000000000000000";
 pub(super) struct MadeOf {
     /// The mark of the links.
     pub mark: String,
-    /// How many rows of links had been written by then.
+    /// How many rows of links there were.
     pub rows: u64,
+    /// How many had been written by then.
+    pub last: u64,
 }
 
 /// A file whose footer was read.
@@ -60,16 +64,16 @@ pub(super) struct Opened {
 impl Opened {
     /// Reads the footer.
     pub(super) fn new(file: File) -> Result<Self, String> {
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_schema(schema());
-        let metadata = ArrowReaderMetadata::load(&file, options).map_err(|error| error.to_string())?;
+        let metadata = ArrowReaderMetadata::load(&file, options()).map_err(|error| error.to_string())?;
         Ok(Self { file, metadata })
     }
 
     /// What it was made of; `None` for what another program wrote.
     pub(super) fn made_of(&self) -> Option<MadeOf> {
-        let [version, mark, rows, _] = KEYS;
+        let [version, mark, rows, last, _] = KEYS;
+        let number = |key| self.fact(key)?.parse().ok();
         (self.fact(version)? == VERSION).then_some(())?;
-        Some(MadeOf { mark: self.fact(mark)?.to_owned(), rows: self.fact(rows)?.parse().ok()? })
+        Some(MadeOf { mark: self.fact(mark)?.to_owned(), rows: number(rows)?, last: number(last)? })
     }
 
     fn fact(&self, key: &str) -> Option<&str> {
@@ -77,22 +81,36 @@ impl Opened {
         facts.iter().find(|fact| fact.key == key)?.value.as_deref()
     }
 
-    /// Reads the map.
-    pub(super) fn read(mut self) -> Result<People, String> {
+    /// All bytes.
+    pub(super) fn bytes(&mut self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.file.rewind().and_then(|()| self.file.read_to_end(&mut bytes)).map_err(|error| error.to_string())?;
-        let sum = self.fact(KEYS[3]).unwrap_or_default();
+        self.file.rewind()?;
+        self.file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The map that the bytes are.
+    pub(super) fn read(&self, bytes: Vec<u8>) -> Result<People, String> {
+        let [.., key] = KEYS;
+        let sum = self.fact(key).unwrap_or_default();
         if checksum(&bytes, sum).is_none_or(|found| found != sum) {
             return Err("its bytes do not have its checksum".to_owned());
         }
-        let rows = usize::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0);
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(Bytes::from(bytes), self.metadata);
+        let metadata = Arc::clone(self.metadata.metadata());
+        let rows = usize::try_from(metadata.file_metadata().num_rows()).unwrap_or(0);
+        let metadata = ArrowReaderMetadata::try_new(metadata, options().with_schema(schema()));
+        let metadata = metadata.map_err(|error| error.to_string())?;
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(Bytes::from(bytes), metadata);
         let mut batches = reader.with_batch_size(rows.max(1)).build().map_err(|error| error.to_string())?;
         let batch = batches.next().unwrap_or_else(|| Ok(RecordBatch::new_empty(schema())));
         let batch = batch.map_err(|error| error.to_string())?;
         let people = if batch.num_rows() == rows { decode(&batch) } else { None };
         people.ok_or_else(|| "its rows are no map from ids to persons".to_owned())
     }
+}
+
+fn options() -> ArrowReaderOptions {
+    ArrowReaderOptions::new().with_skip_arrow_metadata(true)
 }
 
 fn schema() -> SchemaRef {
@@ -107,7 +125,7 @@ fn schema() -> SchemaRef {
 
 /// The bytes of a map.
 pub(super) fn encode(people: &People, of: &MadeOf) -> Result<Vec<u8>, ParquetError> {
-    let facts = [VERSION, &of.mark, &of.rows.to_string(), ZEROS].map(str::to_owned);
+    let facts = [VERSION, &of.mark, &of.rows.to_string(), &of.last.to_string(), ZEROS].map(str::to_owned);
     let facts = KEYS.into_iter().zip(facts).map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect();
     let properties = WriterProperties::builder()
         .set_created_by(concat!("journeyql version ", env!("CARGO_PKG_VERSION")).to_owned())
@@ -197,7 +215,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::identity::{Alias, Links, Run};
+    use crate::identity::{Alias, Links, MOST_LINKS, Match, Run};
 
     fn opened(bytes: &[u8]) -> Result<Opened, String> {
         let mut file = tempfile::tempfile().unwrap();
@@ -234,10 +252,11 @@ mod tests {
             aliases in prop::collection::vec((0_u8..12, 0_u8..12), 0..6),
         ) {
             let people = People::new(&links(&runs, &aliases));
-            let of = MadeOf { mark: "7-00".to_owned(), rows: 60 };
-            let file = opened(&encode(&people, &of).unwrap()).unwrap();
+            let of = MadeOf { mark: "7-00".to_owned(), rows: 60, last: 99 };
+            let mut file = opened(&encode(&people, &of).unwrap()).unwrap();
             prop_assert_eq!(file.made_of(), Some(of));
-            let read = file.read().unwrap();
+            let bytes = file.bytes().unwrap();
+            let read = file.read(bytes).unwrap();
             prop_assert_eq!(said(&read), said(&people));
             prop_assert!(read.is_by_name());
             prop_assert_eq!(read.joins(), people.joins());
@@ -247,11 +266,59 @@ mod tests {
         }
     }
 
+    fn of() -> MadeOf {
+        MadeOf { mark: "7-00".to_owned(), rows: 3, last: 3 }
+    }
+
+    /// Where this has to change, files of before say something else: give [`VERSION`] another number.
+    #[test]
+    fn what_follows_from_links_is_what_the_version_says() {
+        let many: Vec<_> = (50_u8..).take(MOST_LINKS + 1).map(|device| (device, 77, 5)).collect();
+        let runs =
+            [&[(1, 1, 10), (1, 0, 20), (1, 2, 30), (2, 3, 5), (3, 0, 7), (4, 5, 1), (4, 6, 9)][..], &many].concat();
+        let mut links = links(&runs, &[(3, 1), (8, 9)]);
+        let hash = |id: &str| Match { hash: "h".to_owned(), distinct_id: id.to_owned(), since: 0 };
+        links.matches = vec![hash("u5"), hash("u9")];
+        let map = [
+            ("anon:d1", 21, "u1"),
+            ("anon:d1", i64::MAX, "u2"),
+            ("anon:d2", i64::MAX, "u1"),
+            ("anon:d4", 9, "u9"),
+            ("anon:d4", i64::MAX, "u6"),
+            ("u3", i64::MAX, "u1"),
+            ("u5", i64::MAX, "u9"),
+            ("u8", i64::MAX, "u9"),
+        ];
+        let map = map.map(|(id, to, person)| (id.to_owned(), to, person.to_owned()));
+        assert_eq!(said(&People::new(&links)), map);
+        let read = opened(&encode(&People::new(&links), &of()).unwrap()).and_then(|mut file| {
+            let bytes = file.bytes().unwrap();
+            file.read(bytes)
+        });
+        assert_eq!(said(&read.unwrap()), map);
+    }
+
+    #[test]
+    fn rows_that_are_no_map_are_refused() {
+        let owner = |to, person| Owner { to, person };
+        let end = i64::MAX;
+        for rows in [
+            &[("anon:aaaa1", owner(end, 0)), ("b", owner(end, 0)), ("anon:aaaa2", owner(end, 0))][..],
+            &[("a", owner(end, 0)), ("a", owner(end, 0))],
+            &[("a", owner(5, 0)), ("a", owner(5, 0)), ("a", owner(end, 0))],
+            &[("a", owner(5, 0)), ("b", owner(end, 0))],
+            &[("a", owner(5, 0))],
+            &[("a", owner(end, 2))],
+        ] {
+            assert!(People::from_rows(["x", "y"].into_iter(), rows.iter().copied()).is_none(), "{rows:?}");
+        }
+    }
+
     #[test]
     fn no_byte_can_be_changed_or_left_out() {
         let people = People::new(&links(&[(1, 1, 0), (1, 2, 5), (2, 1, 3)], &[(1, 3)]));
-        let bytes = encode(&people, &MadeOf { mark: "7-00".to_owned(), rows: 3 }).unwrap();
-        let is_refused = |bytes: &[u8]| opened(bytes).and_then(Opened::read).is_err();
+        let bytes = encode(&people, &of()).unwrap();
+        let is_refused = |bytes: &[u8]| opened(bytes).and_then(|file| file.read(bytes.to_vec())).is_err();
         assert!(!is_refused(&bytes));
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();

@@ -28,21 +28,24 @@ use super::verify::Finding;
 use super::{Snapshot, Store, StoreError};
 use crate::identity::{Owner, People};
 
-/// The fact in `jq_meta`: the mark of the links as they are. A store in which nobody was ever linked has none.
+/// The fact in `jq_meta`: the mark of the links as they are. Before the first link there is none.
 pub(super) const MARK: &str = "linked";
 
 /// Fewer rows are read as fast as a file is opened.
 const FEWEST_ROWS: u64 = if cfg!(test) { 2 } else { 1_024 };
-/// A row of the links that is written costs as much as so many that are read for the file.
+/// To write a row of the links costs as much as to read so many of them for the file.
 const READ_PER_WRITTEN: u64 = 16;
-/// So many events that are stored cost four times as much as a row that is read.
+/// To store so many events costs more than to read a row of the links for the file.
 const EVENTS_PER_READ: u64 = 4;
+/// The mark of a file that says nothing but that the map was too large for one.
+const TOO_LARGE: &str = "too large";
 
-/// When the file is made anew that does not say what the links say.
+/// When a file that is not what the links say is made anew.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Renew {
-    /// Where that costs little beside a commit of so many events.
+    /// Where that costs little beside what was done since, or beside a commit of so many events.
     After(u64),
+    /// And also where its bytes are not what they were.
     Always,
 }
 
@@ -91,38 +94,48 @@ pub(super) fn mark(id: i64) -> String {
 }
 
 /// Brings the file to what the links say, where that is worth its while. Only the writer may.
-pub(super) fn keep(layout: &Layout, disk: &Disk, catalog: &Catalog, renew: Renew) -> Result<(), StoreError> {
-    let (Some(mark), rows) = (catalog.meta(MARK)?, catalog.link_rows()?) else { return remove(layout, disk) };
-    if rows < FEWEST_ROWS {
-        return remove(layout, disk);
-    }
-    let found = open(layout).or_else(unless_damaged)?.and_then(|file| file.made_of());
-    let is_due = match (renew, found) {
-        (Renew::Always, _) | (_, None) => true,
-        (Renew::After(_), Some(found)) if found.mark == mark => false,
-        (Renew::After(events), Some(found)) => {
-            rows <= READ_PER_WRITTEN * rows.saturating_sub(found.rows) + events / EVENTS_PER_READ
+pub(super) fn keep(layout: &Layout, disk: &Disk, catalog: &mut Catalog, renew: Renew) -> Result<(), StoreError> {
+    let last = catalog.last_link()?;
+    let mark = match catalog.meta(MARK)? {
+        Some(mark) => mark,
+        // Links from before there were marks.
+        None if matches!(renew, Renew::Always) && last >= FEWEST_ROWS => {
+            let mark = mark(catalog.head()?);
+            catalog.set_meta(MARK, &mark)?;
+            mark
         }
+        None => return remove(layout, disk),
     };
-    if !is_due {
-        return Ok(());
-    }
-    let people = People::new(&catalog.links(catalog.head()?)?);
-    if people.names().chain(people.rows().map(|row| row.0)).map(str::len).sum::<usize>() > MOST_BYTES {
+    if last < FEWEST_ROWS {
         return remove(layout, disk);
     }
-    let bytes = encode(&people, &MadeOf { mark, rows }).map_err(|error| StoreError::encode(&layout.people(), error))?;
-    write(layout, disk, &bytes)
+    let is_due = match renew {
+        Renew::Always => !matches!(read(layout, &mark), Ok(Some(_))),
+        // One that cannot be read is none to the writer.
+        Renew::After(events) => open(layout).ok().flatten().and_then(|file| file.made_of()).is_none_or(|found| {
+            let written = last.saturating_sub(found.last).saturating_mul(READ_PER_WRITTEN);
+            found.mark != mark && found.rows <= written.saturating_add(events / EVENTS_PER_READ)
+        }),
+    };
+    if is_due { renew_file(layout, disk, catalog, mark, last) } else { Ok(()) }
 }
 
-/// Removes the file for good.
-pub(super) fn remove(layout: &Layout, disk: &Disk) -> Result<(), StoreError> {
-    let path = layout.people();
-    if !path.exists() {
-        return Ok(());
+fn renew_file(layout: &Layout, disk: &Disk, catalog: &Catalog, mark: String, last: u64) -> Result<(), StoreError> {
+    let links = catalog.links(catalog.head()?)?;
+    let rows = (links.devices.runs().len() + links.matches.len() + links.aliases.len()) as u64;
+    let (mut people, mut of) = (People::new(&links), MadeOf { mark, rows, last });
+    drop(links);
+    if people.names().chain(people.rows().map(|row| row.0)).map(str::len).sum::<usize>() > MOST_BYTES {
+        (people, of.mark) = (People::default(), TOO_LARGE.to_owned());
     }
-    disk.remove(&path).map_err(|error| StoreError::io("removing", &path, error))?;
-    disk.sync_dir(layout.root()).map_err(|error| StoreError::io("syncing", layout.root(), error))
+    let bytes = encode(&people, &of).map_err(|error| StoreError::encode(&layout.people(), error))?;
+    drop(people);
+    let written = write(layout, disk, &bytes);
+    if written.is_err() {
+        // Half a file takes room that may be what is missing.
+        let _ = disk.remove(&layout.new_people());
+    }
+    written
 }
 
 fn write(layout: &Layout, disk: &Disk, bytes: &[u8]) -> Result<(), StoreError> {
@@ -131,19 +144,34 @@ fn write(layout: &Layout, disk: &Disk, bytes: &[u8]) -> Result<(), StoreError> {
     // One that could not be finished may lie there still.
     disk.remove(&tmp).map_err(fail)?;
     let file = disk.create(&tmp).map_err(fail)?;
+    Disk::share_like(&file, &layout.catalog());
     disk.write_all(&file, &tmp, bytes).map_err(fail)?;
     disk.sync_file(&file, &tmp).map_err(fail)?;
     disk.rename(&tmp, &path).map_err(|error| StoreError::io("publishing", &path, error))?;
     disk.sync_dir(layout.root()).map_err(|error| StoreError::io("syncing", layout.root(), error))
 }
 
+/// Removes the file for good, and what there is of another.
+pub(super) fn remove(layout: &Layout, disk: &Disk) -> Result<(), StoreError> {
+    let files = [layout.people(), layout.new_people()];
+    if !files.iter().any(|path| path.exists()) {
+        return Ok(());
+    }
+    for path in files {
+        disk.remove(&path).map_err(|error| StoreError::io("removing", &path, error))?;
+    }
+    disk.sync_dir(layout.root()).map_err(|error| StoreError::io("syncing", layout.root(), error))
+}
+
 /// The map, where there is a file with this mark.
 fn read(layout: &Layout, mark: &str) -> Result<Option<People>, StoreError> {
-    let Some(file) = open(layout)? else { return Ok(None) };
+    let Some(mut file) = open(layout)? else { return Ok(None) };
     if file.made_of().is_none_or(|of| of.mark != mark) {
         return Ok(None);
     }
-    file.read().map(Some).map_err(|detail| StoreError::DamagedPeople { path: layout.people(), detail })
+    let path = layout.people();
+    let bytes = file.bytes().map_err(|error| StoreError::io("reading", &path, error))?;
+    file.read(bytes).map(Some).map_err(|detail| StoreError::DamagedPeople { path, detail })
 }
 
 fn open(layout: &Layout) -> Result<Option<Opened>, StoreError> {
@@ -153,9 +181,4 @@ fn open(layout: &Layout) -> Result<Option<Opened>, StoreError> {
         other => other.map_err(|error| StoreError::io("reading", &path, error))?,
     };
     Opened::new(file).map(Some).map_err(|detail| StoreError::DamagedPeople { path, detail })
-}
-
-/// To the writer a damaged file is none.
-fn unless_damaged(error: StoreError) -> Result<Option<Opened>, StoreError> {
-    if matches!(error, StoreError::DamagedPeople { .. }) { Ok(None) } else { Err(error) }
 }
