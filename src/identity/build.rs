@@ -8,8 +8,8 @@ use hashbrown::HashTable;
 
 use super::links::Links;
 use super::owned::OwnedDevices;
-use super::people::{Owner, People, count};
-use super::texts::{Ascending, Texts};
+use super::people::{Owner, People, Rows, count};
+use super::texts::Texts;
 use super::timeline::Span;
 use super::union::Union;
 
@@ -17,9 +17,7 @@ impl People {
     /// The map that the links make.
     #[must_use]
     pub fn new(links: &Links) -> Self {
-        let mut people = built(links);
-        people.joins = !people.is_empty();
-        people
+        built(links)
     }
 }
 
@@ -46,12 +44,13 @@ fn built(links: &Links) -> People {
         }
     });
     united.for_each(|(id, person)| build.push(id, person, &spans_of(person)));
-    build.people
+    build.rows.map(build.names)
 }
 
 /// The map so far.
 struct Build<'a> {
-    people: People,
+    rows: Rows,
+    names: Texts,
     union: &'a Union<'a>,
     /// Numbers of persons by the hash of their names.
     numbers: HashTable<u32>,
@@ -62,43 +61,37 @@ impl<'a> Build<'a> {
     fn new(links: &Links, united: &[(&str, &str)], union: &'a Union<'a>) -> Self {
         let (devices, most) = (&links.devices, links.devices.runs().len() + united.len());
         let bytes = devices.bytes() + united.iter().map(|one| one.0.len()).sum::<usize>();
-        let (low, high) = devices.bounds().unzip();
-        let first = low.into_iter().chain(united.first().map(|one| one.0)).min().unwrap_or_default();
-        let last = high.into_iter().chain(united.last().map(|one| one.0)).max().unwrap_or_default();
-        let people = People {
-            ids: Ascending::with_capacity(most, bytes, first, last),
-            ends: Vec::with_capacity(most),
-            owners: Vec::with_capacity(most),
+        Self {
+            rows: Rows::with_capacity(most, bytes),
             names: Texts::with_capacity(most, bytes),
-            ..People::default()
-        };
-        Self { people, union, numbers: HashTable::with_capacity(most), hasher: RandomState::default() }
+            union,
+            numbers: HashTable::with_capacity(most),
+            hasher: RandomState::default(),
+        }
     }
 
     /// Adds an id with its spans, all of it `own` where there are none; what lies in none of them is `own` too.
     fn push(&mut self, id: &str, own: &str, spans: &[Span<'a>]) {
-        self.people.ids.push(id);
         let mut from = i64::MIN;
         for span in spans {
             if span.from > from {
-                self.own(span.from, own);
+                self.own(id, span.from, own);
             }
-            self.own(span.to, self.union.person(span.user));
+            self.own(id, span.to, self.union.person(span.user));
             from = span.to;
         }
         if spans.is_empty() || from < i64::MAX {
-            self.own(i64::MAX, own);
+            self.own(id, i64::MAX, own);
         }
-        self.people.ends.push(count(self.people.owners.len()));
     }
 
-    fn own(&mut self, to: i64, person: &str) {
+    fn own(&mut self, id: &str, to: i64, person: &str) {
         let person = self.number(person);
-        self.people.owners.push(Owner { to, person });
+        self.rows.push(id, Owner { to, person });
     }
 
     fn number(&mut self, person: &str) -> u32 {
-        let (names, hasher) = (&mut self.people.names, &self.hasher);
+        let (names, hasher) = (&mut self.names, &self.hasher);
         let hash = hasher.hash_one(person);
         if let Some(number) = self.numbers.find(hash, |&number| names.get(number as usize) == Some(person)) {
             return *number;

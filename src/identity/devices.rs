@@ -72,12 +72,6 @@ impl Devices {
         rows[..rows.partition_point(|row| row.id(text) == id)].iter().map(move |row| row.run(text))
     }
 
-    /// The first and the last `distinct_id`.
-    #[must_use]
-    pub fn bounds(&self) -> Option<(&str, &str)> {
-        self.rows.first().zip(self.rows.last()).map(|(first, last)| (first.id(&self.text), last.id(&self.text)))
-    }
-
     /// Bytes of all ids and users.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -45,7 +45,8 @@ pub use crate::event::is_junk;
 pub use devices::Devices;
 pub use identities::{Identity, Kind, identities};
 pub use links::{Alias, Device, Links, MOST_LINKS, Match};
-pub use people::{Owner, People, Stretch, owner};
+pub use people::{Owner, People, Rows, Stretch, owner};
+pub use texts::Texts as Names;
 pub use timeline::{Run, append, join};
 
 /// Appends the event's `distinct_id` to `out`; `false`, and nothing appended, where nobody did it.

@@ -55,58 +55,18 @@ pub struct People {
 }
 
 impl People {
-    /// The map of these persons by number and these stretches of ids, in order of ids and times. `None` where they are
-    /// no map: something does not ascend, an id is not somebody's at all times, or there is no such person. Where names
-    /// ascend with their numbers, [`People::sort`] has nothing to do.
-    #[must_use]
-    pub fn from_rows<'a>(
-        names: impl ExactSizeIterator<Item = &'a str> + Clone,
-        rows: impl ExactSizeIterator<Item = (&'a str, Owner)> + DoubleEndedIterator + Clone,
-    ) -> Option<Self> {
-        let bytes = |texts: &mut dyn Iterator<Item = &'a str>| texts.map(str::len).sum();
-        let end = |row: Option<(&'a str, Owner)>| row.map(|row| row.0).unwrap_or_default();
-        let (first, last) = (end(rows.clone().next()), end(rows.clone().next_back()));
-        let mut people = Self {
-            ids: Ascending::with_capacity(rows.len(), bytes(&mut rows.clone().map(|row| row.0)), first, last),
-            ends: Vec::with_capacity(rows.len()),
-            owners: Vec::with_capacity(rows.len()),
-            names: Texts::with_capacity(names.len(), bytes(&mut names.clone())),
-            joins: rows.len() > 0,
-            by_name: names.clone().is_sorted_by(|a, b| a < b),
-        };
-        names.for_each(|name| people.names.push(name));
-        let (mut id, mut to) = ("", i64::MAX);
-        for (next, owner) in rows {
-            let is_next = to == i64::MAX;
-            let ascends = if is_next { people.ends.is_empty() || id < next } else { id == next && to < owner.to };
-            let ascends = ascends && next <= last;
-            if !ascends || owner.person as usize >= people.names.len() {
-                return None;
-            }
-            if is_next {
-                people.ids.push(next);
-            }
-            people.owners.push(owner);
-            (id, to) = (next, owner.to);
-            if to == i64::MAX {
-                people.ends.push(count(people.owners.len()));
-            }
-        }
-        (to == i64::MAX).then_some(people)
-    }
-
     /// Whether the numbers of the persons are in order of their names, of which no two are equal.
     #[must_use]
     pub fn is_by_name(&self) -> bool {
         self.by_name
     }
 
-    /// What [`People::from_rows`] makes it of: the persons by number.
+    /// The persons by number.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter()
     }
 
-    /// What [`People::from_rows`] makes it of: ids and whose they are, in order of ids and times.
+    /// Ids and whose they are, in order of ids and times: what [`Rows`] are.
     pub fn rows(&self) -> impl Iterator<Item = (&str, Owner)> {
         let mut from = 0;
         self.ids.texts.iter().zip(&self.ends).flat_map(move |(id, &end)| {
@@ -140,12 +100,11 @@ impl People {
             rows.push((id, Owner { to: i64::MAX, person }));
         }
         rows.sort_by_key(|row| row.0);
-        let joins = self.joins;
-        let people = Self::from_rows(names.into_iter(), rows.into_iter());
-        debug_assert!(people.is_some(), "the ids that came had no entry: it is a map still");
-        if let Some(people) = people {
-            *self = Self { joins, ..people };
+        let mut all = Rows::with_capacity(rows.len(), self.ids.size());
+        for (id, owner) in rows {
+            all.push(id, owner);
         }
+        *self = Self { joins: self.joins, ..all.map(names.into_iter().collect()) };
     }
 
     /// Whether some person has rows under an id with an entry and under one without.
@@ -271,6 +230,75 @@ impl People {
     #[must_use]
     pub fn size(&self) -> usize {
         self.ids.size() + self.names.size() + self.owners.len() * size_of::<Owner>() + self.ends.len() * 4
+    }
+}
+
+/// Ids and whose they are, in order of ids and times: what a map is made of.
+#[derive(Debug, Default)]
+pub struct Rows {
+    ids: Texts,
+    ends: Vec<u32>,
+    owners: Vec<Owner>,
+    /// The largest number of a person, and one more.
+    persons: usize,
+}
+
+impl Rows {
+    /// With room for so many, whose ids have so many bytes together.
+    #[must_use]
+    pub fn with_capacity(rows: usize, bytes: usize) -> Self {
+        let ids = Texts::with_capacity(rows, bytes);
+        Self { ids, ends: Vec::with_capacity(rows), owners: Vec::with_capacity(rows), persons: 0 }
+    }
+
+    /// Adds one, unless it does not come behind those before: ids ascend, and times of an id to the end of all times.
+    #[must_use]
+    pub fn add(&mut self, id: &str, owner: Owner) -> bool {
+        let last = self.ids.len().checked_sub(1).and_then(|last| self.ids.get(last));
+        let ascends = match self.open() {
+            Some(to) => last == Some(id) && to < owner.to,
+            None => last.is_none_or(|last| last < id),
+        };
+        if ascends {
+            self.push(id, owner);
+        }
+        ascends
+    }
+
+    /// Adds one that comes behind those before.
+    pub(super) fn push(&mut self, id: &str, owner: Owner) {
+        if self.open().is_none() {
+            self.ids.push(id);
+        }
+        self.owners.push(owner);
+        self.persons = self.persons.max(owner.person as usize + 1);
+        if owner.to == i64::MAX {
+            self.ends.push(count(self.owners.len()));
+        }
+    }
+
+    /// Up to when it is said whose the last id is, if that is not all times.
+    fn open(&self) -> Option<i64> {
+        self.owners.last().map(|owner| owner.to).filter(|to| *to != i64::MAX)
+    }
+
+    /// The map of these rows and of the persons with these names by number. `None`: the last id is not somebody's at all
+    /// times, or there is a number without a name. Where names ascend with their numbers, [`People::sort`] has nothing to
+    /// do.
+    #[must_use]
+    pub fn finish(self, names: Texts) -> Option<People> {
+        (self.open().is_none() && self.persons <= names.len()).then(|| self.map(names))
+    }
+
+    pub(super) fn map(self, names: Texts) -> People {
+        People {
+            ids: Ascending::new(self.ids),
+            joins: !self.ends.is_empty(),
+            by_name: names.iter().is_sorted_by(|a, b| a < b),
+            ends: self.ends,
+            owners: self.owners,
+            names,
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! Many short texts in one stretch of memory.
 
+use std::cmp::Ordering;
+use std::ops::Range;
+
 /// Texts by number.
 #[derive(Debug, Default)]
-pub(super) struct Texts {
+pub struct Texts {
     bytes: String,
     /// Where each ends.
     ends: Vec<usize>,
@@ -10,32 +13,53 @@ pub(super) struct Texts {
 
 impl Texts {
     /// With room for so many of so many bytes together.
+    #[must_use]
     pub fn with_capacity(texts: usize, bytes: usize) -> Self {
         Self { bytes: String::with_capacity(bytes), ends: Vec::with_capacity(texts) }
     }
 
+    /// Adds one behind the others.
     pub fn push(&mut self, text: &str) {
         self.bytes.push_str(text);
         self.ends.push(self.bytes.len());
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    pub fn get(&self, at: usize) -> Option<&str> {
-        let end = *self.ends.get(at)?;
-        let from = at.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.bytes.get(from..end)
+    pub(super) fn get(&self, at: usize) -> Option<&str> {
+        self.bytes.get(self.range(at)?)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
+    /// The bytes of a text, of which none beside it is looked at.
+    #[inline]
+    fn get_bytes(&self, at: usize) -> Option<&[u8]> {
+        self.bytes.as_bytes().get(self.range(at)?)
+    }
+
+    #[inline]
+    fn range(&self, at: usize) -> Option<Range<usize>> {
+        let end = *self.ends.get(at)?;
+        Some(at.checked_sub(1).map_or(0, |before| self.ends[before])..end)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.len()).filter_map(|at| self.get(at))
     }
 
     /// Bytes held.
-    pub fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         self.bytes.len() + self.ends.len() * size_of::<usize>()
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Texts {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(all: I) -> Self {
+        let all = all.into_iter();
+        let mut texts = Self::with_capacity(all.size_hint().0, 0);
+        all.for_each(|text| texts.push(text));
+        texts
     }
 }
 
@@ -55,7 +79,7 @@ fn short_key(text: &[u8]) -> u64 {
 pub(super) struct Ascending {
     pub texts: Texts,
     /// What all of them begin with.
-    shared: String,
+    shared: Vec<u8>,
     /// The eight bytes behind that of each as one number: most comparisons need no more.
     keys: Vec<u64>,
     /// The first eight bytes of the first text and of the last.
@@ -77,19 +101,17 @@ pub(super) fn key(text: &[u8]) -> u128 {
 }
 
 impl Ascending {
-    /// With room for so many of so many bytes together, all from `first` to `last`.
-    pub fn with_capacity(texts: usize, bytes: usize, first: &str, last: &str) -> Self {
-        let alike = first.char_indices().zip(last.chars()).find(|((_, a), b)| a != b).map(|((at, _), _)| at);
-        let shared = &first[..alike.unwrap_or(first.len().min(last.len()))];
-        let texts = (Texts::with_capacity(texts, bytes), Vec::with_capacity(texts));
-        Self { texts: texts.0, shared: shared.to_owned(), keys: texts.1, bounds: (0, 0) }
-    }
-
-    pub fn push(&mut self, text: &str) {
-        let start = short_key(text.as_bytes());
-        self.bounds = (if self.keys.is_empty() { start } else { self.bounds.0 }, start);
-        self.texts.push(text);
-        self.keys.push(short_key(&text.as_bytes()[self.shared.len()..]));
+    /// Texts that are in their order.
+    pub fn new(texts: Texts) -> Self {
+        let first = texts.get(0).unwrap_or_default();
+        let last = texts.get(texts.len().wrapping_sub(1)).unwrap_or_default();
+        let bounds = (short_key(first.as_bytes()), short_key(last.as_bytes()));
+        // What lies between two texts begins like both of them.
+        let alike = first.bytes().zip(last.bytes()).take_while(|(a, b)| a == b).count();
+        let shared = first.as_bytes()[..alike].to_vec();
+        let tail = |at: usize| texts.get_bytes(at).and_then(|text| text.get(alike..)).unwrap_or_default();
+        let keys = (0..texts.len()).map(|at| short_key(tail(at))).collect();
+        Self { texts, shared, keys, bounds }
     }
 
     /// Whether a text is among them. It is looked for from `place` on, before which it is not; then `place` is that of
@@ -104,8 +126,8 @@ impl Ascending {
             }
             return false;
         }
-        let Some(tail) = text.strip_prefix(self.shared.as_bytes()) else {
-            if text > self.shared.as_bytes() {
+        let Some(tail) = text.strip_prefix(&*self.shared) else {
+            if text > &*self.shared {
                 *place = self.keys.len();
             }
             return false;
@@ -115,12 +137,21 @@ impl Ascending {
         if self.keys.get(*place).is_none_or(|&key| key > wanted) {
             return false;
         }
-        *place = self.seek(text, wanted, *place);
-        self.keys.get(*place) == Some(&wanted) && self.texts.get(*place).is_some_and(|it| it.as_bytes() == text)
+        *place = self.seek(wanted, *place);
+        if self.keys.get(*place) != Some(&wanted) {
+            return false;
+        }
+        // Hardly ever do two begin alike, and a look at a text costs as much as all steps to it.
+        let mut order = self.compare(*place, text);
+        if order == Ordering::Less {
+            *place = self.among_equal(text, wanted, *place + 1);
+            order = self.compare(*place, text);
+        }
+        order == Ordering::Equal
     }
 
-    /// The place of the first text that is not before `text`, where none before `low` is.
-    fn seek(&self, text: &[u8], wanted: u64, mut low: usize) -> usize {
+    /// The place of the first key that is not below `wanted`, where none before `low` is.
+    fn seek(&self, wanted: u64, mut low: usize) -> usize {
         // What is asked for in order is hardly ever far away, and steps of one are what a processor foresees.
         let near = (low + NEAR).min(self.keys.len());
         while low < near && self.keys[low] < wanted {
@@ -132,18 +163,23 @@ impl Ascending {
             step *= 2;
         }
         let high = (low + step - 1).min(self.keys.len()).max(low);
-        let place = low + self.keys[low..high].partition_point(|key| *key < wanted);
-        let is_before = |at: usize| self.texts.get(at).is_some_and(|it| it.as_bytes() < text);
-        if self.keys.get(place) != Some(&wanted) || !is_before(place) {
-            return place;
-        }
-        // Several begin alike.
-        let (mut low, mut high) = (place, place + self.keys[place..].partition_point(|key| *key == wanted));
+        low + self.keys[low..high].partition_point(|key| *key < wanted)
+    }
+
+    /// The place of the first text that is not before `text`, from `low` on among those that begin alike.
+    fn among_equal(&self, text: &[u8], wanted: u64, mut low: usize) -> usize {
+        let mut high = low + self.keys[low..].partition_point(|key| *key == wanted);
         while low < high {
             let middle = low.midpoint(high);
-            if is_before(middle) { low = middle + 1 } else { high = middle }
+            if self.compare(middle, text) == Ordering::Less { low = middle + 1 } else { high = middle }
         }
         low
+    }
+
+    /// What is there beside a text; nothing is behind all.
+    #[inline]
+    fn compare(&self, at: usize, text: &[u8]) -> Ordering {
+        self.texts.get_bytes(at).map_or(Ordering::Greater, |it| it.cmp(text))
     }
 
     /// Bytes held.
@@ -159,10 +195,7 @@ mod tests {
     #[test]
     fn seeking_from_anywhere_before_finds_the_first_that_is_not_before() {
         let all = ["", "a", "ab", "b", "b\u{e9}", "c", "longer text than others", "longer text than that"];
-        let mut texts = Ascending::default();
-        for text in all {
-            texts.push(text);
-        }
+        let texts = Ascending::new(all.into_iter().collect());
         for wanted in [
             "",
             "A",
@@ -194,10 +227,7 @@ mod tests {
     #[test]
     fn what_all_begin_with_is_no_part_of_the_search() {
         let all = ["id:\u{e9}", "id:\u{e9}a", "id:\u{e9}abcdefgh1", "id:\u{e9}abcdefgh2", "id:\u{ea}"];
-        let mut texts = Ascending::with_capacity(all.len(), 0, all[0], all[all.len() - 1]);
-        for text in all {
-            texts.push(text);
-        }
+        let texts = Ascending::new(all.into_iter().collect());
         for wanted in ["", "i", "id:", "id:z", "ib", "if", "id:\u{e9}abcdefgh", "id:\u{e9}abcdefgh1x", "id:\u{eb}", "j"]
             .iter()
             .chain(&all)
@@ -209,8 +239,7 @@ mod tests {
                 assert_eq!(found, place, "{wanted} from {from}");
             }
         }
-        let mut one = Ascending::with_capacity(1, 3, "abc", "abc");
-        one.push("abc");
+        let one = Ascending::new(["abc"].into_iter().collect());
         assert!(one.find(b"abc", &mut 0) && !one.find(b"ab", &mut 0) && !one.find(b"abcd", &mut 0));
     }
 }

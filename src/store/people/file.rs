@@ -4,8 +4,8 @@
 //! |---|---|---|
 //! | `distinct_id` | Utf8 | ascending; an id comes once for each stretch of its time |
 //! | `to_ts` | Timestamp µs UTC? | where the stretch ends; NULL: never |
-//! | `person` | Utf8 | whose it is |
-//! | `person_rank` | `UInt32` | place of the person among all by name, from 0 |
+//! | `person_rank` | `UInt32` | whose it is: place of the person among all by name, from 0 |
+//! | `person_by_rank` | Utf8? | not of the row's id: the persons by name, from rank 0 in the first row; then NULL |
 //!
 //! The footer's keys say what it was made of and seal it: `journeyql.checksum` is the xxh3-128 of all bytes, with zeros
 //! for its own digits.
@@ -13,24 +13,21 @@
 //! Invariants: what is decoded is a map whose persons are numbered by name; bytes that were changed are refused.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-    UInt32Array,
-};
-use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, UInt32Type};
-use bytes::Bytes;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, UInt32Type};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::Encoding;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::identity::{Owner, People};
+use crate::identity::{Names, Owner, People, Rows};
+use crate::limits;
 use crate::store::part::Checksum;
 
 /// Offsets and sizes of what is one piece here have 31 bits: a map whose texts have more bytes is not written.
@@ -42,6 +39,8 @@ const VERSION: &str = "1";
 /// The keys of the footer.
 const KEYS: [&str; 5] =
     ["journeyql.version", "journeyql.links", "journeyql.link_rows", "journeyql.last_link", "journeyql.checksum"];
+/// Bytes of a page, and of what is read at once for the checksum.
+const BUFFER: usize = 64 << 10;
 const ZEROS: &str = "00000000000000000000000000000000";
 
 /// What a file says that it was made of.
@@ -81,31 +80,50 @@ impl Opened {
         facts.iter().find(|fact| fact.key == key)?.value.as_deref()
     }
 
-    /// All bytes.
-    pub(super) fn bytes(&mut self) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+    /// Whether the file's bytes are those that were written.
+    pub(super) fn is_whole(&mut self) -> io::Result<bool> {
+        let [.., key] = KEYS;
+        let sum = self.fact(key).unwrap_or_default().to_owned();
+        let (mut hash, mut buffer) = (Xxh3::new(), vec![0; BUFFER]);
+        let footer = self.footer_start()?;
+        let mut left = footer;
         self.file.rewind()?;
-        self.file.read_to_end(&mut bytes)?;
-        Ok(bytes)
+        while left > 0 {
+            let most = usize::try_from(left).map_or(BUFFER, |left| left.min(BUFFER));
+            let read = self.file.read(&mut buffer[..most])?;
+            if read == 0 {
+                return Ok(false);
+            }
+            hash.update(&buffer[..read]);
+            left -= read as u64;
+        }
+        let mut footer = Vec::new();
+        self.file.read_to_end(&mut footer)?;
+        Ok(checksum(hash, &footer, &sum).is_some_and(|found| found == sum))
     }
 
-    /// The map that the bytes are.
-    pub(super) fn read(&self, bytes: Vec<u8>) -> Result<People, String> {
-        let [.., key] = KEYS;
-        let sum = self.fact(key).unwrap_or_default();
-        if checksum(&bytes, sum).is_none_or(|found| found != sum) {
-            return Err("its bytes do not have its checksum".to_owned());
+    /// Where the footer begins: four bytes before the end say how long it is, and as many say what file it is.
+    fn footer_start(&mut self) -> io::Result<u64> {
+        let end = self.file.seek(SeekFrom::End(-8))?;
+        let mut length = [0; 4];
+        self.file.read_exact(&mut length)?;
+        Ok(end.saturating_sub(u32::from_le_bytes(length).into()))
+    }
+
+    /// The map, read a little at a time: memory for all of it twice costs more than reading it.
+    pub(super) fn read(self) -> Result<People, String> {
+        let fail = |error: &dyn std::fmt::Display| error.to_string();
+        let footer = Arc::clone(self.metadata.metadata());
+        let metadata = options().with_schema(schema());
+        let metadata = ArrowReaderMetadata::try_new(footer, metadata).map_err(|e| fail(&e))?;
+        let mut map = Decoded::with_room_for(metadata.metadata());
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file, metadata);
+        let batches = reader.with_batch_size(limits::BATCH_ROWS).build().map_err(|e| fail(&e))?;
+        let no_map = || "its rows are no map from ids to persons".to_owned();
+        for batch in batches {
+            map.add(&batch.map_err(|e| fail(&e))?).ok_or_else(no_map)?;
         }
-        let metadata = Arc::clone(self.metadata.metadata());
-        let rows = usize::try_from(metadata.file_metadata().num_rows()).unwrap_or(0);
-        let metadata = ArrowReaderMetadata::try_new(metadata, options().with_schema(schema()));
-        let metadata = metadata.map_err(|error| error.to_string())?;
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(Bytes::from(bytes), metadata);
-        let mut batches = reader.with_batch_size(rows.max(1)).build().map_err(|error| error.to_string())?;
-        let batch = batches.next().unwrap_or_else(|| Ok(RecordBatch::new_empty(schema())));
-        let batch = batch.map_err(|error| error.to_string())?;
-        let people = if batch.num_rows() == rows { decode(&batch) } else { None };
-        people.ok_or_else(|| "its rows are no map from ids to persons".to_owned())
+        map.rows.finish(map.names).filter(People::is_by_name).ok_or_else(no_map)
     }
 }
 
@@ -114,12 +132,11 @@ fn options() -> ArrowReaderOptions {
 }
 
 fn schema() -> SchemaRef {
-    let person = DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into());
     Arc::new(Schema::new(vec![
         Field::new("distinct_id", DataType::Utf8, false),
         Field::new("to_ts", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true),
-        Field::new("person", person, false),
         Field::new("person_rank", DataType::UInt32, false),
+        Field::new("person_by_rank", DataType::Utf8, true),
     ]))
 }
 
@@ -130,20 +147,19 @@ pub(super) fn encode(people: &People, of: &MadeOf) -> Result<Vec<u8>, ParquetErr
     let properties = WriterProperties::builder()
         .set_created_by(concat!("journeyql version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata(Some(facts))
-        // One dictionary for all, so that it is read as one.
         .set_max_row_group_row_count(None)
-        .set_dictionary_page_size_limit(MOST_BYTES)
+        // A reader's memory for a page goes on to the next one.
+        .set_data_page_size_limit(BUFFER)
+        .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::None)
-        .set_column_dictionary_enabled("distinct_id".into(), false)
-        .set_column_dictionary_enabled("to_ts".into(), false)
         .set_column_encoding("to_ts".into(), Encoding::DELTA_BINARY_PACKED)
-        .set_column_dictionary_enabled("person_rank".into(), false)
         .build();
     let mut writer = ArrowWriter::try_new(Vec::new(), schema(), Some(properties))?;
     writer.write(&rows(people)?)?;
     let mut bytes = writer.into_inner()?;
+    let hash = Xxh3::new();
     let at = place(&bytes, ZEROS).ok_or_else(|| ParquetError::General("the footer has no checksum".to_owned()))?;
-    let sum = checksum(&bytes, ZEROS).unwrap_or_default();
+    let sum = checksum(hash, &bytes, ZEROS).unwrap_or_default();
     bytes[at..at + sum.len()].copy_from_slice(sum.as_bytes());
     Ok(bytes)
 }
@@ -152,56 +168,69 @@ fn rows(people: &People) -> Result<RecordBatch, ParquetError> {
     let ids: StringArray = people.rows().map(|row| Some(row.0)).collect();
     let to = |owner: Owner| (owner.to != i64::MAX).then_some(owner.to);
     let ends: TimestampMicrosecondArray = people.rows().map(|row| to(row.1)).collect();
-    let numbers: Int32Array = people.rows().map(|(_, owner)| i32::try_from(owner.person).ok()).collect();
-    let names: StringArray = people.names().map(Some).collect();
-    let persons = DictionaryArray::<Int32Type>::try_new(numbers, Arc::new(names))?;
     let mut by_name: Vec<u32> = (0..).zip(people.names()).map(|(person, _)| person).collect();
     people.sort(&mut by_name);
     let mut ranks = vec![0; by_name.len()];
-    (0..).zip(by_name).for_each(|(rank, person)| ranks[person as usize] = rank);
+    for (rank, &person) in (0..).zip(&by_name) {
+        ranks[person as usize] = rank;
+    }
     let ranks = UInt32Array::from_iter_values(people.rows().map(|(_, owner)| ranks[owner.person as usize]));
+    // Each person has a row at least.
+    let names: StringArray = (0..ids.len()).map(|row| by_name.get(row).map(|&person| people.name(person))).collect();
     let columns: Vec<ArrayRef> =
-        vec![Arc::new(ids), Arc::new(ends.with_timezone("UTC")), Arc::new(persons), Arc::new(ranks)];
+        vec![Arc::new(ids), Arc::new(ends.with_timezone("UTC")), Arc::new(ranks), Arc::new(names)];
     Ok(RecordBatch::try_new(schema(), columns)?)
 }
 
-fn decode(batch: &RecordBatch) -> Option<People> {
-    let ids: &StringArray = batch.column(0).as_string_opt()?;
-    let ends = batch.column(1).as_primitive_opt::<TimestampMicrosecondType>()?;
-    let persons = batch.column(2).as_dictionary_opt::<Int32Type>()?;
-    let names: &StringArray = persons.values().as_string_opt()?;
-    let ranks = batch.column(3).as_primitive_opt::<UInt32Type>()?;
-    if ids.null_count() + persons.null_count() + names.null_count() + ranks.null_count() > 0 {
-        return None;
-    }
-    let ranks = ranks.values();
-    let most = ranks.iter().fold(0, |most, &rank| most.max(rank as usize + 1));
-    if most > names.len() {
-        return None;
-    }
-    let mut by_rank = vec![""; most];
-    for (&rank, &name) in ranks.iter().zip(persons.keys().values()) {
-        by_rank[rank as usize] = names.value(usize::try_from(name).ok().filter(|&name| name < names.len())?);
-    }
-    let row = |row: usize| {
-        let to = if ends.is_valid(row) { ends.value(row) } else { i64::MAX };
-        (ids.value(row), Owner { to, person: ranks[row] })
-    };
-    // Every rank is somebody's, and nobody has two: so no other name is empty, and none comes twice.
-    let is_named = by_rank.first().is_none_or(|name| !name.is_empty());
-    let people = People::from_rows(by_rank.iter().copied(), (0..ids.len()).map(row));
-    people.filter(|people| is_named && people.is_by_name())
+/// The map while its rows come.
+struct Decoded {
+    rows: Rows,
+    names: Names,
 }
 
-/// Where the digits of the checksum are.
+impl Decoded {
+    fn with_room_for(footer: &ParquetMetaData) -> Self {
+        let rows = usize::try_from(footer.file_metadata().num_rows()).unwrap_or(0);
+        // Before each text stands its length. What a damaged footer says is no reason to have more memory than texts.
+        let bytes = |column: usize| -> usize {
+            let sizes = footer.row_groups().iter().map(|group| group.column(column).uncompressed_size());
+            usize::try_from(sizes.sum::<i64>()).unwrap_or(0).min(MOST_BYTES)
+        };
+        let (ids, names) = (bytes(0), bytes(3));
+        let room = rows.min(ids / 4);
+        Self {
+            rows: Rows::with_capacity(room, ids - room * 4),
+            names: Names::with_capacity(room.min(names / 4), names),
+        }
+    }
+
+    /// Adds rows; `None`: they are no part of a map.
+    fn add(&mut self, batch: &RecordBatch) -> Option<()> {
+        let ids: &StringArray = batch.column(0).as_string_opt()?;
+        let ends = batch.column(1).as_primitive_opt::<TimestampMicrosecondType>()?;
+        let ranks = batch.column(2).as_primitive_opt::<UInt32Type>()?;
+        let names: &StringArray = batch.column(3).as_string_opt()?;
+        if ids.null_count() + ranks.null_count() > 0 {
+            return None;
+        }
+        for row in 0..ids.len() {
+            let to = if ends.is_valid(row) { ends.value(row) } else { i64::MAX };
+            self.rows.add(ids.value(row), Owner { to, person: ranks.value(row) }).then_some(())?;
+        }
+        names.iter().flatten().for_each(|name| self.names.push(name));
+        Some(())
+    }
+}
+
+/// Where the digits of the checksum are: the footer comes last.
 fn place(bytes: &[u8], digits: &str) -> Option<usize> {
     memchr::memmem::rfind(bytes, digits.as_bytes()).filter(|_| digits.len() == ZEROS.len())
 }
 
-/// The checksum of a file in which these are its digits.
-fn checksum(bytes: &[u8], digits: &str) -> Option<String> {
+/// The checksum of a file that ends with these bytes, among which are these digits of it, and that begins with what was
+/// hashed.
+fn checksum(mut hash: Xxh3, bytes: &[u8], digits: &str) -> Option<String> {
     let at = place(bytes, digits)?;
-    let mut hash = Xxh3::new();
     hash.update(&bytes[..at]);
     hash.update(ZEROS.as_bytes());
     hash.update(&bytes[at + digits.len()..]);
@@ -211,6 +240,7 @@ fn checksum(bytes: &[u8], digits: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+    use std::ops::Not as _;
 
     use proptest::prelude::*;
 
@@ -255,8 +285,8 @@ mod tests {
             let of = MadeOf { mark: "7-00".to_owned(), rows: 60, last: 99 };
             let mut file = opened(&encode(&people, &of).unwrap()).unwrap();
             prop_assert_eq!(file.made_of(), Some(of));
-            let bytes = file.bytes().unwrap();
-            let read = file.read(bytes).unwrap();
+            prop_assert!(file.is_whole().unwrap());
+            let read = file.read().unwrap();
             prop_assert_eq!(said(&read), said(&people));
             prop_assert!(read.is_by_name());
             prop_assert_eq!(read.joins(), people.joins());
@@ -292,8 +322,8 @@ mod tests {
         let map = map.map(|(id, to, person)| (id.to_owned(), to, person.to_owned()));
         assert_eq!(said(&People::new(&links)), map);
         let read = opened(&encode(&People::new(&links), &of()).unwrap()).and_then(|mut file| {
-            let bytes = file.bytes().unwrap();
-            file.read(bytes)
+            assert!(file.is_whole().unwrap());
+            file.read()
         });
         assert_eq!(said(&read.unwrap()), map);
     }
@@ -310,7 +340,10 @@ mod tests {
             &[("a", owner(5, 0))],
             &[("a", owner(end, 2))],
         ] {
-            assert!(People::from_rows(["x", "y"].into_iter(), rows.iter().copied()).is_none(), "{rows:?}");
+            let mut all = Rows::default();
+            let are_added = rows.iter().all(|&(id, owner)| all.add(id, owner));
+            let names = || ["x", "y"].into_iter().collect();
+            assert!(!are_added || all.finish(names()).is_none(), "{rows:?}");
         }
     }
 
@@ -318,7 +351,7 @@ mod tests {
     fn no_byte_can_be_changed_or_left_out() {
         let people = People::new(&links(&[(1, 1, 0), (1, 2, 5), (2, 1, 3)], &[(1, 3)]));
         let bytes = encode(&people, &of()).unwrap();
-        let is_refused = |bytes: &[u8]| opened(bytes).and_then(|file| file.read(bytes.to_vec())).is_err();
+        let is_refused = |bytes: &[u8]| opened(bytes).is_ok_and(|mut file| file.is_whole().unwrap()).not();
         assert!(!is_refused(&bytes));
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();

@@ -170,8 +170,11 @@ fn read(layout: &Layout, mark: &str) -> Result<Option<People>, StoreError> {
         return Ok(None);
     }
     let path = layout.people();
-    let bytes = file.bytes().map_err(|error| StoreError::io("reading", &path, error))?;
-    file.read(bytes).map(Some).map_err(|detail| StoreError::DamagedPeople { path, detail })
+    if !file.is_whole().map_err(|error| StoreError::io("reading", &path, error))? {
+        let detail = "its bytes do not have its checksum".to_owned();
+        return Err(StoreError::DamagedPeople { path, detail });
+    }
+    file.read().map(Some).map_err(|detail| StoreError::DamagedPeople { path, detail })
 }
 
 fn open(layout: &Layout) -> Result<Option<Opened>, StoreError> {
