@@ -26,6 +26,8 @@ pub const INGEST_BUFFER_BYTES: usize = 512 << 20;
 pub const FLUSH_ROWS: u64 = 500_000;
 /// Rows of a row group: small enough that thirty open files stay within a few hundred megabytes.
 pub const ROW_GROUP_ROWS: usize = 128 << 10;
+/// Rows that are worth a row group of their own.
+pub const LEAST_GROUP_ROWS: usize = 4 << 10;
 /// Rows of a data page: the unit that a point lookup decodes.
 pub const PAGE_ROWS: usize = 16 << 10;
 /// Parts that one reader keeps open at a time.

@@ -7,6 +7,7 @@ use super::context::Context;
 use super::failure::{Code, Failure};
 use super::target::print;
 use crate::database::{Database, literal};
+use crate::identity::ANONYMOUS;
 use crate::maintain::Say;
 
 /// Which ids are whose: devices, aliases, matches
@@ -105,7 +106,7 @@ async fn accept(database: Database, id: String, other: String) -> Result<Code, F
         let message = format!("{id} and {other} are no candidates – journeyql identity candidates shows them");
         return Err(Failure::usage(&message));
     };
-    let (id, person) = if id.starts_with("anon:") { (id, other) } else { (other, id) };
+    let (id, person) = if id.starts_with(ANONYMOUS) { (id, other) } else { (other, id) };
     let (score, evidence) = (&found["score"], found["evidence"].as_str().unwrap_or_default());
     let told = format!("linked: {id} is {person} (score {score})");
     say(database, Say::Same { id, person, why: format!("accepted, score {score}: {evidence}") }, told).await

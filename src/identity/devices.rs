@@ -2,10 +2,8 @@
 
 use std::fmt;
 
+use super::ANONYMOUS;
 use super::timeline::Run;
-
-/// What a `distinct_id` begins with that is an anonymous id.
-const ANONYMOUS: &str = "anon:";
 
 /// Devices and their runs.
 #[derive(Clone, Default)]

@@ -49,6 +49,9 @@ pub use people::{Owner, People, Rows, Stretch, owner};
 pub use texts::Texts as Names;
 pub use timeline::{Run, append, join};
 
+/// What a `distinct_id` begins with that is an anonymous id.
+pub const ANONYMOUS: &str = "anon:";
+
 /// Appends the event's `distinct_id` to `out`; `false`, and nothing appended, where nobody did it.
 pub fn distinct_id(event: &RawEvent<'_>, visitor: Visitor, source_ids: SourceIds, out: &mut Vec<u8>) -> bool {
     let host = present(event.ip);
@@ -56,7 +59,7 @@ pub fn distinct_id(event: &RawEvent<'_>, visitor: Visitor, source_ids: SourceIds
     if let Some(id) = present(event.user_id) {
         out.extend_from_slice(id);
     } else if let Some(id) = present(event.anonymous_id) {
-        out.extend_from_slice(b"anon:");
+        out.extend_from_slice(ANONYMOUS.as_bytes());
         out.extend_from_slice(id);
     } else if let Some(id) = session {
         out.extend_from_slice(b"sid:");

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::ANONYMOUS;
 use super::links::{Alias, MOST_LINKS, Match};
 
 /// Which ids belong together.
@@ -54,7 +55,7 @@ impl<'a> Union<'a> {
                 self.names.entry(root).or_insert(&alias.person);
             }
         }
-        let rank = |id: &'a str| (id.starts_with("anon:") || id.starts_with("sid:"), id);
+        let rank = |id: &'a str| (id.starts_with(ANONYMOUS) || id.starts_with("sid:"), id);
         let mut best: HashMap<usize, &'a str> = HashMap::new();
         for (number, &id) in self.ids.iter().enumerate() {
             let root = self.root(number);

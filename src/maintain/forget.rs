@@ -15,7 +15,7 @@ use super::rewrite::rewrite;
 use crate::config::Config;
 use crate::correction::{Anchor, Change, EventRef, Fate, fates};
 use crate::event::Column;
-use crate::identity::{People, Stretch};
+use crate::identity::{ANONYMOUS, People, Stretch};
 use crate::privacy::{ERASED, Identifiers, Key, Tombstone, tombstone};
 use crate::store::{CorrectionEdit, Erasure, Linking, Part, Proof, SegmentRow, Store, Table, part_options};
 
@@ -55,7 +55,7 @@ pub struct Someone {
 pub fn identifiers(people: &People, who: &Someone) -> Result<(Vec<Stretch>, Identifiers), MaintainError> {
     let stretches = people.stretches(&who.person);
     let own = stretches.iter().filter(|stretch| stretch.is_whole()).map(|stretch| stretch.id.clone());
-    let bare = |id: String| [id.strip_prefix("anon:").or(id.strip_prefix("sid:")).map(str::to_owned), Some(id)];
+    let bare = |id: String| [id.strip_prefix(ANONYMOUS).or(id.strip_prefix("sid:")).map(str::to_owned), Some(id)];
     let ids = own.flat_map(bare).flatten().chain(who.spellings.iter().cloned());
     let identifiers = Identifiers::new(ids).map_err(MaintainError::Config)?;
     Ok((stretches, identifiers))
@@ -130,7 +130,7 @@ pub fn forget(
     let given = fates.values().filter(|fate| theirs.are_in_place(fate)).map(|fate| &fate.anchor);
     let tombstones = tombstones(&key, &stretches, &identifiers, given, end);
     let left = |stretch: &Stretch| {
-        let device = stretch.id.strip_prefix("anon:").filter(|_| !stretch.is_whole() && stretch.to < i64::MAX)?;
+        let device = stretch.id.strip_prefix(ANONYMOUS).filter(|_| !stretch.is_whole() && stretch.to < i64::MAX)?;
         Some((device.to_owned(), stretch.to - 1))
     };
     let log_outs = stretches.iter().filter_map(left).collect();

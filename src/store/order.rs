@@ -4,6 +4,7 @@
 //! integers.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
@@ -68,6 +69,26 @@ impl<'a> Keys<'a> {
 #[expect(clippy::cast_sign_loss, reason = "a code that is not NULL is not negative")]
 const fn index(code: i32) -> usize {
     code as usize
+}
+
+/// The rows of a column of the sort key, ascending, whose text begins with `start`; none where it is no text.
+pub(super) fn beginning_with(column: &dyn Array, start: &str) -> Range<usize> {
+    let keys = Keys::of(column);
+    let text = |row: usize| match &keys {
+        Some(Keys::Text(text)) => text.value(row),
+        Some(Keys::Codes(codes, text)) => text.value(index(codes[row])),
+        Some(Keys::Numbers(_)) | None => "",
+    };
+    let first = |from: usize, is_before: &dyn Fn(&str) -> bool| {
+        let (mut low, mut high) = (from, column.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if is_before(text(middle)) { low = middle + 1 } else { high = middle }
+        }
+        low
+    };
+    let from = first(0, &|text| text < start);
+    from..first(from, &|text| text.starts_with(start))
 }
 
 impl OrderCheck {

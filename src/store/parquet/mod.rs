@@ -20,6 +20,8 @@ mod merge;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -42,10 +44,11 @@ use self::coded::{CodedColumn, Coder, DICTIONARY_BYTES};
 use super::StoreError;
 use super::catalog::stats::{ColumnStats, of_footer};
 use super::layout::Table;
-use super::order::OrderCheck;
+use super::order::{self, OrderCheck};
 use super::part::{NewPart, PartFile};
 use crate::event::Column;
-use crate::limits::{PAGE_ROWS, ROW_GROUP_ROWS};
+use crate::identity;
+use crate::limits::{LEAST_GROUP_ROWS, PAGE_ROWS, ROW_GROUP_ROWS};
 use crate::time::{Day, iso};
 
 /// One in a hundred lookups of an unknown event id reads a page in vain.
@@ -61,6 +64,8 @@ pub struct PartWriter {
     /// Rows that do not fill a row group yet.
     pending: Vec<RecordBatch>,
     pending_rows: usize,
+    /// How the ids of the last of them stand to the anonymous ones.
+    stand: Ordering,
     order: OrderCheck,
     coder: Coder,
 }
@@ -86,7 +91,8 @@ impl PartWriter {
         let file = SerializedFileWriter::new(file, schema.root_schema_ptr(), properties(table)).map_err(fail)?;
         let order = OrderCheck::new(table);
         let (rules, coder) = (rules.into(), Coder::default());
-        Ok(Self { file, table, day, path, rules, pending: Vec::new(), pending_rows: 0, order, coder })
+        let pending = Vec::new();
+        Ok(Self { file, table, day, path, rules, pending, pending_rows: 0, stand: Ordering::Less, order, coder })
     }
 
     /// Adds rows. Text columns may be `Utf8` or `Dictionary(Int32, Utf8)`, differently in every batch; everything else
@@ -100,9 +106,29 @@ impl PartWriter {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
         self.check_schema(batch)?;
         self.order.check(batch).map_err(|detail| self.refuse(detail))?;
-        let mut from = 0;
-        while from < batch.num_rows() {
-            let take = (ROW_GROUP_ROWS - self.pending_rows).min(batch.num_rows() - from);
+        let rows = batch.num_rows();
+        let anonymous = match self.table {
+            Table::Events => order::beginning_with(batch.column(Column::DistinctId as usize), identity::ANONYMOUS),
+            Table::Quarantine => 0..0,
+        };
+        self.push(batch, 0..anonymous.start, Ordering::Less)?;
+        self.push(batch, anonymous.clone(), Ordering::Equal)?;
+        self.push(batch, anonymous.end..rows, Ordering::Greater)
+    }
+
+    /// Adds rows whose ids stand so to the anonymous ones, which have row groups of their own: a query of linked people
+    /// reads them apart from the others.
+    fn push(&mut self, batch: &RecordBatch, rows: Range<usize>, stand: Ordering) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        if stand != self.stand && self.pending_rows >= LEAST_GROUP_ROWS {
+            self.flush()?;
+        }
+        self.stand = stand;
+        let mut from = rows.start;
+        while from < rows.end {
+            let take = (ROW_GROUP_ROWS - self.pending_rows).min(rows.end - from);
             self.pending.push(batch.slice(from, take));
             self.pending_rows += take;
             from += take;

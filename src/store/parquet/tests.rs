@@ -1,7 +1,7 @@
 //! What is written is read back: by Arrow's reader, with its page index, for any mix of codes, NULLs and batches.
 
 use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
-use ::parquet::file::metadata::PageIndexPolicy;
+use ::parquet::file::metadata::{PageIndexPolicy, RowGroupMetaData};
 use ::parquet::file::page_index::column_index::ColumnIndexMetaData;
 use ::parquet::file::reader::FileReader;
 use arrow::array::{ArrayRef, AsArray, DictionaryArray, Int32Array, StringArray};
@@ -165,4 +165,37 @@ fn mixed_batches_read_back() {
     let mut pages = reader.get_row_group(0).unwrap().get_column_page_reader(at).unwrap();
     assert_eq!(pages.get_next_page().unwrap().unwrap().num_values(), 4, "a b c d, each once");
     check_column(&write_all(&writer, &batches), at, &expected);
+}
+
+/// Many anonymous ids have row groups of their own, however the batches fall; few are written with the others.
+#[test]
+fn anonymous_ids_have_row_groups_of_their_own() {
+    let groups_of = |before: usize, anonymous: usize, behind: usize| {
+        let (_dir, store) = store();
+        let writer = store.writer(Linking::default()).unwrap();
+        let starts = [("a", before), ("anon:", anonymous), ("sid:", behind)]
+            .map(|(start, rows)| std::iter::repeat_n(start, rows));
+        let ids: StringArray =
+            starts.into_iter().flatten().enumerate().map(|(row, it)| Some(format!("{it}{row:06}"))).collect();
+        let expected: Vec<Option<String>> = ids.iter().map(|id| id.map(str::to_owned)).collect();
+        let base = events(day("2026-01-05"), expected.len(), 1, "a");
+        let batch = with_column(&base, Column::DistinctId as usize, Arc::new(ids));
+        let mut found = Vec::new();
+        for rows in [batch.num_rows(), 1_000, before + anonymous, before.max(1)] {
+            let from = (0..batch.num_rows()).step_by(rows);
+            let batches: Vec<_> = from.map(|from| batch.slice(from, rows.min(batch.num_rows() - from))).collect();
+            let part = write_all(&writer, &batches);
+            check_column(&part, Column::DistinctId as usize, &expected);
+            let groups = read_all(&part).1.metadata().row_groups().iter().map(RowGroupMetaData::num_rows).collect();
+            found.push(groups);
+        }
+        assert!(found.iter().all(|groups: &Vec<i64>| *groups == found[0]), "{found:?}");
+        found.swap_remove(0)
+    };
+    assert_eq!(groups_of(0, 5_000, 3), [5_000, 3]);
+    assert_eq!(groups_of(4_500, 5_000, 6_000), [4_500, 5_000, 6_000]);
+    assert_eq!(groups_of(40, 5_000, 6_000), [5_040, 6_000]);
+    assert_eq!(groups_of(5_000, 70, 6_000), [5_000, 6_070]);
+    assert_eq!(groups_of(70, 80, 6_000), [6_150]);
+    assert_eq!(groups_of(0, 6_000, 0), [6_000]);
 }
