@@ -26,7 +26,7 @@ pub const INGEST_BUFFER_BYTES: usize = 512 << 20;
 pub const FLUSH_ROWS: u64 = 500_000;
 /// Rows of a row group: small enough that thirty open files stay within a few hundred megabytes.
 pub const ROW_GROUP_ROWS: usize = 128 << 10;
-/// Rows that are worth a row group of their own.
+/// Rows that are worth a row group of their own: its part of the footer, 4 KiB, is a twentieth of their bytes.
 pub const LEAST_GROUP_ROWS: usize = 4 << 10;
 /// Rows of a data page: the unit that a point lookup decodes.
 pub const PAGE_ROWS: usize = 16 << 10;

@@ -17,34 +17,30 @@ impl People {
     /// The map that the links make.
     #[must_use]
     pub fn new(links: &Links) -> Self {
-        built(links)
-    }
-}
-
-fn built(links: &Links) -> People {
-    let devices = OwnedDevices::new(links);
-    let matches = devices.open_matches();
-    let union = Union::new(&links.aliases, &matches);
-    let said: HashSet<&str> = links.aliases.iter().map(|alias| alias.distinct_id.as_str()).collect();
-    let mut united: Vec<(&str, &str)> = union.ids().map(|id| (id, union.person(id))).collect();
-    united.retain(|(id, person)| id != person);
-    united.sort_unstable();
-    let mut build = Build::new(links, &united, &union);
-    let mut united = united.into_iter().peekable();
-    // Who joined a device goes where the device goes.
-    let spans_of = |person: &str| if said.contains(person) { Vec::new() } else { devices.spans(person) };
-    devices.each(|id, spans| {
-        // What somebody said of a device goes before what was seen on it, and that before an equal value.
-        if !said.contains(id) {
-            while let Some((id, person)) = united.next_if(|one| one.0 < id) {
-                build.push(id, person, &spans_of(person));
+        let devices = OwnedDevices::new(links);
+        let matches = devices.open_matches();
+        let union = Union::new(&links.aliases, &matches);
+        let said: HashSet<&str> = links.aliases.iter().map(|alias| alias.distinct_id.as_str()).collect();
+        let mut united: Vec<(&str, &str)> = union.ids().map(|id| (id, union.person(id))).collect();
+        united.retain(|(id, person)| id != person);
+        united.sort_unstable();
+        let mut build = Build::new(links, &united, &union);
+        let mut united = united.into_iter().peekable();
+        // Who joined a device goes where the device goes.
+        let spans_of = |person: &str| if said.contains(person) { Vec::new() } else { devices.spans(person) };
+        devices.each(|id, spans| {
+            // What somebody said of a device goes before what was seen on it, and that before an equal value.
+            if !said.contains(id) {
+                while let Some((id, person)) = united.next_if(|one| one.0 < id) {
+                    build.push(id, person, &spans_of(person));
+                }
+                united.next_if(|one| one.0 == id);
+                build.push(id, id, spans);
             }
-            united.next_if(|one| one.0 == id);
-            build.push(id, id, spans);
-        }
-    });
-    united.for_each(|(id, person)| build.push(id, person, &spans_of(person)));
-    build.rows.map(build.names)
+        });
+        united.for_each(|(id, person)| build.push(id, person, &spans_of(person)));
+        build.rows.into_map(build.names)
+    }
 }
 
 /// The map so far.

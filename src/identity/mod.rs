@@ -23,6 +23,7 @@
 //! owned.rs     the devices that have an owner
 //! union.rs     ids that are one person, and its name
 //! people.rs    the map: (distinct_id, ts) ─► person; build.rs makes it, identities.rs lists it
+//! texts.rs     many ids in one stretch of memory, and looking them up
 //! ```
 
 mod build;
@@ -46,7 +47,7 @@ pub use devices::Devices;
 pub use identities::{Identity, Kind, identities};
 pub use links::{Alias, Device, Links, MOST_LINKS, Match};
 pub use people::{Owner, People, Rows, Stretch, owner};
-pub use texts::Texts as Names;
+pub use texts::Texts;
 pub use timeline::{Run, append, join};
 
 /// What a `distinct_id` begins with that is an anonymous id.

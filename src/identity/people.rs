@@ -100,11 +100,11 @@ impl People {
             rows.push((id, Owner { to: i64::MAX, person }));
         }
         rows.sort_by_key(|row| row.0);
-        let mut all = Rows::with_capacity(rows.len(), self.ids.size());
+        let mut all = Rows::with_capacity(rows.len(), self.ids.texts.size());
         for (id, owner) in rows {
             all.push(id, owner);
         }
-        *self = Self { joins: self.joins, ..all.map(names.into_iter().collect()) };
+        *self = Self { joins: self.joins, ..all.into_map(names.into_iter().collect()) };
     }
 
     /// Whether some person has rows under an id with an entry and under one without.
@@ -254,19 +254,24 @@ impl Rows {
     /// Adds one, unless it does not come behind those before: ids ascend, and times of an id to the end of all times.
     #[must_use]
     pub fn add(&mut self, id: &str, owner: Owner) -> bool {
-        let last = self.ids.len().checked_sub(1).and_then(|last| self.ids.get(last));
-        let ascends = match self.open() {
-            Some(to) => last == Some(id) && to < owner.to,
-            None => last.is_none_or(|last| last < id),
-        };
-        if ascends {
+        let follows = self.is_followed_by(id, owner);
+        if follows {
             self.push(id, owner);
         }
-        ascends
+        follows
     }
 
-    /// Adds one that comes behind those before.
+    fn is_followed_by(&self, id: &str, owner: Owner) -> bool {
+        let last = self.ids.len().checked_sub(1).and_then(|last| self.ids.get(last));
+        match self.open() {
+            Some(to) => last == Some(id) && to < owner.to,
+            None => last.is_none_or(|last| last < id),
+        }
+    }
+
+    /// Adds one that surely comes behind those before.
     pub(super) fn push(&mut self, id: &str, owner: Owner) {
+        debug_assert!(self.is_followed_by(id, owner), "{id} does not come behind the others");
         if self.open().is_none() {
             self.ids.push(id);
         }
@@ -283,14 +288,15 @@ impl Rows {
     }
 
     /// The map of these rows and of the persons with these names by number. `None`: the last id is not somebody's at all
-    /// times, or there is a number without a name. Where names ascend with their numbers, [`People::sort`] has nothing to
+    /// times, or not every number up to the largest has a name, or another has one. Where names ascend with their numbers, [`People::sort`] has nothing to
     /// do.
     #[must_use]
     pub fn finish(self, names: Texts) -> Option<People> {
-        (self.open().is_none() && self.persons <= names.len()).then(|| self.map(names))
+        (self.open().is_none() && self.persons == names.len()).then(|| self.into_map(names))
     }
 
-    pub(super) fn map(self, names: Texts) -> People {
+    /// The map of rows that surely are one.
+    pub(super) fn into_map(self, names: Texts) -> People {
         People {
             ids: Ascending::new(self.ids),
             joins: !self.ends.is_empty(),

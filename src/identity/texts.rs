@@ -32,7 +32,7 @@ impl Texts {
         self.bytes.get(self.range(at)?)
     }
 
-    /// The bytes of a text, of which none beside it is looked at.
+    /// The bytes of a text. Cutting a `str` would look at the bytes beside it for borders of letters.
     #[inline]
     fn get_bytes(&self, at: usize) -> Option<&[u8]> {
         self.bytes.as_bytes().get(self.range(at)?)

@@ -1,7 +1,7 @@
 //! The sort order of a part, checked row by row: the writer refuses what `verify` would find.
 //!
 //! Sorted rows come in runs of one person, and equal codes are equal text, so nearly every row is decided by comparing
-//! integers.
+//! integers. Because rows are sorted, what begins alike is found without looking at every row.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -71,7 +71,7 @@ const fn index(code: i32) -> usize {
     code as usize
 }
 
-/// The rows of a column of the sort key, ascending, whose text begins with `start`; none where it is no text.
+/// The rows of a column of the sort key, which ascends, whose text begins with `start`; none of a column of numbers.
 pub(super) fn beginning_with(column: &dyn Array, start: &str) -> Range<usize> {
     let keys = Keys::of(column);
     let text = |row: usize| match &keys {

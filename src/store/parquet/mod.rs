@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! write(batch)*  ─► rows of one row group ─► a chunk per column ─► file     checks: schema, order
+//!                   (anonymous ids apart)
 //!                                             coded.rs  text that arrives as codes of one dictionary
 //!                                             Arrow     everything else
 //! finish()       ─► footer, fsync          ─► NewPart with statistics        checks: day
@@ -64,8 +65,8 @@ pub struct PartWriter {
     /// Rows that do not fill a row group yet.
     pending: Vec<RecordBatch>,
     pending_rows: usize,
-    /// How the ids of the last of them stand to the anonymous ones.
-    stand: Ordering,
+    /// Whether the id of the last of them is before, among or behind the anonymous ones.
+    side: Ordering,
     order: OrderCheck,
     coder: Coder,
 }
@@ -92,7 +93,7 @@ impl PartWriter {
         let order = OrderCheck::new(table);
         let (rules, coder) = (rules.into(), Coder::default());
         let pending = Vec::new();
-        Ok(Self { file, table, day, path, rules, pending, pending_rows: 0, stand: Ordering::Less, order, coder })
+        Ok(Self { file, table, day, path, rules, pending, pending_rows: 0, side: Ordering::Less, order, coder })
     }
 
     /// Adds rows. Text columns may be `Utf8` or `Dictionary(Int32, Utf8)`, differently in every batch; everything else
@@ -116,16 +117,16 @@ impl PartWriter {
         self.push(batch, anonymous.end..rows, Ordering::Greater)
     }
 
-    /// Adds rows whose ids stand so to the anonymous ones, which have row groups of their own: a query of linked people
-    /// reads them apart from the others.
-    fn push(&mut self, batch: &RecordBatch, rows: Range<usize>, stand: Ordering) -> Result<(), StoreError> {
+    /// Adds rows on one side of the anonymous ids. Between two sides a row group ends, unless it is too small to be one:
+    /// a query of linked people reads the anonymous ids apart from the others.
+    fn push(&mut self, batch: &RecordBatch, rows: Range<usize>, side: Ordering) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
         }
-        if stand != self.stand && self.pending_rows >= LEAST_GROUP_ROWS {
+        if side != self.side && self.pending_rows >= LEAST_GROUP_ROWS {
             self.flush()?;
         }
-        self.stand = stand;
+        self.side = side;
         let mut from = rows.start;
         while from < rows.end {
             let take = (ROW_GROUP_ROWS - self.pending_rows).min(rows.end - from);

@@ -167,6 +167,14 @@ fn mixed_batches_read_back() {
     check_column(&write_all(&writer, &batches), at, &expected);
 }
 
+/// Texts as codes of a dictionary that has them in another order, and more of them.
+fn backwards(texts: &StringArray) -> ArrayRef {
+    let count = i32::try_from(texts.len()).unwrap();
+    let values: StringArray = texts.iter().chain([Some("anon:nobody")]).collect::<Vec<_>>().into_iter().rev().collect();
+    let codes: Int32Array = (0..count).map(|row| Some(count - row)).collect();
+    Arc::new(DictionaryArray::new(codes, Arc::new(values)))
+}
+
 /// Many anonymous ids have row groups of their own, however the batches fall; few are written with the others.
 #[test]
 fn anonymous_ids_have_row_groups_of_their_own() {
@@ -179,14 +187,24 @@ fn anonymous_ids_have_row_groups_of_their_own() {
             starts.into_iter().flatten().enumerate().map(|(row, it)| Some(format!("{it}{row:06}"))).collect();
         let expected: Vec<Option<String>> = ids.iter().map(|id| id.map(str::to_owned)).collect();
         let base = events(day("2026-01-05"), expected.len(), 1, "a");
-        let batch = with_column(&base, Column::DistinctId as usize, Arc::new(ids));
+        let coded = backwards(&ids);
+        let [batch, coded] =
+            [Arc::new(ids) as ArrayRef, coded].map(|ids| with_column(&base, Column::DistinctId as usize, ids));
+        let all = batch.num_rows();
         let mut found = Vec::new();
-        for rows in [batch.num_rows(), 1_000, before + anonymous, before.max(1)] {
-            let from = (0..batch.num_rows()).step_by(rows);
-            let batches: Vec<_> = from.map(|from| batch.slice(from, rows.min(batch.num_rows() - from))).collect();
+        for (batch, rows) in
+            [(&batch, all), (&coded, all), (&batch, 1_000), (&coded, before + anonymous), (&batch, before.max(1_000))]
+        {
+            let from = (0..all).step_by(rows);
+            let batches: Vec<_> = from.map(|from| batch.slice(from, rows.min(all - from))).collect();
             let part = write_all(&writer, &batches);
-            check_column(&part, Column::DistinctId as usize, &expected);
-            let groups = read_all(&part).1.metadata().row_groups().iter().map(RowGroupMetaData::num_rows).collect();
+            let (read, footer) = read_all(&part);
+            let ids = read.column(Column::DistinctId as usize).as_string::<i32>();
+            assert!(
+                ids.iter().eq(expected.iter().map(Option::as_deref)),
+                "{before} {anonymous} {behind}, {rows} a batch"
+            );
+            let groups = footer.metadata().row_groups().iter().map(RowGroupMetaData::num_rows).collect();
             found.push(groups);
         }
         assert!(found.iter().all(|groups: &Vec<i64>| *groups == found[0]), "{found:?}");
@@ -198,4 +216,7 @@ fn anonymous_ids_have_row_groups_of_their_own() {
     assert_eq!(groups_of(5_000, 70, 6_000), [5_000, 6_070]);
     assert_eq!(groups_of(70, 80, 6_000), [6_150]);
     assert_eq!(groups_of(0, 6_000, 0), [6_000]);
+    let most = i64::try_from(ROW_GROUP_ROWS).unwrap();
+    assert_eq!(groups_of(ROW_GROUP_ROWS + 10, 5_000, 1), [most, 5_010, 1]);
+    assert_eq!(groups_of(ROW_GROUP_ROWS, 5_000, 1), [most, 5_000, 1]);
 }

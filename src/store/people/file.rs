@@ -10,7 +10,9 @@
 //! The footer's keys say what it was made of and seal it: `journeyql.checksum` is the xxh3-128 of all bytes, with zeros
 //! for its own digits.
 //!
-//! Invariants: what is decoded is a map whose persons are numbered by name; bytes that were changed are refused.
+//! Invariants: what is decoded is a map whose persons are numbered by name, of as many rows as the footer says; bytes
+//! that were changed are refused before they are decoded. They are read twice, once for the checksum: what changes in
+//! between is found only where it is no map.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -26,7 +28,7 @@ use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::identity::{Names, Owner, People, Rows};
+use crate::identity::{Owner, People, Rows, Texts};
 use crate::limits;
 use crate::store::part::Checksum;
 
@@ -35,12 +37,14 @@ pub(super) const MOST_BYTES: usize = 1 << 30;
 
 /// What the content means, and how it follows from the links: a file of another number is another program's. A test
 /// below says when it must be another.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 /// The keys of the footer.
 const KEYS: [&str; 5] =
     ["journeyql.version", "journeyql.links", "journeyql.link_rows", "journeyql.last_link", "journeyql.checksum"];
-/// Bytes of a page, and of what is read at once for the checksum.
-const BUFFER: usize = 64 << 10;
+/// Bytes of a page: a reader's memory for one goes on to the next.
+const PAGE_BYTES: usize = 64 << 10;
+/// Bytes that are read at once for the checksum.
+const READ_BYTES: usize = 64 << 10;
 const ZEROS: &str = "00000000000000000000000000000000";
 
 /// What a file says that it was made of.
@@ -80,26 +84,27 @@ impl Opened {
         facts.iter().find(|fact| fact.key == key)?.value.as_deref()
     }
 
-    /// Whether the file's bytes are those that were written.
-    pub(super) fn is_whole(&mut self) -> io::Result<bool> {
+    /// The file, if its bytes are those that were written.
+    pub(super) fn whole(mut self) -> io::Result<Option<Whole>> {
         let [.., key] = KEYS;
         let sum = self.fact(key).unwrap_or_default().to_owned();
-        let (mut hash, mut buffer) = (Xxh3::new(), vec![0; BUFFER]);
-        let footer = self.footer_start()?;
-        let mut left = footer;
+        let (mut hash, mut buffer) = (Xxh3::new(), vec![0; READ_BYTES]);
+        let mut left = self.footer_start()?;
         self.file.rewind()?;
         while left > 0 {
-            let most = usize::try_from(left).map_or(BUFFER, |left| left.min(BUFFER));
-            let read = self.file.read(&mut buffer[..most])?;
-            if read == 0 {
-                return Ok(false);
-            }
+            let most = usize::try_from(left).map_or(READ_BYTES, |left| left.min(READ_BYTES));
+            let read = match self.file.read(&mut buffer[..most]) {
+                Ok(0) => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+                other => other?,
+            };
             hash.update(&buffer[..read]);
             left -= read as u64;
         }
         let mut footer = Vec::new();
         self.file.read_to_end(&mut footer)?;
-        Ok(checksum(hash, &footer, &sum).is_some_and(|found| found == sum))
+        let is_whole = checksum(hash, &footer, &sum).is_some_and(|found| found == sum);
+        Ok(is_whole.then_some(Whole(self)))
     }
 
     /// Where the footer begins: four bytes before the end say how long it is, and as many say what file it is.
@@ -109,19 +114,31 @@ impl Opened {
         self.file.read_exact(&mut length)?;
         Ok(end.saturating_sub(u32::from_le_bytes(length).into()))
     }
+}
 
+/// A file with its checksum.
+pub(super) struct Whole(Opened);
+
+impl Whole {
     /// The map, read a little at a time: memory for all of it twice costs more than reading it.
     pub(super) fn read(self) -> Result<People, String> {
+        let Opened { file, metadata } = self.0;
         let fail = |error: &dyn std::fmt::Display| error.to_string();
-        let footer = Arc::clone(self.metadata.metadata());
-        let metadata = options().with_schema(schema());
-        let metadata = ArrowReaderMetadata::try_new(footer, metadata).map_err(|e| fail(&e))?;
-        let mut map = Decoded::with_room_for(metadata.metadata());
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file, metadata);
+        let (footer, bytes) = (Arc::clone(metadata.metadata()), file.metadata().map_err(|e| fail(&e))?.len());
+        let typed = options().with_schema(schema());
+        let typed = ArrowReaderMetadata::try_new(Arc::clone(&footer), typed).map_err(|e| fail(&e))?;
+        let mut map = Decoded::with_room_for(&footer, bytes);
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, typed);
         let batches = reader.with_batch_size(limits::BATCH_ROWS).build().map_err(|e| fail(&e))?;
         let no_map = || "its rows are no map from ids to persons".to_owned();
         for batch in batches {
             map.add(&batch.map_err(|e| fail(&e))?).ok_or_else(no_map)?;
+        }
+        // The reader believes whichever of both is less.
+        let groups = footer.row_groups().iter().try_fold(0_i64, |rows, group| rows.checked_add(group.num_rows()));
+        let are_all = [groups, Some(footer.file_metadata().num_rows())].iter().all(|said| *said == Some(map.read));
+        if !are_all {
+            return Err("it has not as many rows as its footer says".to_owned());
         }
         map.rows.finish(map.names).filter(People::is_by_name).ok_or_else(no_map)
     }
@@ -142,24 +159,26 @@ fn schema() -> SchemaRef {
 
 /// The bytes of a map.
 pub(super) fn encode(people: &People, of: &MadeOf) -> Result<Vec<u8>, ParquetError> {
+    seal(&rows(people)?, of)
+}
+
+fn seal(rows: &RecordBatch, of: &MadeOf) -> Result<Vec<u8>, ParquetError> {
     let facts = [VERSION, &of.mark, &of.rows.to_string(), &of.last.to_string(), ZEROS].map(str::to_owned);
     let facts = KEYS.into_iter().zip(facts).map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect();
     let properties = WriterProperties::builder()
         .set_created_by(concat!("journeyql version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata(Some(facts))
         .set_max_row_group_row_count(None)
-        // A reader's memory for a page goes on to the next one.
-        .set_data_page_size_limit(BUFFER)
+        .set_data_page_size_limit(PAGE_BYTES)
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::None)
         .set_column_encoding("to_ts".into(), Encoding::DELTA_BINARY_PACKED)
         .build();
     let mut writer = ArrowWriter::try_new(Vec::new(), schema(), Some(properties))?;
-    writer.write(&rows(people)?)?;
+    writer.write(rows)?;
     let mut bytes = writer.into_inner()?;
-    let hash = Xxh3::new();
     let at = place(&bytes, ZEROS).ok_or_else(|| ParquetError::General("the footer has no checksum".to_owned()))?;
-    let sum = checksum(hash, &bytes, ZEROS).unwrap_or_default();
+    let sum = checksum(Xxh3::new(), &bytes, ZEROS).unwrap_or_default();
     bytes[at..at + sum.len()].copy_from_slice(sum.as_bytes());
     Ok(bytes)
 }
@@ -185,22 +204,29 @@ fn rows(people: &People) -> Result<RecordBatch, ParquetError> {
 /// The map while its rows come.
 struct Decoded {
     rows: Rows,
-    names: Names,
+    names: Texts,
+    has_all_names: bool,
+    /// How many rows came.
+    read: i64,
 }
 
 impl Decoded {
-    fn with_room_for(footer: &ParquetMetaData) -> Self {
+    /// What a footer says is no reason to have more memory than a file of so many bytes can fill: nothing is compressed.
+    fn with_room_for(footer: &ParquetMetaData, most: u64) -> Self {
+        let most = usize::try_from(most).unwrap_or(MOST_BYTES);
         let rows = usize::try_from(footer.file_metadata().num_rows()).unwrap_or(0);
-        // Before each text stands its length. What a damaged footer says is no reason to have more memory than texts.
         let bytes = |column: usize| -> usize {
             let sizes = footer.row_groups().iter().map(|group| group.column(column).uncompressed_size());
-            usize::try_from(sizes.sum::<i64>()).unwrap_or(0).min(MOST_BYTES)
+            usize::try_from(sizes.fold(0, i64::saturating_add)).unwrap_or(0).min(most)
         };
         let (ids, names) = (bytes(0), bytes(3));
+        // Before each text stands its length.
         let room = rows.min(ids / 4);
         Self {
             rows: Rows::with_capacity(room, ids - room * 4),
-            names: Names::with_capacity(room.min(names / 4), names),
+            names: Texts::with_capacity(room.min(names / 4), names),
+            has_all_names: false,
+            read: 0,
         }
     }
 
@@ -217,7 +243,14 @@ impl Decoded {
             let to = if ends.is_valid(row) { ends.value(row) } else { i64::MAX };
             self.rows.add(ids.value(row), Owner { to, person: ranks.value(row) }).then_some(())?;
         }
+        // Behind the last name there is none.
+        let come = if self.has_all_names { 0 } else { names.iter().take_while(Option::is_some).count() };
+        if come + names.null_count() < names.len() {
+            return None;
+        }
+        self.has_all_names |= come < names.len();
         names.iter().flatten().for_each(|name| self.names.push(name));
+        self.read += i64::try_from(ids.len()).ok()?;
         Some(())
     }
 }
@@ -253,6 +286,11 @@ mod tests {
         Opened::new(file)
     }
 
+    /// Reads a file whose checksum must be right.
+    fn read(bytes: &[u8]) -> Result<People, String> {
+        opened(bytes)?.whole().unwrap().expect("the checksum is right").read()
+    }
+
     fn said(people: &People) -> Vec<(String, i64, String)> {
         people.rows().map(|(id, owner)| (id.to_owned(), owner.to, people.name(owner.person).to_owned())).collect()
     }
@@ -283,10 +321,9 @@ mod tests {
         ) {
             let people = People::new(&links(&runs, &aliases));
             let of = MadeOf { mark: "7-00".to_owned(), rows: 60, last: 99 };
-            let mut file = opened(&encode(&people, &of).unwrap()).unwrap();
-            prop_assert_eq!(file.made_of(), Some(of));
-            prop_assert!(file.is_whole().unwrap());
-            let read = file.read().unwrap();
+            let bytes = encode(&people, &of).unwrap();
+            prop_assert_eq!(opened(&bytes).unwrap().made_of(), Some(of));
+            let read = read(&bytes).unwrap();
             prop_assert_eq!(said(&read), said(&people));
             prop_assert!(read.is_by_name());
             prop_assert_eq!(read.joins(), people.joins());
@@ -321,11 +358,56 @@ mod tests {
         ];
         let map = map.map(|(id, to, person)| (id.to_owned(), to, person.to_owned()));
         assert_eq!(said(&People::new(&links)), map);
-        let read = opened(&encode(&People::new(&links), &of()).unwrap()).and_then(|mut file| {
-            assert!(file.is_whole().unwrap());
-            file.read()
-        });
-        assert_eq!(said(&read.unwrap()), map);
+        let bytes = encode(&People::new(&links), &of()).unwrap();
+        assert_eq!(said(&read(&bytes).unwrap()), map);
+        let metadata = opened(&bytes).unwrap().metadata;
+        let columns = metadata.schema().fields().iter().map(|field| format!("{} {}", field.name(), field.data_type()));
+        let expected =
+            ["distinct_id Utf8", "to_ts Timestamp(µs, \"UTC\")", "person_rank UInt32", "person_by_rank Utf8"];
+        assert_eq!(columns.collect::<Vec<_>>(), expected);
+    }
+
+    /// More than one batch of rows, one page of each column and one piece for the checksum; ids whose stretches lie in
+    /// two batches.
+    #[test]
+    fn a_large_map_is_read_as_it_was_written() {
+        let mut links = Links::default();
+        for device in 0..7_001 {
+            let id = format!("{device:06}-of-an-id-that-is-as-long-as-those-of-browsers");
+            for (at, user) in [(10, "x"), (20, "y"), (30, "z")] {
+                let user = format!("{user}-{device}");
+                links.devices.push(&id, Run { first: at, out: false, user: &user, last: at });
+            }
+        }
+        links.devices.sort();
+        let people = People::new(&links);
+        assert!(people.rows().count() > 2 * limits::BATCH_ROWS && people.rows().count().is_multiple_of(3));
+        let bytes = encode(&people, &of()).unwrap();
+        assert!(bytes.len() > 10 * READ_BYTES);
+        assert_eq!(said(&read(&bytes).unwrap()), said(&people));
+        let middle = bytes.len() / 2;
+        let changed = [&bytes[..middle], &[bytes[middle] ^ 1], &bytes[middle + 1..]].concat();
+        assert!(opened(&changed).unwrap().whole().unwrap().is_none());
+    }
+
+    #[test]
+    fn persons_that_are_not_those_of_the_rows_are_refused() {
+        let ids: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c"]));
+        let ends: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![None; 3]).with_timezone("UTC"));
+        let read = |ranks: [u32; 3], names: [Option<&str>; 3]| {
+            let ranks: ArrayRef = Arc::new(UInt32Array::from(ranks.to_vec()));
+            let names: ArrayRef = Arc::new(StringArray::from(names.to_vec()));
+            let columns = vec![Arc::clone(&ids), Arc::clone(&ends), ranks, names];
+            let rows = RecordBatch::try_new(schema(), columns).unwrap();
+            read(&seal(&rows, &of()).unwrap())
+        };
+        assert_eq!(said(&read([0, 1, 0], [Some("x"), Some("y"), None]).unwrap())[1].2, "y");
+        let no_map = "its rows are no map from ids to persons";
+        assert_eq!(read([0, 1, 0], [Some("x"), None, Some("y")]).unwrap_err(), no_map, "a name behind none");
+        assert_eq!(read([0, 0, 0], [None, Some("x"), None]).unwrap_err(), no_map);
+        assert_eq!(read([0, 1, 0], [Some("y"), Some("x"), None]).unwrap_err(), no_map, "out of order");
+        assert_eq!(read([0, 2, 0], [Some("x"), Some("y"), None]).unwrap_err(), no_map, "nobody");
+        assert_eq!(read([0, 0, 0], [Some("x"), Some("y"), None]).unwrap_err(), no_map, "a name too many");
     }
 
     #[test]
@@ -351,7 +433,7 @@ mod tests {
     fn no_byte_can_be_changed_or_left_out() {
         let people = People::new(&links(&[(1, 1, 0), (1, 2, 5), (2, 1, 3)], &[(1, 3)]));
         let bytes = encode(&people, &of()).unwrap();
-        let is_refused = |bytes: &[u8]| opened(bytes).is_ok_and(|mut file| file.is_whole().unwrap()).not();
+        let is_refused = |bytes: &[u8]| opened(bytes).is_ok_and(|file| file.whole().unwrap().is_some()).not();
         assert!(!is_refused(&bytes));
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();

@@ -165,16 +165,16 @@ pub(super) fn remove(layout: &Layout, disk: &Disk) -> Result<(), StoreError> {
 
 /// The map, where there is a file with this mark.
 fn read(layout: &Layout, mark: &str) -> Result<Option<People>, StoreError> {
-    let Some(mut file) = open(layout)? else { return Ok(None) };
+    let Some(file) = open(layout)? else { return Ok(None) };
     if file.made_of().is_none_or(|of| of.mark != mark) {
         return Ok(None);
     }
     let path = layout.people();
-    if !file.is_whole().map_err(|error| StoreError::io("reading", &path, error))? {
-        let detail = "its bytes do not have its checksum".to_owned();
-        return Err(StoreError::DamagedPeople { path, detail });
-    }
-    file.read().map(Some).map_err(|detail| StoreError::DamagedPeople { path, detail })
+    let found = match file.whole().map_err(|error| StoreError::io("reading", &path, error))? {
+        Some(whole) => whole.read(),
+        None => Err("its bytes do not have its checksum".to_owned()),
+    };
+    found.map(Some).map_err(|detail| StoreError::DamagedPeople { path, detail })
 }
 
 fn open(layout: &Layout) -> Result<Option<Opened>, StoreError> {
