@@ -42,7 +42,7 @@ pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, F
             writeln!(out, "  events             {:>12}", erased.events)?;
             writeln!(out, "  quarantined lines  {:>12}", erased.quarantined)?;
             if erased.mentions > 0 {
-                writeln!(out, "  events of others   {:>12}  say no id of them", erased.mentions)?;
+                writeln!(out, "  events of others   {:>12}  only the ids in them", erased.mentions)?;
             }
             writeln!(out, "  files made anew    {:>12}", erased.files)?;
             if erased.reads > 0 {
