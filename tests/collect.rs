@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use journeyql::config::Config;
 use journeyql::database::{Call, CollectError, Collector, Database, Options, Receipt};
-use journeyql::maintain::Manner;
 use journeyql::store::Refused;
 use serde_json::{Value, json};
 
@@ -236,7 +235,7 @@ fn an_erasure_reaches_what_a_living_server_has_received() {
         assert!(since.elapsed() < Duration::from_mins(1), "{:?}", server.status());
         std::thread::sleep(Duration::from_millis(20));
     }
-    let (erased, proof) = place.database.forget(ann, Manner::default()).unwrap();
+    let (erased, proof) = place.database.forget(ann, false).unwrap();
     assert_eq!(erased.events, 1);
     assert_eq!(proof.unwrap().hits, Vec::<String>::new());
     // It goes on, and what comes again of her goes.
@@ -253,7 +252,7 @@ fn an_erasure_reaches_what_a_killed_server_has_left() {
     place.collector().stop().unwrap();
     let path = place.dir.path().join("store/inbox/received-00000000000000aaaaaaaa.ndjson");
     write(&path, &format!("{{\"userId\":\"ann-of-the-inbox\",\"event\":\"e\",\"timestamp\":\"{AT}\"}}\n"));
-    let (erased, proof) = place.database.forget("ann-of-the-inbox", Manner::default()).unwrap();
+    let (erased, proof) = place.database.forget("ann-of-the-inbox", false).unwrap();
     assert_eq!((erased.events, proof.unwrap().hits), (1, Vec::new()));
     assert!(place.inbox().is_empty());
 }

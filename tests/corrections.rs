@@ -8,7 +8,7 @@ use journeyql::config::Config;
 use journeyql::correction::{Change, EventRef};
 use journeyql::database::{Anew, Database, Options};
 use journeyql::ingest::Quiet;
-use journeyql::maintain::{Manner, Say, Word};
+use journeyql::maintain::{Say, Word};
 use journeyql::store::Meter;
 use journeyql::time::Day;
 use proptest::prelude::*;
@@ -267,7 +267,7 @@ fn a_forgotten_person_takes_the_corrections_along() {
     let place = three();
     place.correct(90, |event| Change::ReassignUser { event, user: "secret-person-17".to_owned() });
     place.correct(60, |event| Change::DropEvent { event });
-    let (erased, proof) = place.database.forget("secret-person-17", Manner::default()).unwrap();
+    let (erased, proof) = place.database.forget("secret-person-17", false).unwrap();
     assert_eq!(erased.events, 1, "the event that was given to them goes as well");
     assert_eq!(proof.unwrap().hits, Vec::<String>::new(), "an identifier is left");
     let kinds = place.rows("SELECT kind FROM corrections");
@@ -352,7 +352,7 @@ fn erasure_goes_by_where_corrections_place_an_event() {
     let exported = wait(place.database.export_person("user-one-1")).unwrap();
     let records = |kind: &str| exported.lines().filter(|line| line.contains(&format!("\"record\":\"{kind}\""))).count();
     assert_eq!((records("correction"), records("event"), records("event as stored")), (4, 2, 3), "{exported}");
-    place.database.forget("user-one-1", Manner::default()).unwrap();
+    place.database.forget("user-one-1", false).unwrap();
     assert_eq!((count("user-one-1"), count("user-two-2")), (0, 3));
     let kinds = place.rows("SELECT kind FROM corrections");
     assert_eq!(kinds, [serde_json::json!({ "kind": "move-event" })]);
@@ -364,7 +364,7 @@ fn erasure_goes_by_where_corrections_place_an_event() {
     assert!(why.contains("was erased"), "{why}");
     // Somebody of whom only a correction tells is erased all the same.
     place.say(Change::FlagUser { user: "carl-without-events".to_owned() });
-    let (_, proof) = place.database.forget("carl-without-events", Manner::default()).unwrap();
+    let (_, proof) = place.database.forget("carl-without-events", false).unwrap();
     assert_eq!(proof.unwrap().hits, Vec::<String>::new());
     assert_eq!(place.rows("SELECT * FROM corrections").len(), 1);
     // Ids are not given twice.

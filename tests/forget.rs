@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use journeyql::database::{Database, Options};
 use journeyql::ingest::Quiet;
-use journeyql::maintain::{Erased, Manner, Say};
+use journeyql::maintain::{Erased, Say};
 use journeyql::store::Meter;
 use serde_json::Value;
 
@@ -89,11 +89,10 @@ fn v23_somebody_goes_and_stays_away() {
     let before = place.texts(others);
     assert_eq!((before.len(), place.rows("SELECT * FROM events").len()), (5, 10));
 
-    let (would, none) =
-        place.database.forget("alice-0123456789", Manner { dry_run: true, ..Manner::default() }).unwrap();
+    let (would, none) = place.database.forget("alice-0123456789", true).unwrap();
     assert!(none.is_none() && place.rows("SELECT * FROM events").len() == 10);
     // By the device, as well as by the name.
-    let (erased, proof) = place.database.forget("anon:device-of-alice", Manner::default()).unwrap();
+    let (erased, proof) = place.database.forget("anon:device-of-alice", false).unwrap();
     assert_eq!(erased, Erased { hash: erased.hash.clone(), ..would });
     assert_eq!((erased.ids, erased.shared_ids, erased.events, erased.quarantined), (2, 1, 5, 1));
     let proof = proof.unwrap();
@@ -125,90 +124,19 @@ fn v23_somebody_goes_and_stays_away() {
     place.is_whole();
 }
 
-/// What others say of alice: in a page, in texts, keys and numbers of properties; the last one of nobody.
-const SAID: &str = r#"{"ts":"2026-01-05T10:00:00Z","event":"view","page":"/","user_id":"alice-0123456789"}
-{"ts":"2026-01-05T10:01:00Z","event":"view","page":"/of/alice-0123456789/likes","user_id":"bob"}
-{"ts":"2026-01-05T10:02:00Z","event":"like alice-0123456789","page":"/b","user_id":"bob","properties":{"n":1.50,"of":{"alice-0123456789":[true,"x\"alice-0123456789"]},"a":"alice"}}
-{"ts":"2026-01-05T10:03:00Z","event":"view","page":"/c?ref=alice-0123456789","referrer":"https://x.org/?u=alice-0123456789","user_id":"dave"}
-{"ts":"2026-01-06T10:03:00Z","event":"view","page":"/c","user_id":"dave","properties":{"who": 1234567890123, "n":2}}
-{"ts":"2026-01-07T10:03:00Z","event":"view","page":"/c","user_id":"dave","properties":{"who":"al","page":"alice"}}
-{"ts":"2026-01-06T10:00:00Z","event":"view","page":"/","user_id":"1234567890123","anonymous_id":"phone"}
-"#;
-
-#[test]
-fn what_others_say_of_somebody_is_cut_out_where_asked_for_and_said_where_not() {
-    let place = Place::new();
-    place.take("app.ndjson", SAID.as_bytes());
-    place
-        .database
-        .say(Say::Same { id: "1234567890123".into(), person: "alice-0123456789".into(), why: String::new() })
-        .unwrap();
-    let said = "SELECT * FROM events WHERE user_id <> 'alice-0123456789'";
-    let before = place.texts(said);
-    let mentions = |dry_run| Manner { dry_run, mentions: true };
-    let (would, _) = place.database.forget("alice-0123456789", mentions(true)).unwrap();
-    assert_eq!((would.events, would.mentions, would.files), (2, 4, 2));
-    assert_eq!(place.texts(said), before, "nothing was done");
-
-    let (erased, proof) = place.database.forget("alice-0123456789", mentions(false)).unwrap();
-    assert_eq!(erased, Erased { hash: erased.hash.clone(), ..would });
-    assert_eq!(proof.unwrap().hits, Vec::<String>::new());
-    let store = place.dir.path().join("store");
-    assert_eq!(with(&store, b"alice-0123456789"), Vec::<String>::new());
-    assert_eq!(with(&store, b"1234567890123"), Vec::<String>::new());
-    let instead = format!("[forgotten {}]", &erased.hash[..8]);
-    let row = |at: &str, columns: &str| place.rows(&format!("SELECT {columns} FROM events WHERE ts = '2026-01-{at}Z'"));
-    let page = serde_json::json!({"page": format!("/of/{instead}/likes"), "path": format!("/of/{instead}/likes")});
-    assert_eq!(row("05T10:01:00", "page, path"), [page]);
-    let properties = format!(r#"{{"n":1.50,"of":{{"{instead}":[true,"x\"{instead}"]}},"a":"alice"}}"#);
-    let like = serde_json::json!({"event": format!("like {instead}"), "properties": properties});
-    assert_eq!(row("05T10:02:00", "event, properties"), [like]);
-    let link = serde_json::json!({"page": "/c", "referrer": format!("https://x.org/?u={instead}")});
-    assert_eq!(row("05T10:03:00", "page, referrer"), [link]);
-    let number = serde_json::json!({"properties": format!(r#"{{"who": "{instead}", "n":2}}"#)});
-    assert_eq!(row("06T10:03:00", "properties"), [number]);
-    assert_eq!(before.intersection(&place.texts(said)).count(), 1, "who says nothing of them is as before");
-    let audit = place.texts("SELECT detail FROM audit");
-    assert!(
-        audit.iter().any(|row| row.contains("2 events, 0 quarantined, cut out of 4 events of others")),
-        "{audit:?}"
-    );
-    place.is_whole();
-    place.take("again.ndjson", SAID.as_bytes());
-    assert_eq!(place.rows("SELECT * FROM events").len(), 5);
-    assert_eq!(with(&store, b"alice-0123456789"), Vec::<String>::new());
-}
-
-#[test]
-fn what_others_say_of_somebody_is_told_by_the_proof() {
-    let place = Place::new();
-    place.take("app.ndjson", SAID.as_bytes());
-    let others = "SELECT * FROM events WHERE user_id <> 'alice-0123456789'";
-    let before = place.texts(others);
-    let (erased, proof) = place.database.forget("alice-0123456789", Manner::default()).unwrap();
-    let hits = proof.unwrap().hits;
-    assert!(hits.len() == 1 && hits[0].contains("day=2026-01-05"), "{hits:?}");
-    assert_eq!((erased.events, erased.mentions, place.texts(others)), (1, 0, before));
-    // Later, too.
-    let manner = Manner { mentions: true, ..Manner::default() };
-    let (erased, proof) = place.database.forget("alice-0123456789", manner).unwrap();
-    assert_eq!((erased.events, erased.mentions, proof.unwrap().hits.len()), (0, 3, 0));
-    place.is_whole();
-}
-
 #[test]
 fn a_short_id_goes_by_its_value() {
     let place = Place::new();
     place.take("app.ndjson", LOG.as_bytes());
-    let (erased, proof) = place.database.forget("U1", Manner::default()).unwrap();
+    let (erased, proof) = place.database.forget("U1", false).unwrap();
     assert_eq!((erased.events, erased.quarantined), (1, 1));
     assert_eq!(proof.unwrap().hits, Vec::<String>::new());
     assert_eq!(place.rows("SELECT * FROM events").len(), 9);
-    let nobody = place.database.forget("alcie", Manner::default()).unwrap_err().to_string();
+    let nobody = place.database.forget("alcie", false).unwrap_err().to_string();
     assert!(nobody.contains("nothing is known of 'alcie'"), "{nobody}");
-    let again = place.database.forget("U1", Manner::default()).unwrap();
+    let again = place.database.forget("U1", false).unwrap();
     assert_eq!((again.0.events, again.1.unwrap().hits.len()), (0, 0), "an erasure can be proved again");
-    let kiosk = place.database.forget("anon:kiosk", Manner::default()).unwrap_err().to_string();
+    let kiosk = place.database.forget("anon:kiosk", false).unwrap_err().to_string();
     assert!(kiosk.contains("several people (alice-0123456789, bob, dave)"), "{kiosk}");
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use journeyql::database::{Database, Options, Session};
 use journeyql::ingest::Quiet;
-use journeyql::maintain::Manner;
 use journeyql::store::Meter;
 use serde_json::{Value, json};
 
@@ -141,7 +140,7 @@ fn who_is_erased_is_named_by_no_segment() {
     // A reader would hold the files.
     drop(session);
     for (user, segment) in [("alice-0123456789", "vips"), ("U1", "one")] {
-        let (erased, proof) = place.database.forget(user, Manner::default()).unwrap();
+        let (erased, proof) = place.database.forget(user, false).unwrap();
         assert_eq!((erased.segments, proof.unwrap().hits), (vec![segment.to_owned()], Vec::new()), "{user}");
     }
     let mut session = place.database.session();

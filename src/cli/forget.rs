@@ -5,7 +5,6 @@ use super::blocking;
 use super::context::Context;
 use super::failure::{Code, Failure};
 use super::target::{print, print_json};
-use crate::maintain::Manner;
 use crate::terminal::neutral;
 
 /// Erase a person with all ids from every file, prove it, and keep them from coming back
@@ -16,17 +15,14 @@ pub(in crate::cli) struct Args {
     /// Only say what would go
     #[arg(long)]
     dry_run: bool,
-    /// Also cut the ids out of what other people's events say: pages, referrers, properties
-    #[arg(long)]
-    mentions: bool,
     #[command(flatten)]
     json: Json,
 }
 
 pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, Failure> {
     let database = context.open()?;
-    let Args { user, dry_run, mentions, json } = args;
-    let (erased, proof) = blocking(move || Ok(database.forget(&user, Manner { dry_run, mentions })?)).await?;
+    let Args { user, dry_run, json } = args;
+    let (erased, proof) = blocking(move || Ok(database.forget(&user, dry_run)?)).await?;
     let told = proof.as_ref().is_some_and(|proof| !proof.hits.is_empty());
     if json.json {
         print_json(&serde_json::json!({"erased": erased, "proof": proof, "dry_run": dry_run}))?;
@@ -41,9 +37,6 @@ pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, F
             }
             writeln!(out, "  events             {:>12}", erased.events)?;
             writeln!(out, "  quarantined lines  {:>12}", erased.quarantined)?;
-            if erased.mentions > 0 {
-                writeln!(out, "  events of others   {:>12}  only the ids in them", erased.mentions)?;
-            }
             writeln!(out, "  files made anew    {:>12}", erased.files)?;
             if erased.reads > 0 {
                 writeln!(out, "  reads of servers   {:>12}  audit names them no more", erased.reads)?;
@@ -69,7 +62,7 @@ pub(in crate::cli) async fn run(args: Args, context: &Context) -> Result<Code, F
     if told {
         context.remark(
             "some files still tell: one that a reader holds goes when it has finished (run forget again), what other people's \
-             events say is cut out with --mentions",
+             events say is theirs",
         );
     }
     Ok(if told { Code::Damaged } else { Code::Done })

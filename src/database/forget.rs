@@ -5,7 +5,7 @@ use super::statement::literal;
 use super::{Answer, Database, Error};
 use crate::correction::{Anchor, Change, Correction, fates};
 use crate::identity::{People, is_junk};
-use crate::maintain::{self, Erased, MaintainError, Manner, Someone};
+use crate::maintain::{self, Erased, MaintainError, Someone};
 use crate::output::{Format, Look};
 use crate::privacy::{Identifiers, TELLING_BYTES};
 use crate::store::{Proof, SegmentRow};
@@ -29,18 +29,18 @@ fn about(
 }
 
 impl Database {
-    /// Erases a person with all ids, and proves it.
+    /// Erases a person with all ids, and proves it; with `dry_run` it only says what would go.
     ///
     /// # Errors
     /// What [`MaintainError`] says, the store is as it was then; or a file cannot be read for the proof.
-    pub fn forget(&self, user: &str, manner: Manner) -> Result<(Erased, Option<Proof>), Error> {
-        if !manner.dry_run {
+    pub fn forget(&self, user: &str, dry_run: bool) -> Result<(Erased, Option<Proof>), Error> {
+        if !dry_run {
             // What was received of them is an event first, and its file goes.
             self.empty_inbox()?;
         }
         let who = self.someone(user)?;
         let now = self.now.unwrap_or_else(time::now_micros);
-        Ok(maintain::forget(&self.store, &self.config, &who, now, manner)?)
+        Ok(maintain::forget(&self.store, &self.config, &who, now, dry_run)?)
     }
 
     /// Everything that is known of a person as NDJSON, whose field `record` says what a line is. The audit notes it.

@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use super::account::Account;
 use super::error::MaintainError;
-use super::mentions::Mentions;
 use super::rewrite::rewrite;
 use crate::config::Config;
 use crate::correction::{Anchor, Change, EventRef, Fate, fates};
@@ -30,8 +29,6 @@ pub struct Erased {
     pub events: u64,
     /// Refused lines that named one of the ids.
     pub quarantined: u64,
-    /// Other people's events that said one of the ids, where that is cut out.
-    pub mentions: u64,
     /// Files that were written anew.
     pub files: usize,
     /// Reads through servers that named one of the ids.
@@ -51,15 +48,6 @@ pub struct Someone {
     pub spellings: Vec<String>,
 }
 
-/// How somebody goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Manner {
-    /// Nothing is changed, and nothing is looked for.
-    pub dry_run: bool,
-    /// What other people's events say of them is cut out.
-    pub mentions: bool,
-}
-
 /// The stretches of a person, and what tells of them and nobody else.
 ///
 /// # Errors
@@ -73,7 +61,8 @@ pub fn identifiers(people: &People, who: &Someone) -> Result<(Vec<Stretch>, Iden
     Ok((stretches, identifiers))
 }
 
-/// Erases somebody and looks for what is left. Their lines stay counted, as dropped by the rule `erased`.
+/// Erases somebody and looks for what is left. Their lines stay counted, as dropped by the rule `erased`; with
+/// `dry_run` nothing is changed and nothing is looked for.
 ///
 /// # Errors
 /// Nobody has the id, somebody else writes, a part cannot be read, or the disk is full; the store is as it was then.
@@ -83,7 +72,7 @@ pub fn forget(
     config: &Config,
     who: &Someone,
     now: i64,
-    Manner { dry_run, mentions }: Manner,
+    dry_run: bool,
 ) -> Result<(Erased, Option<Proof>), MaintainError> {
     let mut writer = store.writer(Linking::new(&config.identity))?;
     let key = writer.key(!dry_run)?;
@@ -106,14 +95,14 @@ pub fn forget(
         })
         .map(|said| said.id)
         .collect();
-    report.segments = segments(store.segments(&snapshot)?, &identifiers, &instead);
+    let names = |row: &SegmentRow| [&row.name, &row.sql].iter().any(|it| identifiers.are_told_by(it.as_bytes()));
+    let segments = store.segments(&snapshot)?.into_iter().filter(names);
+    report.segments = segments.map(|row| identifiers.cut(&row.name, &instead).unwrap_or(row.name)).collect();
     report.reads = store.forget_reads(&identifiers, &instead, true)?;
     let mut account = Account::default();
     let (mut add, mut remove) = (Vec::new(), Vec::new());
-    let mut said = mentions.then(|| Mentions::new(&identifiers, &instead, config)).transpose()?;
     for part in Table::ALL.into_iter().flat_map(|table| snapshot.parts(table)) {
-        let is_said = said.as_ref().map_or(Ok(false), |said| said.are_in(part))?;
-        if !is_said && !theirs.are_in(part)? {
+        if !theirs.are_in(part)? {
             continue;
         }
         let mut gone = 0;
@@ -121,11 +110,7 @@ pub fn forget(
             let goes = theirs.rows(part.table, batch)?;
             account.rows(part.table, batch, |row| goes.value(row));
             gone += goes.true_count() as u64;
-            let stay = filter_record_batch(batch, &not(&goes)?)?;
-            match said.as_mut().filter(|_| is_said) {
-                Some(said) => said.cut(&stay, &part.rules),
-                None => Ok(stay),
-            }
+            Ok(filter_record_batch(batch, &not(&goes)?)?)
         })?;
         match part.table {
             Table::Events => report.events += gone,
@@ -135,7 +120,6 @@ pub fn forget(
         add.push(new);
     }
     report.files = remove.len();
-    report.mentions = said.map_or(0, |said| said.cut);
     let is_told = !report.segments.is_empty() || report.reads > 0;
     if remove.is_empty() && about.is_empty() && !is_told && stretches.len() < 2 && !known_gone {
         return Err(MaintainError::Unknown { id: who.person.clone() });
@@ -145,7 +129,11 @@ pub fn forget(
     let end = snapshot.watermark().map_or(i64::MAX, |latest| latest.saturating_add(1));
     let given = fates.values().filter(|fate| theirs.are_in_place(fate)).map(|fate| &fate.anchor);
     let tombstones = tombstones(&key, &stretches, &identifiers, given, end);
-    let log_outs = stretches.iter().filter_map(log_out).collect();
+    let left = |stretch: &Stretch| {
+        let device = stretch.id.strip_prefix(ANONYMOUS).filter(|_| !stretch.is_whole() && stretch.to < i64::MAX)?;
+        Some((device.to_owned(), stretch.to - 1))
+    };
+    let log_outs = stretches.iter().filter_map(left).collect();
     drop(snapshot);
     let mut commit = writer.begin();
     commit.replace(remove, add);
@@ -157,9 +145,8 @@ pub fn forget(
         commit.correct(CorrectionEdit::Remove { id });
     }
     commit.erase(Erasure { identifiers: identifiers.clone(), tombstones, log_outs, instead: instead.clone() });
-    let Erased { events, quarantined, mentions, .. } = report;
-    let cut = if mentions > 0 { format!(", cut out of {mentions} events of others") } else { String::new() };
-    commit.audit("forget", format!("{}: {events} events, {quarantined} quarantined{cut}", report.hash));
+    let Erased { events, quarantined, .. } = report;
+    commit.audit("forget", format!("{}: {events} events, {quarantined} quarantined", report.hash));
     commit.commit()?;
     // Beside the commit: who repeats the command after a crash finishes it.
     report.reads = store.forget_reads(&identifiers, &instead, false)?;
@@ -167,18 +154,6 @@ pub fn forget(
     // The writer is still held, so that nobody takes a file away meanwhile.
     let proof = store.prove_gone(&identifiers)?;
     Ok((report, Some(proof)))
-}
-
-/// The names of the segments that say an id, without it.
-fn segments(all: Vec<SegmentRow>, identifiers: &Identifiers, instead: &str) -> Vec<String> {
-    let says = |row: &SegmentRow| [&row.name, &row.sql].iter().any(|it| identifiers.are_told_by(it.as_bytes()));
-    all.into_iter().filter(says).map(|row| identifiers.cut(&row.name, instead).unwrap_or(row.name)).collect()
-}
-
-/// When somebody left a device that others have too.
-fn log_out(stretch: &Stretch) -> Option<(String, i64)> {
-    let device = stretch.id.strip_prefix(ANONYMOUS).filter(|_| !stretch.is_whole() && stretch.to < i64::MAX)?;
-    Some((device.to_owned(), stretch.to - 1))
 }
 
 /// What keeps somebody from coming back: the ids for the times in which they were theirs, and events that were `given` to

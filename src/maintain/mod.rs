@@ -11,7 +11,7 @@
 //! refused     refused lines that nobody wants go                 counted as dropped by the rule `steward`
 //! link        what somebody says of who is who                   no file comes or goes
 //! correct     what somebody says of single events                no file comes or goes
-//! segment     groups of people are saved or dropped              no file comes or goes
+//! segment     groups of people are saved or dropped           no file comes or goes
 //! forget      somebody goes, with all ids                        counted as dropped by the rule `erased`
 //! rebuild     every day from its stored events, elsewhere        for verify to compare with
 //! ```
@@ -28,7 +28,6 @@ mod derive;
 mod error;
 mod forget;
 mod link;
-mod mentions;
 mod rebuild;
 mod refused;
 mod reprocess;
@@ -39,7 +38,7 @@ mod segment;
 pub use compact::{Compacted, compact};
 pub use correct::{Word, check, correct, revert};
 pub use error::MaintainError;
-pub use forget::{Erased, Manner, Someone, forget, identifiers, note_export};
+pub use forget::{Erased, Someone, forget, identifiers, note_export};
 pub use link::{Say, say};
 pub use rebuild::rebuild;
 pub use refused::{Dropped, drop_refused};

@@ -47,15 +47,6 @@ fn nested_end(text: &[u8], at: usize) -> usize {
     text.len()
 }
 
-/// The offset after the string, number or word at `at`, or after the one byte that is none of them.
-pub(super) fn token_end(text: &[u8], at: usize) -> usize {
-    match text.get(at) {
-        Some(b'"') => string_end(text, at),
-        Some(b'{' | b'}' | b'[' | b']' | b',' | b':' | b' ' | b'\t' | b'\r' | b'\n') => at + 1,
-        _ => value_end(text, at),
-    }
-}
-
 /// The offset of the next byte that is no white space.
 pub(super) fn skip_blank(text: &[u8], at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();

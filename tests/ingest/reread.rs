@@ -6,7 +6,7 @@ use std::path::Path;
 
 use journeyql::config::Config;
 use journeyql::ingest::{FromSource, IngestError, Reread, retry};
-use journeyql::maintain::{Manner, Someone, forget};
+use journeyql::maintain::{Someone, forget};
 use journeyql::store::{Meter, Refused};
 use journeyql::time::Day;
 use proptest::prelude::*;
@@ -238,7 +238,7 @@ fn who_was_erased_does_not_come_back_under_another_name_for_the_field() {
                 {\"ts\":\"2026-01-05T10:00:02Z\",\"who\":\"bob\",\"anonymous_id\":\"device-2\",\"page\":\"/b\"}\n";
     let mut place = from_scratch("", "app.ndjson", text);
     let alice = Someone { person: "alice-0123".to_owned(), spellings: Vec::new() };
-    forget(&place.store, &place.config, &alice, NOW, Manner::default()).unwrap();
+    forget(&place.store, &place.config, &alice, NOW, false).unwrap();
     let told = reread(&mut place, "[fields]\nuser_id = \"who\"", ALL);
     assert_eq!((told.counts.stored, told.counts.dropped_by.get("erased")), (1, Some(&1)), "{told:?}");
     assert!(place.tables().events.iter().all(|row| !row.contains("alice")));
