@@ -141,6 +141,35 @@ fn a_short_id_goes_by_its_value() {
 }
 
 #[test]
+fn a_number_that_is_how_many_lines_there_are_is_not_told_by_the_account() {
+    let place = Place::new();
+    let line = |id: u32| {
+        format!("{{\"ts\":\"2026-01-05T10:00:{id:02}Z\",\"event\":\"view\",\"page\":\"/\",\"user_id\":\"{id}\"}}\n")
+    };
+    place.take("app.ndjson", (1..=17).map(line).collect::<String>().as_bytes());
+    for id in ["17", "1"] {
+        let (erased, proof) = place.database.forget(id, false).unwrap();
+        assert_eq!((erased.events, proof.unwrap().hits), (1, Vec::new()), "{id}");
+    }
+    assert_eq!(place.rows("SELECT * FROM events").len(), 15);
+    place.is_whole();
+}
+
+#[test]
+fn a_refused_line_that_spells_an_id_in_ascii_goes() {
+    let place = Place::new();
+    let lines = [
+        "{\"ts\":\"2026-01-05T10:00:00Z\",\"event\":\"view\",\"user_id\":\"jos\u{e9}-garcia\"}",
+        r#"{"ts":"not a time","event":"view","user_id":"jos\u00e9-garcia"}"#,
+        r#"{"ts":"not a time","event":"view","user_id":"jos\u00e9"}"#,
+    ];
+    place.take("app.ndjson", (lines.join("\n") + "\n").as_bytes());
+    let (erased, proof) = place.database.forget("jos\u{e9}-garcia", false).unwrap();
+    assert_eq!((erased.events, erased.quarantined, proof.unwrap().hits), (1, 1, Vec::new()));
+    assert_eq!(place.rows("SELECT raw FROM quarantine").len(), 1);
+}
+
+#[test]
 fn a_person_is_exported_with_everything() {
     let place = Place::new();
     place.take("app.ndjson", LOG.as_bytes());

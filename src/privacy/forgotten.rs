@@ -2,6 +2,7 @@
 //!
 //! Invariants: nothing but the key holder can tell who it was; an id counts for the times it was erased for.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
 use regex::bytes::{Regex, RegexBuilder};
@@ -98,8 +99,10 @@ impl Identifiers {
         let mut all: BTreeSet<String> = ids.into_iter().filter(|id| !id.is_empty()).collect();
         let others: Vec<String> = all.iter().flat_map(|id| spellings(id)).collect();
         all.extend(others);
-        let telling: Vec<String> =
-            all.iter().filter(|id| id.len() >= TELLING_BYTES).map(|id| regex::escape(id)).collect();
+        let mut telling: Vec<&String> = all.iter().filter(|id| id.len() >= TELLING_BYTES).collect();
+        // Of two that begin alike the longer one is found, so that nothing of it is left.
+        telling.sort_by_key(|id| Reverse(id.len()));
+        let telling: Vec<String> = telling.into_iter().map(|id| regex::escape(id)).collect();
         let search = || {
             RegexBuilder::new(&telling.join("|"))
                 .unicode(false)
@@ -187,7 +190,15 @@ fn spellings(id: &str) -> Vec<String> {
     };
     // A query of a segment says it in SQL.
     let (text, name) = (id.replace('\'', "''"), id.replace('"', "\"\""));
-    let all = [json.replace('/', "\\/"), json, percent(true), percent(false), text, name];
+    // Many writers of JSON keep to ASCII.
+    let ascii = |upper: bool| {
+        json.encode_utf16().fold(String::new(), |text, unit| match u8::try_from(unit) {
+            Ok(byte) if byte.is_ascii() => text + char::from(byte).encode_utf8(&mut [0; 4]),
+            _ if upper => text + &format!("\\u{unit:04X}"),
+            _ => text + &format!("\\u{unit:04x}"),
+        })
+    };
+    let all = [json.replace('/', "\\/"), ascii(true), ascii(false), percent(true), percent(false), text, name, json];
     all.into_iter().filter(|text| text != id).collect()
 }
 
@@ -228,6 +239,20 @@ mod tests {
         for told in ["WHERE user_id = 'o''brien-smith'", "WHERE user_id IN ('d''or')"] {
             assert!(quoted.are_told_by(told.as_bytes()), "{told}");
         }
+        let foreign = ids(&["jos\u{e9}-garc\u{ed}a", "a\u{1f600}b"]);
+        for told in [
+            r#"{"u":"jos\u00e9-garc\u00eda"}"#,
+            r#"{"u":"jos\u00E9-garc\u00EDa"}"#,
+            r"a\ud83d\ude00b",
+            r"x a\uD83D\uDE00b",
+        ] {
+            assert!(foreign.are_told_by(told.as_bytes()), "{told}");
+        }
+        let alike = ids(&["alice.smith", "alice.smith@example.org", "jane@example.org", "smith@example.org"]);
+        assert_eq!(
+            alike.cut("of alice.smith@example.org and alice.smith, jane@example.org", "·").unwrap(),
+            "of · and ·, ·"
+        );
         let long = ids(&["alice/1234"]);
         for told in ["/p/alice/1234.html", "\\\"alice\\/1234\\\"", "?u=alice%2F1234", "?u=alice%2f1234", "0alice/12340"]
         {
